@@ -1,0 +1,129 @@
+/**
+ * The errors of the client room. Each says first what is known of the transaction, because that is what the caller has to
+ * act on: an error while waiting is no answer about the money.
+ */
+import type { SearchAttributeType } from '../observability';
+import { show } from '../protocol';
+import type { SagaReport } from '../protocol';
+
+/** A transaction ended without committing. */
+export class TransactionFailed extends Error {
+  override readonly name: string = 'TransactionFailed';
+
+  constructor(
+    readonly id: string,
+    message: string,
+    /** Every step and compensation with its fate, when the transaction left a report. */
+    readonly report?: SagaReport,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Everything that the transaction did was undone. */
+export class TransactionCompensated extends TransactionFailed {
+  override readonly name = 'TransactionCompensated';
+}
+
+/** Some effects of the transaction stay and others do not. */
+export class TransactionMixed extends TransactionFailed {
+  override readonly name = 'TransactionMixed';
+}
+
+/** The workflow was terminated or ran into a run timeout: no code of it ran any more, and what it did stands as it is. */
+export class TransactionInterrupted extends TransactionFailed {
+  override readonly name = 'TransactionInterrupted';
+
+  constructor(id: string, how: 'terminated' | 'timed out', options?: ErrorOptions) {
+    super(
+      id,
+      `Transaction ${id} was ${how}: the steps that it had done stand, nothing was undone. ` +
+        'Resume it with the same input (client.resume): done steps answer from the branch log, and it goes on from there.',
+      undefined,
+      options,
+    );
+  }
+}
+
+/** The id belongs to a transaction with another input. */
+export class TransactionInputMismatch extends Error {
+  override readonly name = 'TransactionInputMismatch';
+
+  constructor(
+    readonly id: string,
+    what: 'input' | 'workflow type',
+  ) {
+    super(
+      `Nothing was started: transaction ${id} exists with another ${what}. An id names one business operation: ` +
+        'use a new id for a new one, or the same input to get the result of this one.',
+    );
+  }
+}
+
+/** There is no such transaction, or its workflow is past Temporal's retention. */
+export class TransactionNotFound extends Error {
+  override readonly name = 'TransactionNotFound';
+
+  constructor(readonly id: string) {
+    super(
+      `Nothing was changed: Temporal does not know transaction ${id}. It was never started, or it ended longer ago than the namespace's retention.`,
+    );
+  }
+}
+
+/** A transaction cannot be resumed because it was not interrupted. */
+export class TransactionNotInterrupted extends Error {
+  override readonly name = 'TransactionNotInterrupted';
+
+  constructor(
+    readonly id: string,
+    readonly status: string,
+  ) {
+    super(
+      `Nothing was started: transaction ${id} is ${status}, so there is nothing to resume. Await it with client.handle(id).result().`,
+    );
+  }
+}
+
+/** An update was sent that the transaction did not accept. */
+export class RulingRefused extends Error {
+  override readonly name = 'RulingRefused';
+}
+
+/** Temporal would be reached over a network in plain text: whoever is on it could forge signals. */
+export class InsecureTemporalConnection extends Error {
+  override readonly name = 'InsecureTemporalConnection';
+
+  constructor(readonly address: string) {
+    super(
+      `Nothing was started: ${show(address)} is not on this machine and neither TLS nor an API key is configured, so anyone on the ` +
+        'network could steer transactions. Configure TLS (TEMPORAL_TLS…) or an API key (TEMPORAL_API_KEY), or set TXN_ALLOW_INSECURE=1 for a private network.',
+    );
+  }
+}
+
+/** The types as the Temporal CLI calls them. */
+const CLI_TYPES: Readonly<Record<SearchAttributeType, string>> = {
+  KEYWORD: 'Keyword',
+  KEYWORD_LIST: 'KeywordList',
+  BOOL: 'Bool',
+};
+
+/** Search attributes are missing: the first workflow that sets one would stall without a word. */
+export class SearchAttributesMissing extends Error {
+  override readonly name = 'SearchAttributesMissing';
+
+  constructor(
+    readonly missing: readonly { readonly name: string; readonly type: SearchAttributeType }[],
+    namespace: string,
+  ) {
+    const commands = missing.map(
+      ({ name, type }) =>
+        `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${CLI_TYPES[type]}`,
+    );
+    super(
+      `Nothing was started: namespace ${namespace} lacks search attributes. Register them:\n${commands.join('\n')}`,
+    );
+  }
+}

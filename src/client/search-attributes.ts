@@ -1,0 +1,37 @@
+/** Registers and checks the search attributes: a workflow that sets one which is not registered stalls without a word. */
+import type { OperatorService } from '@temporalio/client';
+import { searchAttributeList } from '../observability';
+import type { SearchAttributeType } from '../observability';
+import { SearchAttributesMissing } from './errors';
+
+interface Operator {
+  readonly operatorService: Pick<OperatorService, 'listSearchAttributes' | 'addSearchAttributes'>;
+}
+
+/** The numbers of `temporal.api.enums.v1.IndexedValueType`, which the SDK exports only from its internals. */
+const INDEXED_VALUE_TYPES: Readonly<Record<SearchAttributeType, number>> = { KEYWORD: 2, BOOL: 5, KEYWORD_LIST: 7 };
+
+/**
+ * Checks that a namespace has the attributes. Workers do so when they start.
+ *
+ * @throws {SearchAttributesMissing} with the commands that register them
+ */
+export async function checkSearchAttributes({ operatorService }: Operator, namespace: string): Promise<void> {
+  const missing = await missingAttributes(operatorService, namespace);
+  if (missing.length > 0) throw new SearchAttributesMissing(missing, namespace);
+}
+
+/** Registers the attributes that a namespace lacks. On Temporal Cloud register them in its console instead. */
+export async function registerSearchAttributes({ operatorService }: Operator, namespace: string): Promise<void> {
+  const missing = await missingAttributes(operatorService, namespace);
+  if (missing.length === 0) return;
+  await operatorService.addSearchAttributes({
+    namespace,
+    searchAttributes: Object.fromEntries(missing.map(({ name, type }) => [name, INDEXED_VALUE_TYPES[type]])),
+  });
+}
+
+async function missingAttributes(operatorService: Operator['operatorService'], namespace: string) {
+  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
+  return searchAttributeList().filter(({ name, type }) => Number(customAttributes[name]) !== INDEXED_VALUE_TYPES[type]);
+}

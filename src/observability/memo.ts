@@ -1,0 +1,4 @@
+/** What a client writes into the memo of a workflow that it starts as a transaction. */
+
+/** Hash of the transaction's input: the same id with another hash is another business operation. */
+export const REQUEST_MEMO = 'txnRequest';

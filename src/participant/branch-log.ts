@@ -1,0 +1,114 @@
+/**
+ * The branch log, row by row: what makes a branch idempotent, keeps a compensation from overtaking its action, and keeps a
+ * late action from taking effect after it.
+ *
+ * Every write is an insert-or-find on the primary key. A concurrent attempt of the same branch blocks there until the other
+ * one commits or rolls back, so two attempts never run side by side, and whoever comes second reads what the first one did.
+ * A mere look ("is there a row?") would not do: it does not see, and does not wait for, a transaction in flight.
+ */
+import type { PoolClient } from 'pg';
+import type { BranchRequest, Refusal } from '../protocol';
+import { InputMismatchError } from './errors';
+import { hashOf } from './hash';
+
+export type BranchState = 'applied' | 'refused' | 'compensated' | 'fenced';
+
+export interface BranchRow {
+  readonly operation: string;
+  readonly state: BranchState;
+  readonly inputHash: string | null;
+  readonly requestHash: string | null;
+  readonly result: unknown;
+  readonly refusal: Refusal | null;
+  readonly holdsLocks: boolean;
+}
+
+/** Who asked for the branch: the workflow that the purge asks about. */
+export interface Caller {
+  readonly namespace: string;
+  readonly workflowId: string;
+}
+
+interface Queryable {
+  query: PoolClient['query'];
+}
+
+// READ COMMITTED: `do nothing` waits for an inserter in flight and inserts when that one rolls back.
+const INSERT = `
+  insert into txn.branch (transaction_id, branch_id, operation, state, input_hash, request_hash, refusal, namespace, workflow_id, ended_at)
+  values ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9, case when $4 = 'fenced' then clock_timestamp() end)
+  on conflict (transaction_id, branch_id) do nothing`;
+
+/** Writes the branch's first row. False when there is one. */
+export async function insertBranch(
+  client: Queryable,
+  operation: string,
+  request: BranchRequest,
+  state: BranchState,
+  caller: Caller | undefined,
+  refusal?: Refusal,
+): Promise<boolean> {
+  const { rowCount } = await client.query(INSERT, [
+    request.transaction,
+    request.branch,
+    operation,
+    state,
+    hashOf(request.input),
+    request.request ?? null,
+    refusal === undefined ? null : JSON.stringify(refusal),
+    caller?.namespace ?? null,
+    caller?.workflowId ?? null,
+  ]);
+  return rowCount === 1;
+}
+
+const SELECT = `
+  select operation, state, encode(input_hash, 'hex') as "inputHash", request_hash as "requestHash", result, refusal,
+         exists (select from txn.semantic_lock l where l.transaction_id = b.transaction_id and l.branch_id = b.branch_id) as "holdsLocks"
+    from txn.branch b
+   where transaction_id = $1 and branch_id = $2`;
+
+/**
+ * Reads the branch's row, and locks it where the caller is going to change it.
+ *
+ * @throws {InputMismatchError} when the row belongs to another operation, input or transaction input
+ */
+export async function findBranch(
+  client: Queryable,
+  operation: string,
+  request: BranchRequest,
+  lock: 'no lock' | 'for update' = 'no lock',
+): Promise<BranchRow | undefined> {
+  const text = lock === 'for update' ? `${SELECT} for update` : SELECT;
+  const { rows } = await client.query<BranchRow>(text, [request.transaction, request.branch]);
+  const row = rows[0];
+  if (row) checkSameRequest(row, operation, request);
+  return row;
+}
+
+function checkSameRequest(row: BranchRow, operation: string, request: BranchRequest): void {
+  const { transaction, branch } = request;
+  if (row.operation !== operation) throw new InputMismatchError(transaction, branch, 'operation');
+  if (row.inputHash !== hashOf(request.input)) throw new InputMismatchError(transaction, branch, 'input');
+  if (row.requestHash !== null && request.request !== undefined && row.requestHash !== request.request) {
+    throw new InputMismatchError(transaction, branch, 'transaction input');
+  }
+}
+
+const RECORD_RESULT = `
+  update txn.branch set result = $3 where transaction_id = $1 and branch_id = $2`;
+
+export async function recordResult(
+  client: Queryable,
+  { transaction, branch }: BranchRequest,
+  json: string,
+): Promise<void> {
+  await client.query(RECORD_RESULT, [transaction, branch, json]);
+}
+
+const MARK_COMPENSATED = `
+  update txn.branch set state = 'compensated', ended_at = clock_timestamp() where transaction_id = $1 and branch_id = $2`;
+
+export async function markCompensated(client: Queryable, { transaction, branch }: BranchRequest): Promise<void> {
+  await client.query(MARK_COMPENSATED, [transaction, branch]);
+}

@@ -1,0 +1,50 @@
+/**
+ * Undoes a branch once, if it took effect; and if it did not, sees to it that it never will.
+ *
+ * The first statement inserts a tombstone under the branch's key. Where the action is still under way it waits for it; where
+ * the action never came, the tombstone stays and refuses it when it does (no hanging action after an empty compensation).
+ */
+import { crashpoint } from '../protocol';
+import type { BranchRequest, CompensateAnswer } from '../protocol';
+import { labelOf, readInput } from './branch';
+import type { Branch } from './branch';
+import { findBranch, insertBranch, markCompensated } from './branch-log';
+import { BranchInProgressError, NotCompensatableError } from './errors';
+import { releaseBranchLocks } from './isolation/semantic-lock';
+import { inLocalTransaction } from './local-transaction';
+import { openTx } from './tx';
+
+/**
+ * @throws {InputMismatchError} when the branch exists with another input: what it did is not this request's to undo
+ * @throws {NotCompensatableError} when it took effect and its operation has no `compensate`
+ */
+export const compensate = (branch: Branch, request: BranchRequest): Promise<CompensateAnswer> =>
+  inLocalTransaction(
+    branch.pool,
+    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
+    async (client) => {
+      if (await insertBranch(client, branch.name, request, 'fenced', branch.caller)) {
+        await crashpoint('compensation.before-commit');
+        return { answer: 'nothing-to-compensate' };
+      }
+      const row = await findBranch(client, branch.name, request, 'for update');
+      // Purged between the two statements: the next attempt leaves the tombstone.
+      if (!row) throw new BranchInProgressError(request.transaction, request.branch);
+      switch (row.state) {
+        case 'refused':
+          return { answer: 'nothing-to-compensate' };
+        case 'compensated':
+        case 'fenced':
+          return { answer: 'compensated-before' };
+        case 'applied': {
+          if (!branch.operation.compensate) throw new NotCompensatableError(branch.name);
+          const tx = openTx(client, request.transaction, request.branch);
+          await branch.operation.compensate(tx, await readInput(branch.operation, request.input), row.result);
+          await releaseBranchLocks(client, request);
+          await markCompensated(client, request);
+          await crashpoint('compensation.before-commit');
+          return { answer: 'compensated' };
+        }
+      }
+    },
+  );

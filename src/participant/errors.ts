@@ -1,0 +1,123 @@
+/**
+ * The errors of the participant room. Each says first whether anything was changed, then what was wrong, then what to do.
+ * What crosses to the coordinator is made of them in `failures.ts`.
+ */
+import { show } from '../protocol';
+import type { BranchId, Refusal, TransactionId } from '../protocol';
+
+/** A business "no". Thrown by {@link refuse}; final for its branch. */
+export class RefusalError extends Error {
+  override readonly name = 'RefusalError';
+
+  constructor(readonly refusal: Refusal) {
+    super(`${refusal.code}: ${refusal.message}`);
+  }
+}
+
+/** The branch was compensated or given up before this action came. */
+export class BranchFencedError extends Error {
+  override readonly name = 'BranchFencedError';
+
+  constructor(transaction: TransactionId, branch: BranchId) {
+    super(
+      `Nothing was changed: branch ${branch} of ${transaction} was compensated or given up before this action came. ` +
+        'It can never take effect any more. Start a new transaction under a new id.',
+    );
+  }
+}
+
+/** A branch or transaction exists with another operation or input. */
+export class InputMismatchError extends Error {
+  override readonly name = 'InputMismatchError';
+
+  constructor(transaction: TransactionId, branch: BranchId, what: 'operation' | 'input' | 'transaction input') {
+    super(
+      `Nothing was changed: branch ${branch} of ${transaction} exists with another ${what}. ` +
+        'A transaction id names one business operation: use a new id for a new one. If the workflow code changed, give its ' +
+        'steps stable ids.',
+    );
+  }
+}
+
+/** Another attempt of the same branch is under way and did not end within the lock timeout. Retried. */
+export class BranchInProgressError extends Error {
+  override readonly name = 'BranchInProgressError';
+
+  constructor(transaction: TransactionId, branch: BranchId) {
+    super(
+      `Nothing was changed: another attempt of branch ${branch} of ${transaction} is still running. It is tried again.`,
+    );
+  }
+}
+
+/** Another transaction holds a semantic lock. Retried. */
+export class ResourceLockedError extends Error {
+  override readonly name = 'ResourceLockedError';
+
+  constructor(
+    readonly resource: string,
+    readonly owner: string,
+  ) {
+    super(
+      `Nothing was changed: ${show(resource)} is locked by transaction ${owner} until that one completes or is compensated. ` +
+        'The step is tried again until its timeout.',
+    );
+  }
+}
+
+/** A statement that an operation may not use, because it would end or leak its transaction. */
+export class ForbiddenStatementError extends Error {
+  override readonly name = 'ForbiddenStatementError';
+
+  constructor(statement: string, why: string) {
+    super(`Nothing was changed: an operation may not run ${statement}. ${why}`);
+  }
+}
+
+/** `execute` returned what JSON cannot hold or a Temporal payload cannot carry. */
+export class InvalidResultError extends Error {
+  override readonly name = 'InvalidResultError';
+
+  constructor(operation: string, why: string) {
+    super(`Nothing was changed: the result of ${operation} ${why}. Return a smaller, plain JSON value.`);
+  }
+}
+
+/** An operation was asked to undo itself and has no `compensate`. */
+export class NotCompensatableError extends Error {
+  override readonly name = 'NotCompensatableError';
+
+  constructor(operation: string) {
+    super(
+      `Nothing was changed: ${operation} has no compensate, so its effect stays. ` +
+        'Use it as pivot or retriable step, give it a compensate, or settle the step with skipStep or resolve.',
+    );
+  }
+}
+
+/** The schema `txn` is missing or not the one that this version of the package needs. */
+export class SchemaVersionError extends Error {
+  override readonly name = 'SchemaVersionError';
+
+  constructor(
+    readonly found: number,
+    readonly needed: number,
+  ) {
+    super(
+      `Nothing was started: the schema "txn" is at version ${found}, this package needs ${needed}. ` +
+        (found < needed ? 'Run migrate(pool) with a role that may create tables.' : 'Deploy the newer package.'),
+    );
+  }
+}
+
+/** COMMIT was answered with ROLLBACK: an earlier statement had failed and its error was caught. */
+export class SwallowedFailureError extends Error {
+  override readonly name = 'SwallowedFailureError';
+
+  constructor() {
+    super(
+      'Nothing was changed: PostgreSQL answered COMMIT with ROLLBACK because an earlier statement had failed and its error ' +
+        'was caught. Let database errors leave the operation, or wrap the statement in a savepoint.',
+    );
+  }
+}

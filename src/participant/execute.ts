@@ -1,0 +1,94 @@
+/**
+ * Runs a branch once, however often it is asked for.
+ *
+ * The branch-log row is inserted first, in the transaction of the work, so it exists exactly when the work is committed, and
+ * a second attempt blocks on its key until the first has ended. A refusal is committed too: an attempt that was given up
+ * for dead, but is only slow, then finds the key taken and cannot do what the caller was told would not happen.
+ */
+import { crashpoint } from '../protocol';
+import type { BranchRequest, ExecuteAnswer } from '../protocol';
+import { labelOf, readInput, writeResult } from './branch';
+import type { Branch } from './branch';
+import { findBranch, insertBranch, recordResult } from './branch-log';
+import { BranchFencedError, BranchInProgressError, RefusalError } from './errors';
+import { inLocalTransaction } from './local-transaction';
+import { openTx } from './tx';
+
+/**
+ * @throws {RefusalError} now or, stored, from an earlier attempt
+ * @throws {BranchFencedError} when the branch was compensated or given up before
+ * @throws {InputMismatchError} when the branch exists with another input
+ */
+export async function execute(branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> {
+  if (branch.operation.kind === 'read-only') return read(branch, request);
+  try {
+    return await apply(branch, request);
+  } catch (error) {
+    if (error instanceof AlreadyLogged) return answerFromLog(branch, request);
+    if (error instanceof RefusalError) return storeRefusal(branch, request, error);
+    throw error;
+  }
+}
+
+/** Not an error to anyone outside: it rolls the attempt back, and the log is asked instead. */
+class AlreadyLogged extends Error {}
+
+const apply = (branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> =>
+  inLocalTransaction(
+    branch.pool,
+    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
+    async (client) => {
+      branch.checkWithdrawn?.();
+      if (!(await insertBranch(client, branch.name, request, 'applied', branch.caller))) throw new AlreadyLogged();
+      await crashpoint('branch.logged-before-work');
+      const tx = openTx(client, request.transaction, request.branch);
+      const json = writeResult(
+        branch.name,
+        await branch.operation.execute(tx, await readInput(branch.operation, request.input)),
+      );
+      await recordResult(client, request, json);
+      await crashpoint('branch.before-commit');
+      branch.checkWithdrawn?.();
+      return { answer: 'applied', result: JSON.parse(json) as unknown, ...(tx.holdsLocks ? { locks: true } : {}) };
+    },
+  );
+
+const read = (branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> =>
+  inLocalTransaction(
+    branch.pool,
+    { timeouts: branch.timeouts, mode: 'read only', label: labelOf(request) },
+    async (client) => {
+      const tx = openTx(client, request.transaction, request.branch);
+      const json = writeResult(
+        branch.name,
+        await branch.operation.execute(tx, await readInput(branch.operation, request.input)),
+      );
+      return { answer: 'read-only', result: JSON.parse(json) as unknown };
+    },
+  );
+
+async function answerFromLog(branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> {
+  const row = await findBranch(branch.pool, branch.name, request);
+  // Purged between the two statements: the next attempt runs as the first one.
+  if (!row) throw new BranchInProgressError(request.transaction, request.branch);
+  switch (row.state) {
+    case 'applied':
+      return { answer: 'applied-before', result: row.result, ...(row.holdsLocks ? { locks: true } : {}) };
+    case 'refused':
+      throw new RefusalError(row.refusal ?? { code: 'refused', message: 'The reason was not kept.' });
+    case 'compensated':
+    case 'fenced':
+      throw new BranchFencedError(request.transaction, request.branch);
+  }
+}
+
+/** Its own transaction, after the work was rolled back: another attempt may have come between, and then its answer counts. */
+async function storeRefusal(branch: Branch, request: BranchRequest, error: RefusalError): Promise<ExecuteAnswer> {
+  const stored = await inLocalTransaction(
+    branch.pool,
+    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
+    (client) => insertBranch(client, branch.name, request, 'refused', branch.caller, error.refusal),
+  );
+  if (stored) throw error;
+  return answerFromLog(branch, request);
+}

@@ -1,0 +1,75 @@
+/**
+ * Semantic lock: a mark on a record that an unfinished saga has changed, so that other sagas do not build on what may yet be
+ * undone. It belongs to a transaction, never to a clock: a lease could run out while the saga lives.
+ *
+ * It is set in the local transaction of the step and released by the compensation of that step, or, when the saga
+ * completes, by the coordinator.
+ *
+ * @see Frank, Zahle: "Semantic ACID properties in multidatabases using remote procedure calls and update propagations", 1998
+ * @see Richardson: "Microservices Patterns", 4.3.2
+ */
+import type { Pool, PoolClient } from 'pg';
+import type { BranchRequest, TransactionId } from '../../protocol';
+import { refuse } from '../refuse';
+import { ResourceLockedError } from '../errors';
+import type { OpenTx, Tx } from '../tx';
+
+const ACQUIRE = `
+  insert into txn.semantic_lock (resource, transaction_id, branch_id) values ($1, $2, $3)
+  on conflict (resource) do nothing`;
+
+const OWNER = `select transaction_id as owner from txn.semantic_lock where resource = $1`;
+
+export interface SemanticLockOptions {
+  /**
+   * What to do when another transaction holds the lock: `retry` the step until its timeout, or `refuse` it at once with code
+   * `resource-locked`.
+   * @default 'retry'
+   */
+  readonly onConflict?: 'retry' | 'refuse';
+}
+
+/**
+ * Locks a resource for this transaction, until the transaction completes or this branch is compensated.
+ *
+ * @param tx the step's local transaction
+ * @param resource any name that all operations of this participant agree on, 1 to 255 characters: `order/4711`
+ * @throws {ResourceLockedError} when another transaction holds it; retried
+ * @throws {RefusalError} the same with `onConflict: 'refuse'`
+ * @example await semanticLock(tx, `order/${order}`);
+ */
+export async function semanticLock(
+  tx: Tx,
+  resource: string,
+  { onConflict = 'retry' }: SemanticLockOptions = {},
+): Promise<void> {
+  if (resource.length < 1 || resource.length > 255) {
+    refuse('invalid-resource', `The name of a locked resource has 1 to 255 characters, not ${resource.length}`);
+  }
+  const { rowCount } = await tx.query(ACQUIRE, [resource, tx.transaction, tx.branch]);
+  if (rowCount === 0) await checkOwner(tx, resource, onConflict);
+  // Cast: every Tx is made by openTx.
+  (tx as OpenTx).holdsLocks = true;
+}
+
+async function checkOwner(tx: Tx, resource: string, onConflict: 'retry' | 'refuse'): Promise<void> {
+  const { rows } = await tx.query<{ owner: string }>(OWNER, [resource]);
+  const owner = rows[0]?.owner ?? 'one that just ended';
+  if (owner === tx.transaction) return;
+  if (onConflict === 'refuse') refuse('resource-locked', `${resource} is locked by transaction ${owner}`);
+  throw new ResourceLockedError(resource, owner);
+}
+
+/** Releases what one branch locked. Part of its compensation. */
+export async function releaseBranchLocks(client: PoolClient, { transaction, branch }: BranchRequest): Promise<void> {
+  await client.query('delete from txn.semantic_lock where transaction_id = $1 and branch_id = $2', [
+    transaction,
+    branch,
+  ]);
+}
+
+/** Releases what a transaction locked in this database. Asked for by the coordinator when the transaction has completed. */
+export async function releaseLocks(pool: Pool, transaction: TransactionId): Promise<number> {
+  const { rowCount } = await pool.query('delete from txn.semantic_lock where transaction_id = $1', [transaction]);
+  return rowCount ?? 0;
+}

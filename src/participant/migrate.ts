@@ -1,0 +1,93 @@
+/**
+ * The schema `txn` in a participant's database: numbered SQL files, applied once, in order, by one process at a time.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Pool, PoolClient } from 'pg';
+import { SchemaVersionError } from './errors';
+
+/** One numbered step of the schema. */
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+const DIRECTORY = join(__dirname, 'migrations');
+
+/** The steps of the schema, for teams that apply them with a tool of their own. Oldest first. */
+export function migrations(): readonly Migration[] {
+  return readdirSync(DIRECTORY)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+    .map((file) => ({
+      version: Number(file.slice(0, 6)),
+      name: file.slice(7, -4),
+      sql: readFileSync(join(DIRECTORY, file), 'utf8'),
+    }));
+}
+
+// Any constant: it only has to be the same in every process. Two workers that start at once then migrate one after the other.
+const ADVISORY_LOCK = 7_498_001;
+
+const PREPARE = `
+  create schema if not exists txn;
+  create table if not exists txn.migration (
+    version    integer     primary key,
+    name       text        not null,
+    applied_at timestamptz not null default clock_timestamp()
+  )`;
+
+/**
+ * Brings the schema up to date. Safe to run at every start, from any number of processes.
+ *
+ * @param pool with a role that may create a schema and tables in this database
+ * @returns the version that the schema has now
+ * @throws {SchemaVersionError} when the schema is newer than this package
+ * @example await migrate(pool);
+ */
+export async function migrate(pool: Pool): Promise<number> {
+  const client = await pool.connect();
+  let failed = true;
+  try {
+    await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK]);
+    await client.query(PREPARE);
+    const version = await currentVersion(client);
+    if (version > neededVersion()) throw new SchemaVersionError(version, neededVersion());
+    for (const migration of migrations().filter((candidate) => candidate.version > version))
+      await apply(client, migration);
+    await client.query('select pg_advisory_unlock($1)', [ADVISORY_LOCK]);
+    failed = false;
+    return neededVersion();
+  } finally {
+    // Closing the connection also lets go of the advisory lock.
+    client.release(failed);
+  }
+}
+
+/**
+ * Checks that the schema is the one that this package needs. Workers do so when they start.
+ *
+ * @throws {SchemaVersionError}
+ */
+export async function checkSchema(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ known: boolean }>(`select to_regclass('txn.migration') is not null as known`);
+  const version = rows[0]?.known ? await currentVersion(pool) : 0;
+  if (version !== neededVersion()) throw new SchemaVersionError(version, neededVersion());
+}
+
+const neededVersion = (): number => Math.max(...migrations().map(({ version }) => version));
+
+async function currentVersion(client: Pool | PoolClient): Promise<number> {
+  const { rows } = await client.query<{ version: number }>(
+    'select coalesce(max(version), 0) as version from txn.migration',
+  );
+  return rows[0]?.version ?? 0;
+}
+
+async function apply(client: PoolClient, { version, name, sql }: Migration): Promise<void> {
+  await client.query('begin');
+  await client.query(sql);
+  await client.query('insert into txn.migration (version, name) values ($1, $2)', [version, name]);
+  await client.query('commit');
+}

@@ -1,0 +1,73 @@
+/**
+ * What a coordinator and a participant say to each other about one branch. The messages appear as activity inputs and
+ * results in the Temporal Web UI, so they are small and read well there.
+ */
+import type { BranchId, TransactionId } from './words';
+
+/** Asks a participant for one operation of one transaction. */
+export interface BranchRequest {
+  readonly transaction: TransactionId;
+  readonly branch: BranchId;
+  readonly input: unknown;
+  /**
+   * Hash of the input of the whole transaction, when its starter gave one. Two requests under one transaction id with
+   * different hashes are two different business operations that collide: the second one is refused.
+   */
+  readonly request?: string;
+}
+
+/** A business "no". Stored in the branch log, so that it is final: no later attempt of the branch can take effect. */
+export interface Refusal {
+  /** Stable, for programs: `insufficient-funds`. */
+  readonly code: string;
+  /** For people. No personal data: it is shown in the Web UI. */
+  readonly message: string;
+  readonly details?: unknown;
+}
+
+/**
+ * The answer to `execute`. A late action, whose branch was compensated meanwhile, hears neither: it fails with
+ * {@link FailureType.BranchFenced}.
+ */
+export interface ExecuteAnswer {
+  /** `read-only`: the operation changes nothing, so nothing was logged and there is nothing to undo. */
+  readonly answer: 'applied' | 'applied-before' | 'read-only';
+  readonly result: unknown;
+  /** The branch took semantic locks: the coordinator has them released when the transaction completes. */
+  readonly locks?: true;
+}
+
+/** The answer to `compensate`. */
+export interface CompensateAnswer {
+  readonly answer: 'compensated' | 'compensated-before' | 'nothing-to-compensate';
+}
+
+/** The answer to `query`, which settles an unknown outcome: what has not happened by now is fenced off for ever. */
+export type QueryAnswer =
+  | { readonly answer: 'applied'; readonly result: unknown; readonly locks?: true }
+  | { readonly answer: 'refused'; readonly refusal: Refusal }
+  | { readonly answer: 'never-applied' };
+
+/** The `type` of each failure that crosses from a participant or a coordinator to its caller. */
+export const FailureType = {
+  /** A business "no"; the details hold the {@link Refusal}. The branch did nothing and never will. */
+  Refusal: 'Refusal',
+  /** A late action: its branch was compensated or given up before it came. It did nothing. */
+  BranchFenced: 'BranchFenced',
+  /** The branch, or the transaction, exists with another input. This request changed nothing; the earlier one stands. */
+  InputMismatch: 'InputMismatch',
+  /** The request is malformed or the operation cannot run as it is written. It did nothing; retrying cannot help. */
+  BadRequest: 'BadRequest',
+  /** Another attempt of the same branch is under way, or a row is locked. Retried. */
+  InProgress: 'InProgress',
+  /** Another transaction holds a semantic lock. Retried. */
+  ResourceLocked: 'ResourceLocked',
+  /** Whatever else the operation threw. The attempt was rolled back. Retried. */
+  OperationFailed: 'OperationFailed',
+  /** A saga failed and everything it did was undone; the details hold the report. */
+  TransactionCompensated: 'TransactionCompensated',
+  /** A transaction ended with some branches in effect and others not; the details hold the report. */
+  TransactionMixed: 'TransactionMixed',
+} as const;
+
+export type FailureType = (typeof FailureType)[keyof typeof FailureType];

@@ -1,0 +1,131 @@
+/**
+ * What a step does: an operation of a participant, or any object with a name, an `execute` and a `compensate`. Both look the
+ * same to the saga.
+ */
+import type { Duration } from '@temporalio/common';
+import { CancellationScope } from '@temporalio/workflow';
+import type { BranchId, CompensateAnswer, ExecuteAnswer, QueryAnswer } from '../protocol';
+import type { TransactionContext } from './context';
+import type { BranchCall } from './dispatch';
+import { SagaDefinitionError } from './errors';
+import { DEFAULT_STEP_TIMEOUT, INSISTENT_RETRY } from './options';
+import type { StepSettings } from './options';
+import type { BranchOperation } from './participant';
+import { retrying } from './retrying';
+
+/** What a free-form step is told. */
+export interface FreeCall<I> {
+  /** Transaction id and branch id together name the step for ever: use them as the idempotency key of what it calls. */
+  readonly transaction: string;
+  readonly branch: string;
+  readonly input: I;
+}
+
+/** A step that is no operation of a participant: other activities, a child workflow, whatever workflow code can do. */
+export interface FreeAction<I, R> {
+  /** Letters, digits, `.`, `_`, `-`. */
+  readonly name: string;
+  execute(call: FreeCall<I>): Promise<R>;
+}
+
+/** The same, with a way back. */
+export interface FreeStep<I, R> extends FreeAction<I, R> {
+  /** Must do nothing when the step never happened. `result` is undefined when that is not known. */
+  compensate(call: FreeCall<I>, result: R | undefined): Promise<void>;
+  /** Settles an unknown outcome for ever. Needed for `onUnknown: 'query'`. */
+  query?(call: FreeCall<I>): Promise<{ readonly kind: 'done'; readonly result: R } | { readonly kind: 'not-done' }>;
+}
+
+export type Runnable<I, R> = BranchOperation<I, R> | FreeAction<I, R>;
+
+/** A step's action, bound to its branch. */
+export interface Action {
+  /** Tries as long as the step's settings say. */
+  execute(): Promise<ExecuteAnswer>;
+  /** Tries until `limit`, for a step that has to succeed. */
+  insist(limit: Duration): Promise<ExecuteAnswer>;
+  /** `result` is undefined when it is not known whether the step happened. */
+  compensate(limit: Duration, result: unknown): Promise<CompensateAnswer>;
+  /** Absent when nobody can be asked. */
+  readonly query?: (limit: Duration) => Promise<QueryAnswer>;
+}
+
+export const nameOf = (runnable: Runnable<never, unknown>): string =>
+  'execute' in runnable ? runnable.name : `${runnable.participant}.${runnable.operation}`;
+
+export const isCompensatable = (runnable: Runnable<never, unknown>): boolean =>
+  !('execute' in runnable) || 'compensate' in runnable;
+
+export function actionOf(
+  runnable: Runnable<never, unknown>,
+  branch: BranchId,
+  input: unknown,
+  context: TransactionContext,
+  settings: StepSettings,
+  summary?: string,
+): Action {
+  return 'execute' in runnable
+    ? freeAction(runnable, branch, input, context, settings)
+    : branchAction(runnable as BranchOperation, branch, input, context, settings, summary);
+}
+
+function branchAction(
+  { participant, operation }: BranchOperation,
+  branch: BranchId,
+  input: unknown,
+  { id, request, dispatcher }: TransactionContext,
+  { timeout = DEFAULT_STEP_TIMEOUT, attemptTimeout, retry }: StepSettings,
+  summary = `${operation} at ${participant}`,
+): Action {
+  const call: BranchCall = {
+    transaction: id,
+    branch,
+    participant,
+    operation,
+    input,
+    ...(request === undefined ? {} : { request }),
+  };
+  const insistently = (limit: Duration, line: string) => ({
+    timeout: limit,
+    attemptTimeout,
+    retry: INSISTENT_RETRY,
+    summary: line,
+  });
+  return {
+    execute: () => dispatcher.execute(call, { timeout, attemptTimeout, retry, summary }),
+    insist: (limit) => dispatcher.execute(call, insistently(limit, summary)),
+    compensate: (limit) => dispatcher.compensate(call, insistently(limit, `undo ${operation} at ${participant}`)),
+    query: (limit) => dispatcher.query(call, insistently(limit, `settle ${operation} at ${participant}`)),
+  };
+}
+
+function freeAction(
+  action: FreeAction<unknown, unknown> | FreeStep<unknown, unknown>,
+  branch: BranchId,
+  input: unknown,
+  { id }: TransactionContext,
+  settings: StepSettings,
+): Action {
+  const call: FreeCall<unknown> = { transaction: id, branch, input };
+  const { timeout } = settings;
+  const once = <T>(run: () => Promise<T>): Promise<T> =>
+    timeout === undefined ? run() : CancellationScope.withTimeout(timeout, run);
+  const { query } = action as Partial<FreeStep<unknown, unknown>>;
+  return {
+    execute: () => once(async () => ({ answer: 'applied', result: await action.execute(call) })),
+    insist: async (limit) => ({ answer: 'applied', result: await retrying(limit, branch, () => action.execute(call)) }),
+    async compensate(limit, result) {
+      if (!('compensate' in action)) throw new SagaDefinitionError(`${action.name} has no compensate.`);
+      await retrying(limit, `the compensation of ${branch}`, () => action.compensate(call, result));
+      return { answer: 'compensated' };
+    },
+    ...(query === undefined
+      ? {}
+      : {
+          query: async (limit: Duration): Promise<QueryAnswer> => {
+            const answer = await retrying(limit, `the question about ${branch}`, () => query.call(action, call));
+            return answer.kind === 'done' ? { answer: 'applied', result: answer.result } : { answer: 'never-applied' };
+          },
+        }),
+  };
+}

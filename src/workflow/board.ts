@@ -1,0 +1,89 @@
+/**
+ * What the Web UI shows of the transactions in this workflow: the Current Details, the search attributes, the query `report`.
+ *
+ * Details and query cost nothing, they are made when someone looks. An upsert of search attributes costs an event and a
+ * billable action, so there is none while all goes well.
+ */
+import type { SearchAttributePair, SearchAttributeUpdatePair } from '@temporalio/common';
+import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
+import {
+  defineQuery,
+  metricMeter,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { METRICS } from '../observability';
+import type { TxnStatus } from '../observability';
+import { isEnded, stepOfInterest } from '../protocol';
+import type { SagaReport, TransactionId } from '../protocol';
+import { detailsOf } from './details';
+
+/** The reports of every transaction of the workflow, the outermost first. */
+export const reportQuery = defineQuery<readonly SagaReport[]>('report');
+
+const KEYS = {
+  status: defineSearchAttributeKey('TxnStatus', SearchAttributeType.KEYWORD),
+  protocol: defineSearchAttributeKey('TxnProtocol', SearchAttributeType.KEYWORD),
+  participants: defineSearchAttributeKey('TxnParticipants', SearchAttributeType.KEYWORD_LIST),
+  needsAttention: defineSearchAttributeKey('TxnNeedsAttention', SearchAttributeType.BOOL),
+  failedStep: defineSearchAttributeKey('TxnFailedStep', SearchAttributeType.KEYWORD),
+};
+
+interface Posted {
+  readonly outermost: boolean;
+  report: SagaReport;
+}
+
+const posted = new Map<TransactionId, Posted>();
+let shown: string | undefined;
+
+/** Shows how a transaction stands. */
+export function post(report: SagaReport, outermost: boolean): void {
+  if (posted.size === 0)
+    setHandler(reportQuery, () => [...posted.values()].map((entry) => entry.report), {
+      description: 'How each transaction of this workflow stands',
+    });
+  posted.set(report.id, { outermost, report });
+  const reports = [...posted.values()].map((entry) => entry.report);
+  setCurrentDetails(detailsOf(reports, workflowInfo()));
+  showAttributes([...posted.values()]);
+  if (isEnded(report)) count(report);
+}
+
+function showAttributes(entries: readonly Posted[]): void {
+  const status = statusOf(entries);
+  if (status === undefined || (shown === undefined && status === 'committed')) return;
+  const reports = entries.map(({ report }) => report);
+  const failed = reports.map(({ steps }) => stepOfInterest(steps)).find((step) => step !== undefined);
+  const participants = reports.flatMap(({ steps }) => steps.flatMap(({ participant }) => participant ?? []));
+  const pairs: SearchAttributePair[] = [
+    { key: KEYS.status, value: status },
+    { key: KEYS.protocol, value: 'saga' },
+    { key: KEYS.participants, value: [...new Set(participants)].sort() },
+    { key: KEYS.needsAttention, value: status === 'held' },
+    ...(failed === undefined ? [] : [{ key: KEYS.failedStep, value: failed.branch } satisfies SearchAttributePair]),
+  ];
+  const changed = JSON.stringify(pairs.map(({ value }) => value));
+  if (changed === shown) return;
+  shown = changed;
+  upsertSearchAttributes(pairs satisfies SearchAttributeUpdatePair[]);
+}
+
+/** One status for the workflow: a held transaction anywhere in it, or else its last outermost one. */
+function statusOf(entries: readonly Posted[]): TxnStatus | undefined {
+  if (entries.some(({ report }) => report.outcome === 'held')) return 'held';
+  const last = entries.filter(({ outermost }) => outermost).at(-1);
+  return last === undefined || last.report.outcome === 'running' ? undefined : last.report.outcome;
+}
+
+function count(report: SagaReport): void {
+  metricMeter.createCounter(METRICS.transactions).add(1, { protocol: report.protocol, outcome: report.outcome });
+  for (const { participant, operation, compensation } of report.steps) {
+    if (compensation.kind === 'not-needed') continue;
+    metricMeter
+      .createCounter(METRICS.compensations)
+      .add(1, { participant_id: participant ?? 'workflow', operation, fate: compensation.kind });
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Which transaction the code that runs now belongs to, and how it reaches its branches. Protocol code asks here and never
+ * the workflow itself: many transactions can run side by side in one workflow, and a transaction can have others inside it.
+ */
+import { AsyncLocalStorage, workflowInfo } from '@temporalio/workflow';
+import { REQUEST_MEMO } from '../observability';
+import { parseTransactionId } from '../protocol';
+import type { TransactionId } from '../protocol';
+import { activityDispatcher } from './dispatch';
+import type { Dispatcher } from './dispatch';
+
+export interface TransactionContext {
+  readonly id: TransactionId;
+  /** Whether it is the outermost transaction: the one that the workflow's status speaks of. */
+  readonly outermost: boolean;
+  /** Hash of the input of the operation that the caller started, when the caller gave one. */
+  readonly request?: string;
+  readonly dispatcher: Dispatcher;
+}
+
+interface Surroundings {
+  readonly parent: string;
+  readonly inside: boolean;
+  readonly request?: string;
+  readonly dispatcher: Dispatcher;
+  begun: number;
+}
+
+const storage = new AsyncLocalStorage<Surroundings>();
+let top: Surroundings | undefined;
+
+/**
+ * Runs `body` as a transaction. The first one of a workflow takes the workflow's id; one more gets `/2`, `/3`, …, one inside
+ * another `/1`, `/2`, … after the id of that one, unless it is given an id of its own.
+ */
+export async function inTransaction<T>(
+  id: string | undefined,
+  body: (context: TransactionContext) => Promise<T>,
+): Promise<T> {
+  const around = storage.getStore() ?? (top ??= surroundingsOfWorkflow());
+  around.begun++;
+  const { inside, request, dispatcher } = around;
+  const own = id ?? (!inside && around.begun === 1 ? around.parent : `${around.parent}/${around.begun}`);
+  const shared = { dispatcher, ...(request === undefined ? {} : { request }) };
+  const context = { id: parseTransactionId(own), outermost: !inside, ...shared };
+  return storage.run({ parent: own, inside: true, begun: 0, ...shared }, () => body(context));
+}
+
+function surroundingsOfWorkflow(): Surroundings {
+  const { workflowId, memo } = workflowInfo();
+  const request = memo?.[REQUEST_MEMO];
+  return {
+    parent: workflowId,
+    inside: false,
+    begun: 0,
+    dispatcher: activityDispatcher,
+    ...(typeof request === 'string' ? { request } : {}),
+  };
+}

@@ -1,0 +1,167 @@
+/**
+ * The desk at which a person settles what the saga cannot settle itself: the updates `retryStep`, `skipStep` and `resolve`.
+ * One desk a workflow, whichever transactions run in it; each ruling names its step, and where several wait under the same
+ * name, its transaction.
+ */
+import { ApplicationFailure, condition, defineUpdate, setHandler } from '@temporalio/workflow';
+import { show } from '../protocol';
+import type { BranchId, TransactionId } from '../protocol';
+
+/** What every ruling holds. One object, because the form of the Web UI takes one JSON argument. */
+export interface RulingRequest {
+  /** Branch id of a held step, as the details and the report show it. */
+  readonly step: string;
+  /** Needed only where several transactions of the workflow hold a step of that name. */
+  readonly transaction?: string;
+  /** Why. Kept in the report. */
+  readonly reason: string;
+  /** Who. Kept in the report. */
+  readonly by: string;
+}
+
+export interface ResolveRequest extends RulingRequest {
+  /**
+   * What is true now, by the hand of the person: `done` — the step took effect (for a compensation: it is undone);
+   * `not-done` — it did not and never will. For a compensation only `done` is possible.
+   * @default 'done'
+   */
+  readonly as?: 'done' | 'not-done';
+  /** What the step's `execute` would have returned; for a forward step resolved as `done`. */
+  readonly result?: unknown;
+}
+
+export type Ruling =
+  | { readonly kind: 'retry' }
+  | { readonly kind: 'skip'; readonly by: string; readonly reason: string }
+  | {
+      readonly kind: 'resolve';
+      readonly by: string;
+      readonly reason: string;
+      readonly as: 'done' | 'not-done';
+      readonly result?: unknown;
+    };
+
+/** Tries a held step again at once. */
+export const retryStepUpdate = defineUpdate<string, [RulingRequest]>('retryStep');
+/** Gives a held step up: a forward step counts as failed, the effect of a compensation's step stays. */
+export const skipStepUpdate = defineUpdate<string, [RulingRequest]>('skipStep');
+/** Says what became of a held step by other means. */
+export const resolveUpdate = defineUpdate<string, [ResolveRequest]>('resolve');
+
+/** A step that waits. */
+export interface Hold {
+  /** Waits for a ruling. */
+  ruled(): Promise<void>;
+  /** Takes the ruling, if there is one. */
+  take(): Ruling | undefined;
+  /** It does not wait any more. */
+  close(): void;
+}
+
+interface Entry {
+  readonly transaction: TransactionId;
+  readonly branch: BranchId;
+  readonly what: 'step' | 'compensation';
+  readonly rulings: Ruling[];
+}
+
+const entries = new Set<Entry>();
+let open = false;
+
+export function hold(transaction: TransactionId, branch: BranchId, what: Entry['what']): Hold {
+  openDesk();
+  const entry: Entry = { transaction, branch, what, rulings: [] };
+  entries.add(entry);
+  return {
+    ruled: () => condition(() => entry.rulings.length > 0),
+    take: () => entry.rulings.shift(),
+    close: () => void entries.delete(entry),
+  };
+}
+
+/** Takes rulings from the start of the first saga on, so that the Web UI offers them and explains when there is nothing to rule. */
+export function openDesk(): void {
+  if (open) return;
+  open = true;
+  setHandler(retryStepUpdate, (request) => rule(request, { kind: 'retry' }), {
+    validator: check,
+    description: 'Tries a held step or compensation again at once. Input: {"step", "reason", "by"}',
+  });
+  setHandler(skipStepUpdate, (request) => rule(request, { kind: 'skip', by: request.by, reason: request.reason }), {
+    validator: check,
+    description:
+      'Gives a held step up; for a compensation, the effect stays and the outcome is mixed. Input: {"step", "reason", "by"}',
+  });
+  setHandler(
+    resolveUpdate,
+    (request) =>
+      rule(request, {
+        kind: 'resolve',
+        by: request.by,
+        reason: request.reason,
+        as: request.as ?? 'done',
+        result: request.result,
+      }),
+    {
+      validator: checkResolve,
+      description:
+        'Says that you have settled a held step by other means. Input: {"step", "reason", "by", "as": "done" | "not-done", "result"}',
+    },
+  );
+}
+
+function rule(request: RulingRequest, ruling: Ruling): string {
+  const entry = find(request);
+  entry.rulings.push(ruling);
+  return `${entry.what} ${entry.branch} of ${entry.transaction}: ${ruling.kind}`;
+}
+
+const LONGEST_TEXT = 1_000;
+
+function check(request: RulingRequest): void {
+  for (const field of ['step', 'reason', 'by'] as const) {
+    const value: unknown = (request as Partial<RulingRequest> | undefined)?.[field];
+    if (typeof value !== 'string' || value.trim() === '' || value.length > LONGEST_TEXT) {
+      refuseRuling(
+        `"${field}" is ${show(value)}, not a text of 1 to ${LONGEST_TEXT} characters. Send one object: {"step", "reason", "by"}.`,
+      );
+    }
+  }
+  find(request);
+}
+
+function checkResolve(request: ResolveRequest): void {
+  check(request);
+  const as: unknown = request.as ?? 'done';
+  if (as !== 'done' && as !== 'not-done') refuseRuling(`"as" is ${show(as)}, not "done" or "not-done".`);
+  if (as === 'not-done' && find(request).what === 'compensation') {
+    refuseRuling('a compensation cannot be resolved as not done. Use skipStep to let the effect stay.');
+  }
+}
+
+function find({ step, transaction }: RulingRequest): Entry {
+  const found = [...entries].filter(
+    (entry) =>
+      entry.branch === step &&
+      entry.rulings.length === 0 &&
+      (transaction === undefined || entry.transaction === transaction),
+  );
+  const [entry, another] = found;
+  if (another)
+    refuseRuling(
+      `several transactions hold ${show(step)}. Add "transaction": one of ${found.map((e) => e.transaction).join(', ')}.`,
+    );
+  if (!entry) {
+    const held = [...entries].map((e) => e.branch).join(', ');
+    refuseRuling(`${show(step)} is not held. ${held === '' ? 'No step is held now.' : `Held now: ${held}.`}`);
+  }
+  return entry;
+}
+
+function refuseRuling(problem: string): never {
+  throw ApplicationFailure.create({
+    type: 'RulingRefused',
+    message: `Nothing was changed: ${problem}`,
+    nonRetryable: true,
+  });
+}

@@ -1,0 +1,81 @@
+/** What a failure proves, and how it reads in a report. */
+import { RetryState } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  TimeoutFailure,
+  isCancellation,
+} from '@temporalio/workflow';
+import { FailureType } from '../protocol';
+import type { Refusal, StepFate } from '../protocol';
+
+/**
+ * What is known of a step that failed. Only these prove that it did nothing: a refusal and a fence, which the participant
+ * has committed, and a transaction of its own that was undone. A timeout, a lost worker, a cancellation, any other error
+ * proves nothing.
+ */
+export function fateOf(error: unknown): StepFate {
+  const failure = applicationFailureIn(error);
+  switch (failure?.type) {
+    case FailureType.Refusal:
+      return { kind: 'not-done', refusal: refusalOf(error) ?? { code: 'refused', message: failure.message } };
+    case FailureType.BranchFenced:
+      return { kind: 'not-done', refusal: { code: 'fenced', message: failure.message } };
+    case FailureType.TransactionCompensated:
+      return { kind: 'not-done', refusal: { code: 'compensated', message: failure.message } };
+    default:
+      return { kind: 'unknown', cause: messageOf(error) };
+  }
+}
+
+/** Whether the branch log holds something else under this branch: what is there is not this saga's to undo. */
+export const isMismatch = (error: unknown): boolean => applicationFailureIn(error)?.type === FailureType.InputMismatch;
+
+/**
+ * The business "no" inside a failed step, if that is what it was.
+ *
+ * @example
+ * try { await s.step(payments.charge, { … }); }
+ * catch (error) { if (refusalOf(error)?.code === 'card-declined') return s.step(wallet.charge, { … }); throw error; }
+ */
+export function refusalOf(error: unknown): Refusal | undefined {
+  const failure = applicationFailureIn(error);
+  if (failure?.type !== FailureType.Refusal) return undefined;
+  const refusal: unknown = failure.details?.[0];
+  return isRefusal(refusal) ? refusal : { code: 'refused', message: failure.message };
+}
+
+/** Whether trying again without changing anything is pointless. */
+export function isFinal(error: unknown): boolean {
+  if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)
+    return error.retryState === RetryState.NON_RETRYABLE_FAILURE;
+  return error instanceof ApplicationFailure && error.nonRetryable === true;
+}
+
+/** The innermost reason, on one line. */
+export function messageOf(error: unknown): string {
+  if (isCancellation(error)) return 'It was cancelled.';
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
+  if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)
+    return cause ? messageOf(cause) : error.message;
+  if (error instanceof TimeoutFailure)
+    return cause ? `${timeoutMessage(error)} Last failure: ${messageOf(cause)}` : timeoutMessage(error);
+  return error instanceof Error ? error.message : String(error);
+}
+
+const timeoutMessage = ({ timeoutType }: TimeoutFailure): string =>
+  `It timed out (${(timeoutType ?? 'unspecified').toLowerCase().replaceAll('_', '-')}).`;
+
+function applicationFailureIn(error: unknown): ApplicationFailure | undefined {
+  const cause = error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : error;
+  return cause instanceof ApplicationFailure ? cause : undefined;
+}
+
+const isRefusal = (value: unknown): value is Refusal =>
+  typeof value === 'object' &&
+  value !== null &&
+  'code' in value &&
+  typeof value.code === 'string' &&
+  'message' in value &&
+  typeof value.message === 'string';

@@ -1,0 +1,70 @@
+/**
+ * Does what must be done in the end, a compensation or a step after the pivot, however long it takes. Once it has failed for
+ * a while it is held: a person is told and may rule, and meanwhile whatever a retry could cure goes on being retried.
+ */
+import type { Duration } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time';
+import { CancellationScope } from '@temporalio/workflow';
+import type { Hold, Ruling } from './desk';
+import { isFinal, messageOf } from './failures';
+
+export type Insisted<T> = { readonly kind: 'succeeded'; readonly value: T } | Exclude<Ruling, { kind: 'retry' }>;
+
+export interface Insistence<T> {
+  /** One round of tries, given up after `limit`. Runs in a scope that is cancelled when a person rules meanwhile. */
+  readonly attempt: (limit: Duration) => Promise<T>;
+  /** How long to try before a person is told. */
+  readonly holdAfter: Duration;
+  /** Tells the person. Called again whenever the cause changes. */
+  readonly onHeld: (cause: string) => void;
+  /** Opens the desk for rulings. */
+  readonly hold: () => Hold;
+}
+
+type Round<T> =
+  { readonly kind: 'succeeded'; readonly value: T } | { readonly kind: 'failed'; readonly error: unknown };
+
+/** A held round is longer than the one before, up to this: a month of retries still fits into one history. */
+const LONGEST_ROUND_MS = 60 * 60 * 1000;
+
+export async function insist<T>({ attempt, holdAfter, onHeld, hold }: Insistence<T>): Promise<Insisted<T>> {
+  let round = await settled(attempt(holdAfter));
+  if (round.kind === 'succeeded') return round;
+  const held = hold();
+  try {
+    for (let limitMs = msToNumber(holdAfter); ; limitMs = Math.min(limitMs * 2, LONGEST_ROUND_MS)) {
+      onHeld(messageOf(round.error));
+      if (isFinal(round.error)) await held.ruled();
+      else round = await untilRuled(held, () => attempt(limitMs));
+      if (round.kind === 'succeeded') return round;
+      const ruling = held.take();
+      if (ruling && ruling.kind !== 'retry') return ruling;
+      if (!ruling) continue;
+      round = await settled(attempt(holdAfter));
+      if (round.kind === 'succeeded') return round;
+      limitMs = msToNumber(holdAfter);
+    }
+  } finally {
+    held.close();
+  }
+}
+
+/** Runs a round and stops it when a person rules meanwhile. What it brought counts even so: it may have succeeded. */
+async function untilRuled<T>(held: Hold, attempt: () => Promise<T>): Promise<Round<T>> {
+  const trying = new CancellationScope();
+  const listening = new CancellationScope();
+  const round = settled(trying.run(attempt));
+  const stop = listening.run(() => held.ruled()).then(() => trying.cancel(), ignoreCancellation);
+  const result = await round;
+  listening.cancel();
+  await stop;
+  return result;
+}
+
+const ignoreCancellation = (): void => undefined;
+
+const settled = <T>(promise: Promise<T>): Promise<Round<T>> =>
+  promise.then(
+    (value) => ({ kind: 'succeeded', value }),
+    (error: unknown) => ({ kind: 'failed', error }),
+  );

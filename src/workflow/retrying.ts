@@ -1,0 +1,22 @@
+/** Retries workflow code the way Temporal retries an activity: with growing pauses, until it succeeds, is refused, or time is up. */
+import type { Duration } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time';
+import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
+import { isFinal } from './failures';
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+
+/** @throws the last failure, at the latest when `limit` is over */
+export async function retrying<T>(limit: Duration, what: string, run: () => Promise<T>): Promise<T> {
+  const end = Date.now() + msToNumber(limit);
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await CancellationScope.withTimeout(Math.max(1, end - Date.now()), run);
+    } catch (error) {
+      const withdrawn = isCancellation(error) && CancellationScope.current().consideredCancelled;
+      if (withdrawn || isFinal(error) || Date.now() + pauseMs >= end) throw error;
+    }
+    await sleep(pauseMs, { summary: `pause before ${what} is tried again` });
+  }
+}

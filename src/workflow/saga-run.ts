@@ -1,0 +1,269 @@
+/**
+ * One saga from its first step to its report. Forward: each step is journalled, run, and settled. Back: once every step that
+ * began has ended, what may have happened is undone, the last first.
+ */
+import {
+  CancellationScope,
+  CancelledFailure,
+  ContinueAsNew,
+  TemporalFailure,
+  isCancellation,
+  log,
+  sleep,
+} from '@temporalio/workflow';
+import { needsAttention, outcomeOf, parseBranchId, SagaJournal } from '../protocol';
+import type { CompensationFate, SagaCause, SagaReport, SettledSagaReport, Step, StepRole } from '../protocol';
+import { actionOf, nameOf } from './action';
+import type { Runnable } from './action';
+import { post } from './board';
+import type { TransactionContext } from './context';
+import { openDesk } from './desk';
+import { SagaDefinitionError } from './errors';
+import { messageOf, refusalOf } from './failures';
+import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
+import type { SagaOptions, StepOptions } from './options';
+import { misplacement } from './placement';
+import type { Saga } from './saga';
+import { StepRunner } from './step-runner';
+import type { RunningStep } from './step-runner';
+import { isStrict } from './strict';
+
+/** A history has room for more, but a screen has not. */
+const MOST_STEPS = 500;
+
+export class SagaRun {
+  readonly #journal = new SagaJournal();
+  readonly #running = new Map<Step, RunningStep>();
+  readonly #ended: Promise<void>[] = [];
+  readonly #failedAt = new WeakMap<object, Step>();
+  readonly #scope: CancellationScope;
+  readonly #runner: StepRunner;
+  #phase: 'forward' | 'unwinding' | 'ended' = 'forward';
+  #cause: SagaCause | undefined;
+  /** A cancellation came while the pivot ran: it counts only if the pivot fails. */
+  #cancelAfterPivot = false;
+  #timedOut = false;
+
+  constructor(
+    private readonly context: TransactionContext,
+    private readonly options: SagaOptions,
+  ) {
+    // Shielded from the scope around it: whether a cancellation still counts depends on the pivot, so it is passed on by hand.
+    this.#scope = new CancellationScope({ cancellable: true, parent: new CancellationScope({ cancellable: false }) });
+    this.#runner = new StepRunner({
+      transaction: context.id,
+      journal: this.#journal,
+      holdAfter: options.holdAfter ?? DEFAULT_HOLD_AFTER,
+      changed: () => this.#show(),
+      failed: (step, error) => {
+        if (typeof error === 'object' && error !== null) this.#failedAt.set(error, step);
+      },
+    });
+  }
+
+  async settle<R>(body: (s: Saga) => Promise<R>): Promise<SettledSagaReport<R>> {
+    openDesk();
+    CancellationScope.current().cancelRequested.catch(() => this.#turnBack());
+    return CancellationScope.nonCancellable(async () => {
+      let result: R;
+      try {
+        result = await this.#forward(body);
+      } catch (error) {
+        if (error instanceof ContinueAsNew)
+          throw new SagaDefinitionError(
+            'A saga cannot continue as new: its compensations would be lost. Let it end first.',
+          );
+        if (!(error instanceof TemporalFailure)) throw error; // A bug: the workflow task fails and is retried once it is mended.
+        return this.#unwind(error);
+      }
+      return this.#complete(result);
+    });
+  }
+
+  async #forward<R>(body: (s: Saga) => Promise<R>): Promise<R> {
+    const watch = this.#startTimer();
+    try {
+      const result = await this.#scope.run(() =>
+        body({
+          id: this.context.id,
+          step: (operation, input, options) => this.#step('compensatable', operation, input, options),
+          pivot: (operation, input, options) => this.#step('pivot', operation, input, options),
+          retriable: (operation, input, options) => this.#step('retriable', operation, input, options),
+        }),
+      );
+      await Promise.all(this.#ended); // A step that the body did not wait for is part of the saga all the same.
+      return result;
+    } finally {
+      watch.cancel();
+    }
+  }
+
+  #startTimer(): CancellationScope {
+    const watch = new CancellationScope();
+    const { timeout } = this.options;
+    if (timeout === undefined) return watch;
+    const expire = (): void => {
+      this.#timedOut = !this.#journal.pastPivot;
+      this.#turnBack();
+    };
+    watch
+      .run(() => sleep(timeout, { summary: 'saga timeout' }))
+      .then(expire, (error: unknown) => {
+        if (!isCancellation(error)) throw error;
+      });
+    return watch;
+  }
+
+  /** Ends the body, if there still is a way back. */
+  #turnBack(): void {
+    if (this.#phase !== 'forward' || this.#journal.pastPivot) return;
+    if (this.#journal.pivotPending) this.#cancelAfterPivot = true;
+    else this.#scope.cancel();
+  }
+
+  async #step<R>(asked: StepRole, runnable: Runnable<never, R>, input: unknown, options: StepOptions = {}): Promise<R> {
+    const running = this.#begin(this.#roleOf(asked, runnable), runnable, input, options);
+    const result = this.#run(running);
+    this.#ended.push(result.then(nothing, nothing));
+    return result as Promise<R>; // Cast: the type of a result is known to its operation only.
+  }
+
+  #roleOf(asked: StepRole, runnable: Runnable<never, unknown>): StepRole {
+    const misplaced = misplacement(asked, runnable, this.#journal);
+    if (misplaced === undefined) return asked;
+    // In production money has moved already: the step is then run the only way that is left.
+    if (isStrict() || !this.#journal.pastPivot) throw new SagaDefinitionError(misplaced);
+    log.warn(misplaced, { transaction: this.context.id });
+    return 'retriable';
+  }
+
+  #begin(role: StepRole, runnable: Runnable<never, unknown>, input: unknown, options: StepOptions): RunningStep {
+    if (this.#phase !== 'forward' || (role !== 'retriable' && this.#scope.consideredCancelled)) {
+      throw new CancelledFailure(`${nameOf(runnable)} was not begun: the saga is being undone.`);
+    }
+    if (this.#journal.steps.length >= MOST_STEPS)
+      throw new SagaDefinitionError(`A saga has at most ${MOST_STEPS} steps. Split it, or let one step do more.`);
+    if (options.id !== undefined && this.#journal.has(options.id))
+      throw new SagaDefinitionError(`Two steps have the id ${options.id}. Give each its own.`);
+    const branch = parseBranchId(options.id ?? this.#journal.nextBranch(nameOf(runnable)));
+    const settings = settingsOf(this.options, options);
+    const step = this.#journal.begin({
+      branch,
+      role,
+      input,
+      compensatable: role === 'compensatable',
+      ...('execute' in runnable
+        ? { operation: runnable.name }
+        : { participant: runnable.participant, operation: runnable.operation }),
+    });
+    const action = actionOf(runnable, branch, input, this.context, settings, options.summary);
+    // A pivot must be known: neither way is safe while it is not.
+    const running: RunningStep = {
+      step,
+      action,
+      onUnknown: role === 'pivot' ? 'query' : settings.onUnknown,
+      locks: false,
+    };
+    this.#running.set(step, running);
+    this.#show();
+    return running;
+  }
+
+  #run(running: RunningStep): Promise<unknown> {
+    switch (running.step.role) {
+      case 'compensatable':
+        return this.#runner.run(running);
+      case 'pivot':
+        return CancellationScope.nonCancellable(() => this.#runner.run(running)).finally(() => {
+          if (this.#cancelAfterPivot) this.#turnBack();
+        });
+      case 'retriable':
+        return CancellationScope.nonCancellable(() => this.#runner.runUntilDone(running));
+    }
+  }
+
+  async #complete<R>(result: R): Promise<SettledSagaReport<R>> {
+    this.#journal.disarm();
+    await this.#releaseLocks(({ locks }) => locks);
+    return this.#end({ outcome: 'committed', result });
+  }
+
+  async #unwind<R>(error: TemporalFailure): Promise<SettledSagaReport<R>> {
+    this.#phase = 'unwinding';
+    this.#cause = this.#causeOf(error);
+    this.#scope.cancel(); // Siblings of the failed step stop retrying; each still says how it ended.
+    await Promise.all(this.#ended);
+    if (this.#journal.pastPivot) this.#journal.disarm();
+    this.#show();
+    await this.#undoAll();
+    await this.#releaseLocks(
+      ({ locks, step }) => (locks && step.compensation.kind !== 'compensated') || givenUp(step.compensation),
+    );
+    return this.#end({ outcome: outcomeOf(this.#journal.report()), cause: this.#cause });
+  }
+
+  /** Undoes every step that may have happened, each as soon as all that build on it are undone. */
+  async #undoAll(): Promise<void> {
+    const undone = new Map<Step, Promise<void>>();
+    for (const { step, before } of this.#journal.plan()) {
+      const running = this.#running.get(step) as RunningStep; // Both are filled in #begin.
+      undone.set(
+        step,
+        Promise.all(before.flatMap((later) => undone.get(later) ?? [])).then(() => this.#runner.undo(running)),
+      );
+    }
+    await Promise.all(undone.values());
+  }
+
+  /** One question to each participant that may still hold locks of this saga. Retried until it is answered. */
+  async #releaseLocks(concerned: (running: RunningStep) => boolean): Promise<void> {
+    const participants = [...this.#running.values()].filter(concerned).flatMap(({ step }) => step.participant ?? []);
+    const release = (participant: string): Promise<void> =>
+      this.context.dispatcher.releaseLocks(participant, this.context.id, {
+        attemptTimeout: '10 seconds',
+        retry: INSISTENT_RETRY,
+        summary: `release locks at ${participant}`,
+      });
+    await Promise.all([...new Set(participants)].map(release));
+  }
+
+  #causeOf(error: TemporalFailure): SagaCause {
+    const step = this.#failedAt.get(error);
+    const refusal = refusalOf(error);
+    const base = { message: messageOf(error), ...(step === undefined ? {} : { branch: step.branch }) };
+    if (refusal) return { kind: 'refused', ...base, refusal };
+    if (this.#timedOut) return { ...base, kind: 'timed-out', message: 'The saga took longer than its timeout.' };
+    return { kind: isCancellation(error) ? 'cancelled' : 'failed', ...base };
+  }
+
+  #end<R>(
+    ending: { outcome: 'committed'; result: R } | { outcome: 'compensated' | 'mixed'; cause: SagaCause },
+  ): SettledSagaReport<R> {
+    this.#phase = 'ended';
+    const report: SettledSagaReport<R> = {
+      id: this.context.id,
+      protocol: 'saga',
+      ...ending,
+      steps: this.#journal.report(),
+    };
+    post(report, this.context.outermost);
+    return report;
+  }
+
+  #show(): void {
+    const steps = this.#journal.report();
+    const outcome = needsAttention(steps) ? 'held' : this.#phase === 'forward' ? 'running' : 'compensating';
+    const report: SagaReport = {
+      id: this.context.id,
+      protocol: 'saga',
+      outcome,
+      steps,
+      ...(this.#cause === undefined ? {} : { cause: this.#cause }),
+    };
+    post(report, this.context.outermost);
+  }
+}
+
+const nothing = (): void => undefined;
+
+const givenUp = ({ kind }: CompensationFate): boolean => kind === 'skipped' || kind === 'resolved';

@@ -1,0 +1,192 @@
+/**
+ * Runs one step until it is known what became of it: done, not done, or given up as unknown to be undone. What nobody can
+ * find out is held for a person.
+ */
+import type { Duration } from '@temporalio/common';
+import { ApplicationFailure, CancellationScope, log } from '@temporalio/workflow';
+import type {
+  BranchId,
+  CompensationFate,
+  ExecuteAnswer,
+  SagaJournal,
+  Step,
+  StepFate,
+  TransactionId,
+} from '../protocol';
+import type { Action } from './action';
+import { hold } from './desk';
+import type { Ruling } from './desk';
+import { fateOf, isMismatch, messageOf } from './failures';
+import { insist } from './insist';
+import type { Insisted } from './insist';
+import type { OnUnknown } from './options';
+
+/** A step with what it takes to run and undo it. */
+export interface RunningStep {
+  readonly step: Step;
+  readonly action: Action;
+  readonly onUnknown: OnUnknown;
+  /** It left semantic locks that somebody has to release. */
+  locks: boolean;
+}
+
+/** The saga around the step. */
+export interface Surroundings {
+  readonly transaction: TransactionId;
+  readonly journal: SagaJournal;
+  readonly holdAfter: Duration;
+  /** Something changed that people may want to see. */
+  readonly changed: () => void;
+  /** The step failed with this error, which the body of the saga is about to see. */
+  readonly failed: (step: Step, error: unknown) => void;
+}
+
+type FinalRuling = Exclude<Ruling, { kind: 'retry' }>;
+
+export class StepRunner {
+  constructor(private readonly saga: Surroundings) {}
+
+  /** Resolves with the step's result; rejects with its failure once that is on record. */
+  async run(running: RunningStep): Promise<unknown> {
+    for (;;) {
+      try {
+        return this.#done(running, await running.action.execute());
+      } catch (error) {
+        const fate = fateOf(error);
+        if (fate.kind !== 'unknown') return this.#fail(running.step, fate, error);
+        // A mismatch says that something else stands under this name: asking or undoing would meet that.
+        const onUnknown = isMismatch(error) ? 'hold' : running.onUnknown;
+        if (onUnknown === 'compensate') return this.#fail(running.step, fate, error);
+        if (onUnknown === 'query' && running.action.query) return this.#query(running, running.action.query, error);
+        const ruling = await this.#awaitRuling(running.step, error);
+        if (ruling.kind !== 'retry') return this.#ruled(running.step, ruling, error);
+      }
+    }
+  }
+
+  /** The same for a step that has to succeed: tried without end, and held when it keeps failing. */
+  async runUntilDone(running: RunningStep): Promise<unknown> {
+    const { step, action } = running;
+    const insisted = await this.#insist(step, 'step', (limit) => action.insist(limit));
+    if (insisted.kind === 'succeeded') return this.#done(running, insisted.value);
+    return this.#ruled(step, insisted, undefined);
+  }
+
+  /** Undoes a step, however long it takes. */
+  async undo({ step, action }: RunningStep): Promise<void> {
+    this.#setCompensation(step, { kind: 'running' });
+    const insisted = await this.#insist(step, 'compensation', (limit) => action.compensate(limit, step.result));
+    this.#setCompensation(step, compensationFateOf(insisted));
+  }
+
+  /** Finds out what became of a step, and goes on as if it had said so itself. */
+  async #query(running: RunningStep, query: NonNullable<Action['query']>, error: unknown): Promise<unknown> {
+    const { step } = running;
+    const insisted = await CancellationScope.nonCancellable(() => this.#insist(step, 'step', query));
+    if (insisted.kind !== 'succeeded') return this.#ruled(step, insisted, error);
+    const { value } = insisted;
+    switch (value.answer) {
+      case 'applied':
+        return this.#done(running, { ...value, answer: 'applied-before' });
+      case 'refused':
+        return this.#fail(step, { kind: 'not-done', refusal: value.refusal }, error);
+      case 'never-applied':
+        return this.#fail(
+          step,
+          { kind: 'not-done', refusal: { code: 'never-applied', message: messageOf(error) } },
+          error,
+        );
+    }
+  }
+
+  async #awaitRuling(step: Step, error: unknown): Promise<Ruling> {
+    const desk = hold(this.saga.transaction, step.branch, 'step');
+    this.#settle(step, { kind: 'held', cause: messageOf(error) });
+    try {
+      await CancellationScope.nonCancellable(() => desk.ruled());
+      const ruling = desk.take() ?? { kind: 'retry' };
+      if (ruling.kind === 'retry') this.#settle(step, { kind: 'running' });
+      return ruling;
+    } finally {
+      desk.close();
+    }
+  }
+
+  #ruled(step: Step, ruling: FinalRuling, error: unknown): unknown {
+    const { by, reason } = ruling;
+    if (ruling.kind === 'skip')
+      return this.#fail(step, { kind: 'skipped', by, reason }, skipped(step.branch, by, error));
+    if (ruling.as === 'not-done')
+      return this.#fail(
+        step,
+        { kind: 'resolved', as: 'not-done', by, reason },
+        error ?? skipped(step.branch, by, error),
+      );
+    this.#settle(step, { kind: 'resolved', as: 'done', by, reason }, ruling.result);
+    return ruling.result;
+  }
+
+  #done(running: RunningStep, { answer, result, locks }: ExecuteAnswer): unknown {
+    running.locks = locks === true;
+    this.#settle(running.step, { kind: 'done', answer }, result);
+    return result;
+  }
+
+  #fail(step: Step, fate: StepFate, error: unknown): never {
+    this.saga.failed(step, error);
+    this.#settle(step, fate);
+    throw error;
+  }
+
+  #settle(step: Step, fate: StepFate, result?: unknown): void {
+    this.saga.journal.settle(step, fate, result);
+    this.saga.changed();
+  }
+
+  #setCompensation(step: Step, fate: CompensationFate): void {
+    step.compensation = fate;
+    this.saga.changed();
+  }
+
+  #insist<T>(
+    step: Step,
+    what: 'step' | 'compensation',
+    attempt: (limit: Duration) => Promise<T>,
+  ): Promise<Insisted<T>> {
+    return insist({
+      attempt,
+      holdAfter: this.saga.holdAfter,
+      hold: () => hold(this.saga.transaction, step.branch, what),
+      onHeld: (cause) => {
+        log.warn(`A ${what} is held: it keeps failing and waits for a person`, {
+          transaction: this.saga.transaction,
+          branch: step.branch,
+          cause,
+        });
+        if (what === 'step') this.#settle(step, { kind: 'held', cause });
+        else this.#setCompensation(step, { kind: 'held', cause });
+      },
+    });
+  }
+}
+
+function compensationFateOf(insisted: Insisted<Awaited<ReturnType<Action['compensate']>>>): CompensationFate {
+  switch (insisted.kind) {
+    case 'succeeded':
+      return insisted.value.answer === 'nothing-to-compensate'
+        ? { kind: 'nothing-to-compensate' }
+        : { kind: 'compensated' };
+    case 'skip':
+      return { kind: 'skipped', by: insisted.by, reason: insisted.reason };
+    case 'resolve':
+      return { kind: 'resolved', by: insisted.by, reason: insisted.reason };
+  }
+}
+
+const skipped = (branch: BranchId, by: string, cause: unknown): ApplicationFailure =>
+  ApplicationFailure.create({
+    type: 'StepSkipped',
+    message: `${branch} was given up by ${by}`,
+    nonRetryable: true,
+    ...(cause instanceof Error ? { cause } : {}),
+  });
