@@ -7,7 +7,7 @@ import { builtinModules } from 'node:module';
 const npm = (names) => `(^|/)node_modules/(@types/)?(${names})/`;
 const builtin = `^(node:)?(${builtinModules.join('|')})$`;
 const index = '^src/[^/]+/index\\.ts$';
-const workerMain = '/worker\\.ts$';
+const workerMain = '/worker(-main)?\\.ts$';
 const typeOnly = ['type-only', 'pre-compilation-only'];
 
 /** Rooms that put other rooms together, and so may import any room's index. */

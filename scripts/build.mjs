@@ -42,7 +42,8 @@ function isStale() {
 }
 
 function copySql() {
-  for (const path of walk(join(root, 'src')).filter((path) => path.endsWith('.sql'))) {
+  const folders = ['src', 'activities'].map((folder) => join(root, folder));
+  for (const path of folders.flatMap(walk).filter((path) => path.endsWith('.sql'))) {
     const copy = join(dist, relative(root, path));
     mkdirSync(dirname(copy), { recursive: true });
     cpSync(path, copy);

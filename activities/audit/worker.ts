@@ -1,0 +1,4 @@
+import { runService } from '../worker-main';
+import { audit } from './operations';
+
+runService(audit);

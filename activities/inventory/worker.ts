@@ -1,0 +1,4 @@
+import { runService } from '../worker-main';
+import { inventory } from './operations';
+
+runService(inventory);

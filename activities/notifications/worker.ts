@@ -1,0 +1,13 @@
+import { runService } from '../worker-main';
+import { smtpMailer } from './mailer';
+import { defineNotifications } from './operations';
+
+const url = process.env['SMTP_URL'];
+if (url === undefined) {
+  console.error(
+    'Nothing was started: notifications needs SMTP_URL, the address of a mail server, such as smtp://mail:25.',
+  );
+  process.exitCode = 2;
+} else {
+  runService(defineNotifications({ mailer: smtpMailer(url), from: 'orders@shop.example' }));
+}

@@ -1,0 +1,4 @@
+import { runService } from '../worker-main';
+import { orders } from './operations';
+
+runService(orders);

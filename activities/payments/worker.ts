@@ -1,0 +1,4 @@
+import { runService } from '../worker-main';
+import { payments } from './operations';
+
+runService(payments);

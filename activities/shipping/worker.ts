@@ -1,0 +1,4 @@
+import { runService } from '../worker-main';
+import { shipping } from './operations';
+
+runService(shipping);

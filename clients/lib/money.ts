@@ -1,0 +1,45 @@
+/** Money as people write it and as the services keep it: whole minor units of a currency, never a fraction. */
+import { InvalidArgumentError } from 'commander';
+
+/** How many decimals a currency has: 2 for EUR, 0 for JPY. */
+function decimalsOf(currency: string): number {
+  return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2;
+}
+
+/**
+ * Reads an amount.
+ *
+ * @param text such as `100`, `99.50`
+ * @param currency ISO 4217, such as `EUR`
+ * @returns minor units
+ * @throws {InvalidArgumentError} unless it is a positive amount with at most the currency's decimals, up to 2^53 - 1 minor units
+ */
+export function parseAmount(text: string, currency: string): number {
+  const decimals = decimalsOf(currency);
+  const [, whole = '', fraction = ''] = /^(\d{1,16})(?:\.(\d+))?$/.exec(text) ?? [];
+  if (whole === '' || fraction.length > decimals) {
+    throw new InvalidArgumentError(
+      `"${text}" is not a positive amount of ${currency} with at most ${decimals} decimals. Write it like 100 or 99.50.`,
+    );
+  }
+  const minor = BigInt(whole + fraction.padEnd(decimals, '0'));
+  if (minor < 1n || minor > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new InvalidArgumentError(
+      `${text} ${currency} is not between 1 and ${Number.MAX_SAFE_INTEGER} of its smallest unit.`,
+    );
+  }
+  return Number(minor);
+}
+
+/** Reads an ISO 4217 currency code. @throws {InvalidArgumentError} */
+export function parseCurrency(text: string): string {
+  if (!/^[A-Z]{3}$/.test(text) || !Intl.supportedValuesOf('currency').includes(text)) {
+    throw new InvalidArgumentError(`"${text}" is not an ISO 4217 currency code. Write it like EUR.`);
+  }
+  return text;
+}
+
+/** Shows an amount: 1050 EUR becomes `10.50`. */
+export function formatAmount(minor: number, currency: string): string {
+  return (minor / 10 ** decimalsOf(currency)).toFixed(decimalsOf(currency));
+}

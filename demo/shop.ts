@@ -1,0 +1,133 @@
+/**
+ * The whole company of the examples on one machine: the embedded stack, a database for each service, one worker process a
+ * service and one for the workflows. The demo plays its scenes here, and the end-to-end tests break it.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Pool } from 'pg';
+import { connectTemporal, TransactionClient } from 'temporal-txn/client';
+import { searchAttributeList } from 'temporal-txn/observability';
+import { services } from '../activities/services';
+import type { ServiceName } from '../activities/services';
+import { setUpService } from '../activities/setup';
+import { ServiceProcess, startStack } from '../src/dev';
+import type { PostgresName, Stack } from '../src/dev';
+
+/** Which of the two PostgreSQL servers a service's database is on. A name of a database has no hyphens. */
+const SERVER_OF = {
+  'north-bank': 'a',
+  'south-bank': 'b',
+  audit: 'b',
+  inventory: 'a',
+  payments: 'b',
+  shipping: 'a',
+  orders: 'b',
+  notifications: 'a',
+} as const satisfies Record<ServiceName, PostgresName>;
+
+export type WorkerName = ServiceName | 'transactions';
+
+export const serviceNames = Object.keys(services) as ServiceName[];
+
+export interface ShopOptions {
+  /** Where databases, logs and Temporal's state are kept. A second start finds them again. */
+  readonly directory: string;
+  /** Whether databases survive a crash of the machine. @default true */
+  readonly durable?: boolean;
+  readonly progress?: (message: string) => void;
+  /** How long a dead worker stays down, in milliseconds. @default 1000 */
+  readonly restartAfterMs?: number;
+}
+
+export interface Shop {
+  readonly stack: Stack<string>;
+  readonly transactions: TransactionClient;
+  /** Worker processes by the name of their service; `transactions` runs the workflows. */
+  readonly workers: Readonly<Record<WorkerName, ServiceProcess>>;
+  /** Connections to a service's database, to look into it. */
+  readonly databases: Readonly<Record<ServiceName, Pool>>;
+  stop(): Promise<void>;
+}
+
+export async function openShop(options: ShopOptions): Promise<Shop> {
+  const { directory, progress = () => undefined } = options;
+  const stack = await startStack({
+    directory,
+    databases: Object.fromEntries(serviceNames.map((name) => [databaseOf(name), SERVER_OF[name]])),
+    searchAttributes: searchAttributeList(),
+    mail: true,
+    progress,
+    ...(options.durable === undefined ? {} : { durable: options.durable }),
+  });
+  const closing: (() => Promise<unknown>)[] = [() => stack.stop()];
+  const stop = async (): Promise<void> => {
+    for (const close of closing.splice(0).reverse()) await close();
+  };
+  try {
+    progress('preparing the databases of the services');
+    await Promise.all(serviceNames.map((name) => setUpService(name, stack.databaseUrl(databaseOf(name)))));
+    const databases = openDatabases(stack);
+    closing.push(() => Promise.all(Object.values(databases).map((pool) => pool.end())));
+    progress('starting the workers');
+    const workers = await startWorkers(stack, options);
+    closing.push(() => Promise.all(Object.values(workers).map((worker) => worker.stop())));
+    const client = await connectTemporal({ address: stack.temporal.address, namespace: stack.temporal.namespace });
+    closing.push(() => client.connection.close());
+    return { stack, transactions: new TransactionClient({ client }), workers, databases, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+const databaseOf = (service: ServiceName): string => service.replaceAll('-', '_');
+
+function openDatabases(stack: Stack<string>): Record<ServiceName, Pool> {
+  const open = (service: ServiceName): [ServiceName, Pool] => {
+    const pool = new Pool({ connectionString: stack.databaseUrl(databaseOf(service)), max: 4 });
+    // A server that is killed, as some scenes do, must not end this process: the next query opens a new connection.
+    pool.on('error', () => undefined);
+    return [service, pool];
+  };
+  return Object.fromEntries(serviceNames.map(open)) as Record<ServiceName, Pool>;
+}
+
+async function startWorkers(stack: Stack<string>, options: ShopOptions): Promise<Record<WorkerName, ServiceProcess>> {
+  const logs = join(options.directory, 'logs');
+  mkdirSync(logs, { recursive: true });
+  const root = join(__dirname, '..');
+  const started: ServiceProcess[] = [];
+  const start = async (
+    name: WorkerName,
+    script: string,
+    env: Record<string, string>,
+  ): Promise<[WorkerName, ServiceProcess]> => {
+    const worker = await ServiceProcess.start({
+      name,
+      script: join(root, script),
+      env: { TEMPORAL_ADDRESS: stack.temporal.address, TEMPORAL_NAMESPACE: stack.temporal.namespace, ...env },
+      log: join(logs, `${name}.log`),
+      preload: [join(root, 'src/testing/crashpoints-preload.js')],
+      restartAfterMs: options.restartAfterMs ?? 1_000,
+    });
+    started.push(worker);
+    return [name, worker];
+  };
+  const starting = [
+    start('transactions', 'workflows/worker.js', {}),
+    ...serviceNames.map((name) =>
+      start(name, `activities/${services[name].folder}/worker.js`, {
+        SERVICE_NAME: name,
+        DATABASE_URL: stack.databaseUrl(databaseOf(name)),
+        ...(name === 'notifications' ? { SMTP_URL: stack.mail?.smtpUrl ?? '' } : {}),
+      }),
+    ),
+  ];
+  const settled = await Promise.allSettled(starting);
+  const failed = settled.find((result) => result.status === 'rejected');
+  if (failed) {
+    await Promise.all(started.map((worker) => worker.stop()));
+    throw failed.reason;
+  }
+  return Object.fromEntries(await Promise.all(starting)) as Record<WorkerName, ServiceProcess>;
+}

@@ -1,0 +1,65 @@
+/**
+ * Lint rules. Type-aware for everything TypeScript compiles; the arrows between rooms are not here but in
+ * scripts/arrows.mjs, because they need resolved paths and chains of imports.
+ */
+import js from '@eslint/js';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+const activityCall = '/^(proxy|schedule)(Local)?Activit(y|ies)$/';
+
+export default defineConfig(
+  { ignores: ['dist/', '.ci/out/', 'node_modules/'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  js.configs.recommended,
+  { rules: { eqeqeq: 'error' } },
+
+  {
+    files: ['**/*.mjs'],
+    languageOptions: { globals: { console: 'readonly', process: 'readonly' } },
+  },
+
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      // Operations, activities and workflows are async by contract, whether or not they await.
+      '@typescript-eslint/require-await': 'off',
+    },
+  },
+
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/{cli,dev}/**'],
+    rules: { 'no-console': 'error' },
+  },
+
+  {
+    files: ['src/workflow/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            `CallExpression:matches([callee.name=${activityCall}], [callee.property.name=${activityCall}])` +
+            ':not(:has(> ObjectExpression:has(> Property[key.name="cancellationType"])))',
+          message:
+            'Give the options as an object literal with an explicit cancellationType: the default, TRY_CANCEL, reports a ' +
+            'cancellation before the activity has stopped, so a compensation could overtake the action it undoes.',
+        },
+      ],
+    },
+  },
+
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      // expect.objectContaining() and its like are typed `any` by vitest.
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+    },
+  },
+);

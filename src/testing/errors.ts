@@ -1,0 +1,89 @@
+/**
+ * The errors of the testing room. Each message says first what was left as it was, then what was wrong, then the remedy.
+ * None of them carries a password.
+ */
+
+/** One place that was searched for a binary, and why it had none. */
+export interface Attempt {
+  readonly place: string;
+  readonly reason: string;
+}
+
+/** No usable copy of a binary was found or could be downloaded. */
+export class BinaryNotFound extends Error {
+  override readonly name = 'BinaryNotFound';
+
+  constructor(
+    readonly binary: string,
+    readonly attempts: readonly Attempt[],
+    remedy: string,
+  ) {
+    const tried = attempts.map(({ place, reason }) => `  - ${place}: ${reason}`).join('\n');
+    super(`Nothing was started: ${binary} was not found. Tried, in this order:\n${tried}\n${remedy}`);
+  }
+}
+
+/** An environment variable names a binary that cannot be run. It is never passed over in silence for another one. */
+export class BinaryUnusable extends Error {
+  override readonly name = 'BinaryUnusable';
+
+  constructor(
+    readonly variable: string,
+    readonly path: string,
+    reason: string,
+  ) {
+    super(
+      `Nothing was started: ${variable} is set to ${path}, which cannot be used (${reason}). Correct it, or unset it to have one found.`,
+    );
+  }
+}
+
+/** A process ended, or did not become ready in time, while it was being started. It has been stopped again. */
+export class ProcessNotReady extends Error {
+  override readonly name = 'ProcessNotReady';
+
+  constructor(
+    readonly process: string,
+    readonly reason: string,
+    readonly lastOutput: string,
+    remedy: string,
+  ) {
+    const output = lastOutput.trim() === '' ? '' : ` Its last output:\n${lastOutput.trim()}\n`;
+    super(
+      `Nothing is left running: ${process} did not become ready (${reason}).${output} ${remedy}`.replace(/ {2,}/g, ' '),
+    );
+  }
+}
+
+/** A directory is in use by another living process of this kind. */
+export class DirectoryInUse extends Error {
+  override readonly name = 'DirectoryInUse';
+
+  constructor(
+    readonly directory: string,
+    readonly ownerPid: number,
+  ) {
+    super(
+      `Nothing was changed: ${directory} is in use by process ${ownerPid}, and two servers on one directory would destroy it. ` +
+        `Stop process ${ownerPid}, or choose another directory.`,
+    );
+  }
+}
+
+/** PostgreSQL cannot be run here at all: no binaries for this platform, or no user to run as. */
+export class PostgresUnavailable extends Error {
+  override readonly name = 'PostgresUnavailable';
+
+  constructor(reason: string, remedy: string) {
+    super(`Nothing was started: PostgreSQL cannot run here because ${reason}. ${remedy}`);
+  }
+}
+
+/** A method was called in a state that does not allow it. */
+export class WrongServerState extends Error {
+  override readonly name = 'WrongServerState';
+
+  constructor(what: string, remedy: string) {
+    super(`Nothing was changed: ${what}. ${remedy}`);
+  }
+}

@@ -1,0 +1,30 @@
+/** What the test kit offers, name by name. */
+export { findBinary } from './binaries/find';
+export type { FindBinaryOptions } from './binaries/find';
+export type { BinaryName } from './binaries/pins';
+export { armCrashpoints, crashOrdersFrom } from './crashpoints';
+export type { CrashAction, CrashOrder } from './crashpoints';
+export { bundleWorkflows, TransactionTestEnvironment } from './environment';
+export type { Activities, TransactionTestEnvironmentOptions } from './environment';
+export {
+  BinaryNotFound,
+  BinaryUnusable,
+  DirectoryInUse,
+  PostgresUnavailable,
+  ProcessNotReady,
+  WrongServerState,
+} from './errors';
+export type { Attempt } from './errors';
+export { freePort } from './free-port';
+export { PostgresServer } from './postgres/server';
+export type { DatabaseAddress, PostgresServerOptions } from './postgres/server';
+export { lockDirectory } from './processes/directory-lock';
+export type { DirectoryLock } from './processes/directory-lock';
+export { GuardedProcess, spawnGuarded } from './processes/spawn';
+export type { Exit, SpawnGuardedOptions } from './processes/spawn';
+export { TemporalDevServer } from './temporal/dev-server';
+export type { TemporalDevServerOptions } from './temporal/dev-server';
+export { registerSearchAttributes } from './temporal/search-attributes';
+export type { SearchAttribute } from './temporal/search-attributes';
+export { startTimeSkipping } from './temporal/time-skipping';
+export type { TimeSkippingOptions } from './temporal/time-skipping';

@@ -1,0 +1,50 @@
+/** Holds that the packed package works for CommonJS and for ES module users, each subpath, code and types. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Consumer, moduleKinds, subpaths } from './consumer';
+
+let consumer: Consumer;
+
+beforeAll(async () => {
+  consumer = await Consumer.install();
+});
+
+afterAll(() => {
+  consumer.remove();
+});
+
+describe('the packed package', () => {
+  it.each(subpaths())('gives the same names by require and by import: %s', async (subpath) => {
+    const print =
+      'console.log(JSON.stringify(Object.keys(room).filter((name) => !/^(default|module\\.exports|__esModule)$/.test(name)).sort()))';
+    consumer.write('commonjs', 'names.js', `const room = require('${subpath}'); ${print}`);
+    consumer.write('module', 'names.js', `import * as room from '${subpath}'; ${print}`);
+
+    const required = JSON.parse(await consumer.run('commonjs', 'names.js')) as string[];
+    const imported = JSON.parse(await consumer.run('module', 'names.js')) as string[];
+
+    expect(required).not.toEqual([]);
+    expect(imported).toEqual(required);
+  });
+
+  it.each(moduleKinds)(
+    'brings the types of every subpath to a %s user',
+    async (kind) => {
+      const names = subpaths().map((_, index) => `room${index}`);
+      const imports = subpaths().map((subpath, index) => `import * as room${index} from '${subpath}';`);
+      consumer.write(
+        kind,
+        'types.ts',
+        `${imports.join('\n')}\nexport const rooms: object[] = [${names.join(', ')}];\n`,
+      );
+
+      await consumer.typecheck(kind, 'types.ts');
+    },
+    90_000,
+  );
+
+  it.each(moduleKinds)('keeps everything else closed to a %s user', async (kind) => {
+    consumer.write(kind, 'deep.js', `import('temporal-txn/dist/src/protocol/index.js')`);
+
+    await expect(consumer.run(kind, 'deep.js')).rejects.toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED');
+  });
+});

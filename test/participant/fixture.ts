@@ -1,0 +1,106 @@
+/**
+ * A participant under test: its operations as activities, on a real database, without a Temporal server. What runs is what a
+ * worker would run: every call goes through the branch log.
+ */
+import { randomUUID } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { Pool } from 'pg';
+import type { QueryResultRow } from 'pg';
+import { PostgresServer } from 'temporal-txn/testing';
+import { migrate, participantActivities } from 'temporal-txn/participant';
+import type { Participant, ParticipantActivities } from 'temporal-txn/participant';
+import { afterAll, beforeAll } from 'vitest';
+
+/** Refused attempts are what the tests are about: no warning for each. */
+const QUIET = new DefaultLogger('ERROR');
+
+/** A PostgreSQL server for the tests of one file. */
+export function usePostgres(): { createService(name: string): Promise<string> } {
+  let server: PostgresServer | undefined;
+  let directory: string | undefined;
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'txn-test-'));
+    // As root, the server runs as a user of its own and has to get there.
+    chmodSync(directory, 0o711);
+    server = await PostgresServer.start({ directory, durable: false });
+  });
+  afterAll(async () => {
+    await server?.stop();
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return {
+    createService: async (name) => {
+      if (!server) throw new Error('The server is there once the hooks have run.');
+      return server.createService(name);
+    },
+  };
+}
+
+/** One operation of one transaction, and what can be asked of it. */
+export interface TestBranch {
+  readonly transaction: string;
+  readonly branch: string;
+  execute(): Promise<unknown>;
+  compensate(): Promise<unknown>;
+}
+
+export interface TestParticipant {
+  readonly pool: Pool;
+  /** The branch of a transaction, of a new one unless it is named. */
+  branch(operation: string, input: unknown, transaction?: string): TestBranch;
+  /** What the coordinator does when a transaction that holds locks has completed. */
+  releaseLocks(transaction: string): Promise<unknown>;
+  rows(sql: string, values?: unknown[]): Promise<QueryResultRow[]>;
+}
+
+/** A participant with a database of its own for the tests of one file. */
+export function useParticipant(
+  postgres: { createService(name: string): Promise<string> },
+  name: string,
+  declare: () => Participant,
+  prepare: (pool: Pool) => Promise<void>,
+): TestParticipant {
+  let pool: Pool;
+  let activities: ParticipantActivities;
+  beforeAll(async () => {
+    pool = new Pool({ connectionString: await postgres.createService(name.replaceAll('-', '_')), max: 25 });
+    activities = participantActivities(declare(), { pool });
+    await migrate(pool);
+    await prepare(pool);
+  });
+  afterAll(() => pool.end());
+
+  const call = (type: string, request: object): Promise<unknown> => {
+    const activity = activities[type];
+    if (!activity) throw new Error(`There is no activity ${type}.`);
+    const environment = new MockActivityEnvironment({ startToCloseTimeoutMs: 10_000 }, { logger: QUIET });
+    return environment.run(activity as (request: object) => Promise<unknown>, request);
+  };
+  return {
+    get pool() {
+      return pool;
+    },
+    branch: (operation, input, transaction = `test-${randomUUID()}`) => {
+      const request = { transaction, branch: operation, input };
+      return {
+        transaction,
+        branch: operation,
+        execute: () => call(operation, request),
+        compensate: () => call(`${operation}.compensate`, request),
+      };
+    },
+    releaseLocks: (transaction) => call('releaseLocks', { transaction }),
+    rows: async (sql, values = []) => (await pool.query<QueryResultRow>(sql, values)).rows,
+  };
+}
+
+/** What a refused branch fails with. */
+export const refusal = (code: string, more: object = {}): object => ({
+  type: 'Refusal',
+  nonRetryable: true,
+  details: [{ code, ...more }],
+});

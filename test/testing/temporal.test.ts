@@ -1,0 +1,68 @@
+import { Client, Connection } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { describe, expect, it, onTestFinished } from 'vitest';
+
+import { startTimeSkipping, TemporalDevServer } from '../../src/testing';
+import type { TemporalDevServerOptions } from '../../src/testing';
+import { temporaryDirectory } from './fixture';
+
+const status = defineSearchAttributeKey('TxnStatus', 'KEYWORD');
+const participants = defineSearchAttributeKey('TxnParticipants', 'KEYWORD_LIST');
+const needsAttention = defineSearchAttributeKey('TxnNeedsAttention', 'BOOL');
+const searchAttributes = [status, participants, needsAttention];
+const values = [
+  { key: status, value: 'held' },
+  { key: participants, value: ['accounts', 'audit'] },
+  { key: needsAttention, value: true },
+];
+
+async function start(options: TemporalDevServerOptions): Promise<TemporalDevServer> {
+  const server = await TemporalDevServer.start(options);
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+async function connect({ address, namespace }: TemporalDevServer): Promise<Client> {
+  const connection = await Connection.connect({ address });
+  onTestFinished(() => connection.close());
+  return new Client({ connection, namespace });
+}
+
+async function startWorkflow(client: Client, workflowId: string): Promise<void> {
+  await client.workflow.start('anything', { workflowId, taskQueue: 'nobody', typedSearchAttributes: values });
+}
+
+describe('a Temporal dev server', () => {
+  it('knows its namespace and search attributes from the first moment, and shows its Web UI', async () => {
+    const server = await start({ namespace: 'bank', searchAttributes });
+    await startWorkflow(await connect(server), 'first');
+    const page = await fetch(server.uiUrl ?? '');
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringMatching(/^text\/html/)]);
+  });
+
+  it('keeps workflows and addresses through a crash and a stop, and registers attributes that came later', async () => {
+    const directory = temporaryDirectory();
+    const server = await start({ directory, uiPort: false });
+    await (await connect(server)).workflow.start('anything', { workflowId: 'kept', taskQueue: 'nobody' });
+    await server.kill();
+    expect(server.running).toBe(false);
+    await server.restart();
+    expect((await (await connect(server)).workflow.getHandle('kept').describe()).status.name).toBe('RUNNING');
+    await server.stop();
+    await server.stop();
+
+    const second = await start({ directory, uiPort: false, searchAttributes });
+    expect(second.address).toBe(server.address);
+    await startWorkflow(await connect(second), 'later');
+  });
+});
+
+describe('the time-skipping environment', () => {
+  it('has the search attributes', async () => {
+    const environment = await startTimeSkipping({ searchAttributes });
+    onTestFinished(() => environment.teardown());
+    await startWorkflow(environment.client, 'first');
+    const { typedSearchAttributes } = await environment.client.workflow.getHandle('first').describe();
+    expect(typedSearchAttributes.get(participants)).toEqual(['accounts', 'audit']);
+  });
+});
