@@ -92,10 +92,13 @@ function openDatabases(stack: Stack<string>): Record<ServiceName, Pool> {
   return Object.fromEntries(serviceNames.map(open)) as Record<ServiceName, Pool>;
 }
 
+/** Node runs what was compiled, also when this file itself is run from its source, as in the tests. */
+const compiledRoot = (): string => join(__dirname, __filename.endsWith('.ts') ? '../dist' : '..');
+
 async function startWorkers(stack: Stack<string>, options: ShopOptions): Promise<Record<WorkerName, ServiceProcess>> {
   const logs = join(options.directory, 'logs');
   mkdirSync(logs, { recursive: true });
-  const root = join(__dirname, '..');
+  const root = compiledRoot();
   const started: ServiceProcess[] = [];
   const start = async (
     name: WorkerName,

@@ -106,10 +106,7 @@ export const runtimeRules = [
     from: sandboxed,
     to: {
       reachable: true,
-      pathNot: [
-        '^(src/(workflow|protocol|observability)|workflows)/',
-        npm('@temporalio/(workflow|common)|@noble/hashes'),
-      ],
+      pathNot: ['^(src/(workflow|protocol|observability)|workflows)/', npm('@temporalio/(workflow|common)')],
     },
   },
   {

@@ -8,7 +8,7 @@ export type {
   StepReport,
   TransactionOutcome,
 } from '../protocol';
-export { InvalidIdentifier } from '../protocol';
+export { InvalidIdentifier, tellCompensation, tellFate } from '../protocol';
 export { connectTemporal, temporalSettings } from './connect';
 export type { TemporalSettings } from './connect';
 export {

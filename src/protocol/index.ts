@@ -16,6 +16,7 @@ export type {
 } from './saga';
 export { isEnded, needsAttention, outcomeOf, SagaJournal, stepOfInterest } from './saga-journal';
 export type { NewStep, Step } from './saga-journal';
+export { tellCompensation, tellFate } from './tell';
 export { checkLocalTimeouts, DEFAULT_LOCAL_TIMEOUTS } from './timeouts';
 export type { LocalTimeouts } from './timeouts';
 export { parseBranchId, parseOperationName, parseParticipantName, parseTransactionId } from './words';

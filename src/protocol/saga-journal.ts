@@ -48,6 +48,16 @@ export class SagaJournal {
     return this.#steps.some((step) => step.role === 'pivot' && !isSettled(step.fate));
   }
 
+  /**
+   * Whether a step other than this one may stem from an earlier run of the transaction: it answered from the branch log, or
+   * has not answered yet. What an earlier run has committed is not for this one to undo.
+   */
+  mayHaveInherited(except: Step): boolean {
+    return this.#steps.some(
+      (step) => step !== except && (!isSettled(step.fate) || step.fate.kind === 'unknown' || answeredBefore(step.fate)),
+    );
+  }
+
   has(branch: string): boolean {
     return this.#branches.has(branch);
   }
@@ -128,6 +138,8 @@ export function stepOfInterest(steps: readonly StepReport[]): StepReport | undef
 }
 
 const isSettled = (fate: StepFate): boolean => fate.kind !== 'running' && fate.kind !== 'held';
+
+const answeredBefore = (fate: StepFate): boolean => fate.kind === 'done' && fate.answer === 'applied-before';
 
 const tookEffect = (fate: StepFate): boolean =>
   fate.kind === 'done' || (fate.kind === 'resolved' && fate.as === 'done');

@@ -2,6 +2,7 @@
  * Sagas under test: Temporal's time-skipping server, a strict worker for the workflows, and a worker for each participant.
  * Days of timeouts pass in moments, and a misplaced step is an error on the happy path already.
  */
+import { join } from 'node:path';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
@@ -27,7 +28,8 @@ export interface TransactionTestEnvironmentOptions {
 export const bundleWorkflows = (workflowsPath: string): Promise<WorkflowBundleWithSourceMap> =>
   bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [strictModule()] });
 
-const strictModule = (): string => require.resolve('./strict-workflows');
+// Without an extension, so that the bundler finds it among the sources too, where a test runner has loaded this file.
+const strictModule = (): string => join(__dirname, 'strict-workflows');
 
 export class TransactionTestEnvironment {
   private constructor(

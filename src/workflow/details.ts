@@ -1,6 +1,7 @@
 /** The Current Details of the Web UI: a table of the steps, and when something waits for a person, the command that settles it. */
 import type { WorkflowInfo } from '@temporalio/workflow';
-import type { CompensationFate, SagaReport, StepFate, StepReport } from '../protocol';
+import { tellCompensation, tellFate } from '../protocol';
+import type { SagaReport, StepReport } from '../protocol';
 
 export function detailsOf(
   reports: readonly SagaReport[],
@@ -30,46 +31,6 @@ function section(report: SagaReport, place: Place): string {
 
 const row = ({ branch, participant, role, fate, compensation }: StepReport): string =>
   `| ${branch} | ${participant ?? 'this workflow'} | ${role} | ${cell(tellFate(fate))} | ${cell(tellCompensation(compensation))} |`;
-
-export function tellFate(fate: StepFate): string {
-  switch (fate.kind) {
-    case 'running':
-      return 'running';
-    case 'done':
-      return fate.answer === 'applied-before' ? 'done (before, by an earlier attempt)' : 'done';
-    case 'not-done':
-      return `refused: ${fate.refusal.code}: ${fate.refusal.message}`;
-    case 'unknown':
-      return `unknown: ${fate.cause}`;
-    case 'held':
-      return `HELD: ${fate.cause}`;
-    case 'resolved':
-      return `resolved as ${fate.as} by ${fate.by}: ${fate.reason}`;
-    case 'skipped':
-      return `skipped by ${fate.by}: ${fate.reason}`;
-  }
-}
-
-export function tellCompensation(fate: CompensationFate): string {
-  switch (fate.kind) {
-    case 'not-needed':
-      return '–';
-    case 'armed':
-      return 'armed';
-    case 'running':
-      return 'running';
-    case 'compensated':
-      return 'compensated';
-    case 'nothing-to-compensate':
-      return 'nothing to compensate: it never happened';
-    case 'held':
-      return `HELD: ${fate.cause}`;
-    case 'resolved':
-      return `resolved by ${fate.by}: ${fate.reason}`;
-    case 'skipped':
-      return `given up by ${fate.by}: ${fate.reason}; the effect stays`;
-  }
-}
 
 function advice({ branch, fate }: StepReport, transaction: string, { workflowId, namespace }: Place): string[] {
   const what = fate.kind === 'held' ? `Step ${branch}` : `The compensation of ${branch}`;

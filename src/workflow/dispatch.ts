@@ -13,7 +13,7 @@ export interface BranchCall extends BranchRequest {
 }
 
 /** How hard to try. */
-export interface Effort {
+interface Effort {
   /** How long to go on, retries included. No limit when absent. */
   readonly timeout?: Duration;
   /** How long one attempt may take. */

@@ -12,7 +12,7 @@ import type { Refusal, StepFate } from '../protocol';
 
 /**
  * What is known of a step that failed. Only these prove that it did nothing: a refusal and a fence, which the participant
- * has committed, and a transaction of its own that was undone. A timeout, a lost worker, a cancellation, any other error
+ * has committed, a branch that belongs to another request, and a transaction of its own that was undone. A timeout, a lost worker, a cancellation, any other error
  * proves nothing.
  */
 export function fateOf(error: unknown): StepFate {
@@ -22,6 +22,8 @@ export function fateOf(error: unknown): StepFate {
       return { kind: 'not-done', refusal: refusalOf(error) ?? { code: 'refused', message: failure.message } };
     case FailureType.BranchFenced:
       return { kind: 'not-done', refusal: { code: 'fenced', message: failure.message } };
+    case FailureType.InputMismatch:
+      return { kind: 'not-done', refusal: { code: 'input-mismatch', message: failure.message } };
     case FailureType.TransactionCompensated:
       return { kind: 'not-done', refusal: { code: 'compensated', message: failure.message } };
     default:
@@ -53,14 +55,22 @@ export function isFinal(error: unknown): boolean {
   return error instanceof ApplicationFailure && error.nonRetryable === true;
 }
 
-/** The innermost reason, on one line. */
+/** Reports travel as one payload, and some errors quote whole documents. */
+const LONGEST_MESSAGE = 500;
+
+/** The innermost reason, shortened. */
 export function messageOf(error: unknown): string {
+  const message = reasonOf(error);
+  return message.length <= LONGEST_MESSAGE ? message : `${message.slice(0, LONGEST_MESSAGE)}…`;
+}
+
+function reasonOf(error: unknown): string {
   if (isCancellation(error)) return 'It was cancelled.';
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
   if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)
-    return cause ? messageOf(cause) : error.message;
+    return cause ? reasonOf(cause) : error.message;
   if (error instanceof TimeoutFailure)
-    return cause ? `${timeoutMessage(error)} Last failure: ${messageOf(cause)}` : timeoutMessage(error);
+    return cause ? `${timeoutMessage(error)} Last failure: ${reasonOf(cause)}` : timeoutMessage(error);
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -53,15 +53,24 @@ export class StepRunner {
         return this.#done(running, await running.action.execute());
       } catch (error) {
         const fate = fateOf(error);
-        if (fate.kind !== 'unknown') return this.#fail(running.step, fate, error);
-        // A mismatch says that something else stands under this name: asking or undoing would meet that.
-        const onUnknown = isMismatch(error) ? 'hold' : running.onUnknown;
+        if (fate.kind !== 'unknown' && !this.#concernsEarlierRun(running.step, error)) {
+          return this.#fail(running.step, fate, error);
+        }
+        const onUnknown = fate.kind === 'unknown' ? running.onUnknown : 'hold';
         if (onUnknown === 'compensate') return this.#fail(running.step, fate, error);
         if (onUnknown === 'query' && running.action.query) return this.#query(running, running.action.query, error);
         const ruling = await this.#awaitRuling(running.step, error);
         if (ruling.kind !== 'retry') return this.#ruled(running.step, ruling, error);
       }
     }
+  }
+
+  /**
+   * Something else stands under this step's name, and other steps may stem from the run that put it there. To fail would
+   * undo them, and with them perhaps a transaction that has committed long ago: a person has to look.
+   */
+  #concernsEarlierRun(step: Step, error: unknown): boolean {
+    return isMismatch(error) && this.saga.journal.mayHaveInherited(step);
   }
 
   /** The same for a step that has to succeed: tried without end, and held when it keeps failing. */

@@ -1,6 +1,7 @@
 /** Holds that the packed package works for CommonJS and for ES module users, each subpath, code and types. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Consumer, moduleKinds, subpaths } from './consumer';
+import { mainSource, workflowSource } from './saga-program';
 
 let consumer: Consumer;
 
@@ -47,4 +48,24 @@ describe('the packed package', () => {
 
     await expect(consumer.run(kind, 'deep.js')).rejects.toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED');
   });
+
+  it.each(moduleKinds)(
+    'runs a saga on a real PostgreSQL for a %s user',
+    async (kind) => {
+      const workflows = consumer.write(kind, 'workflows.js', workflowSource(kind));
+      consumer.write(kind, 'main.js', mainSource(kind, workflows));
+
+      const printed = await consumer.run(kind, 'main.js');
+
+      expect(JSON.parse(printed.trim().split('\n').at(-1) ?? '')).toEqual({
+        done: { coins: 2 },
+        undone: 'unknown-owner',
+        rows: [
+          { owner: 'ann', coins: 2 },
+          { owner: 'ben', coins: 1 },
+        ],
+      });
+    },
+    90_000,
+  );
 });
