@@ -16,7 +16,7 @@ export function runService(participant: Participant, name: string = participant.
   }
   run(participant, name, connectionString).catch((error: unknown) => {
     console.error(error);
-    process.exitCode = 1;
+    process.exit(1);
   });
 }
 

@@ -84,6 +84,8 @@ async function answerFromLog(branch: Branch, request: BranchRequest): Promise<Ex
 
 /** Its own transaction, after the work was rolled back: another attempt may have come between, and then its answer counts. */
 async function storeRefusal(branch: Branch, request: BranchRequest, error: RefusalError): Promise<ExecuteAnswer> {
+  // A refusal that cannot be stored or told could never become final: it is a mistake of the operation.
+  writeResult(branch.name, error.refusal);
   const stored = await inLocalTransaction(
     branch.pool,
     { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },

@@ -90,17 +90,24 @@ export class SagaJournal {
     if (provesNothingToUndo(fate)) step.compensation = { kind: 'not-needed' };
   }
 
-  /** The saga committed, so nothing will be undone. */
+  /** There is no way back any more, so nothing else will be undone. */
   disarm(): void {
-    for (const step of this.#steps) step.compensation = { kind: 'not-needed' };
+    for (const step of this.#steps) if (step.compensation.kind === 'armed') step.compensation = { kind: 'not-needed' };
   }
 
   /**
    * The steps to undo, the last begun first, each with the steps that must be undone before it.
    * Steps that ran side by side do not wait for each other.
+   *
+   * A saga that commits has something to undo too: a step whose outcome is unknown, and whose failure the body handled by
+   * going another way, would otherwise leave both ways in effect.
    */
-  plan(): readonly { readonly step: Step; readonly before: readonly Step[] }[] {
-    const armed = this.#steps.filter(({ compensation }) => compensation.kind === 'armed').reverse();
+  plan(which: 'everything' | 'what may have happened unnoticed'): readonly {
+    readonly step: Step;
+    readonly before: readonly Step[];
+  }[] {
+    const concerned = which === 'everything' ? () => true : isUncertain;
+    const armed = this.#steps.filter((step) => step.compensation.kind === 'armed' && concerned(step)).reverse();
     return armed.map((step) => ({ step, before: armed.filter((other) => other.after.includes(step)) }));
   }
 
@@ -138,6 +145,8 @@ export function stepOfInterest(steps: readonly StepReport[]): StepReport | undef
 }
 
 const isSettled = (fate: StepFate): boolean => fate.kind !== 'running' && fate.kind !== 'held';
+
+const isUncertain = ({ fate }: Step): boolean => fate.kind === 'unknown' || fate.kind === 'skipped';
 
 const answeredBefore = (fate: StepFate): boolean => fate.kind === 'done' && fate.answer === 'applied-before';
 

@@ -40,13 +40,14 @@ export async function runParticipant(participant: Participant, options: RunParti
   const { connectionOptions, namespace } = temporalSettings(options.temporal);
   // Two more than there are branches: the health check must not wait behind them.
   const pool = new Pool({ max: concurrency + 2, connectionTimeoutMillis: 5_000, ...options.database });
+  let connection: NativeConnection | undefined;
   try {
     const activities = participantActivities(participant, {
       pool,
       ...(options.timeouts ? { timeouts: options.timeouts } : {}),
     });
     await checkSchema(pool);
-    const connection = await NativeConnection.connect(connectionOptions);
+    connection = await NativeConnection.connect(connectionOptions);
     const worker = await Worker.create({
       connection,
       namespace,
@@ -69,6 +70,7 @@ export async function runParticipant(participant: Participant, options: RunParti
       close: () => pool.end(),
     });
   } catch (error) {
+    await connection?.close();
     await pool.end();
     throw error;
   }

@@ -1,7 +1,7 @@
 /** A worker that runs: its health, and how it ends. */
 import type { NativeConnection, Worker } from '@temporalio/worker';
 import { serveHealth } from './health-server';
-import type { HealthOptions } from './health-server';
+import type { HealthOptions, HealthServer } from './health-server';
 
 export interface RunningWorker {
   /** Where its health check answers. */
@@ -23,12 +23,20 @@ export interface Running {
 }
 
 export async function runWorker({ worker, connection, health, check, close }: Running): Promise<RunningWorker> {
-  const server = await serveHealth(async () => {
-    const state = worker.getState();
-    const more = await check();
-    return { ...more, worker: state, healthy: more.healthy && state === 'RUNNING' };
-  }, health);
-  const stopped = worker.run().finally(async () => {
+  const running = worker.run();
+  let server: HealthServer;
+  try {
+    server = await serveHealth(async () => {
+      const state = worker.getState();
+      const more = await check();
+      return { ...more, worker: state, healthy: more.healthy && state === 'RUNNING' };
+    }, health);
+  } catch (error) {
+    worker.shutdown();
+    await running;
+    throw error;
+  }
+  const stopped = running.finally(async () => {
     await server.close();
     await close();
     await connection.close();

@@ -38,7 +38,7 @@ export class SagaRun {
   readonly #failedAt = new WeakMap<object, Step>();
   readonly #scope: CancellationScope;
   readonly #runner: StepRunner;
-  #phase: 'forward' | 'unwinding' | 'ended' = 'forward';
+  #phase: 'forward' | 'completing' | 'unwinding' = 'forward';
   #cause: SagaCause | undefined;
   /** A cancellation came while the pivot ran: it counts only if the pivot fails. */
   #cancelAfterPivot = false;
@@ -63,6 +63,7 @@ export class SagaRun {
 
   async settle<R>(body: (s: Saga) => Promise<R>): Promise<SettledSagaReport<R>> {
     openDesk();
+    this.#show();
     CancellationScope.current().cancelRequested.catch(() => this.#turnBack());
     return CancellationScope.nonCancellable(async () => {
       let result: R;
@@ -91,7 +92,7 @@ export class SagaRun {
           retriable: (operation, input, options) => this.#step('retriable', operation, input, options),
         }),
       );
-      await Promise.all(this.#ended); // A step that the body did not wait for is part of the saga all the same.
+      await this.#untilAllEnded(); // A step that the body did not wait for is part of the saga all the same.
       return result;
     } finally {
       watch.cancel();
@@ -183,6 +184,8 @@ export class SagaRun {
   }
 
   async #complete<R>(result: R): Promise<SettledSagaReport<R>> {
+    this.#phase = 'completing';
+    await this.#undoAll('what may have happened unnoticed');
     this.#journal.disarm();
     await this.#releaseLocks(({ locks }) => locks);
     return this.#end({ outcome: 'committed', result });
@@ -192,10 +195,9 @@ export class SagaRun {
     this.#phase = 'unwinding';
     this.#cause = this.#causeOf(error);
     this.#scope.cancel(); // Siblings of the failed step stop retrying; each still says how it ended.
-    await Promise.all(this.#ended);
-    if (this.#journal.pastPivot) this.#journal.disarm();
-    this.#show();
-    await this.#undoAll();
+    await this.#untilAllEnded();
+    await this.#undoAll(this.#journal.pastPivot ? 'what may have happened unnoticed' : 'everything');
+    this.#journal.disarm();
     await this.#releaseLocks(
       ({ locks, step }) => (locks && step.compensation.kind !== 'compensated') || givenUp(step.compensation),
     );
@@ -203,9 +205,9 @@ export class SagaRun {
   }
 
   /** Undoes every step that may have happened, each as soon as all that build on it are undone. */
-  async #undoAll(): Promise<void> {
+  async #undoAll(which: Parameters<SagaJournal['plan']>[0]): Promise<void> {
     const undone = new Map<Step, Promise<void>>();
-    for (const { step, before } of this.#journal.plan()) {
+    for (const { step, before } of this.#journal.plan(which)) {
       const running = this.#running.get(step) as RunningStep; // Both are filled in #begin.
       undone.set(
         step,
@@ -213,6 +215,14 @@ export class SagaRun {
       );
     }
     await Promise.all(undone.values());
+  }
+
+  /** Steps may begin others while we wait. */
+  async #untilAllEnded(): Promise<void> {
+    for (let known = -1; known !== this.#ended.length;) {
+      known = this.#ended.length;
+      await Promise.all(this.#ended);
+    }
   }
 
   /** One question to each participant that may still hold locks of this saga. Retried until it is answered. */
@@ -232,14 +242,14 @@ export class SagaRun {
     const refusal = refusalOf(error);
     const base = { message: messageOf(error), ...(step === undefined ? {} : { branch: step.branch }) };
     if (refusal) return { kind: 'refused', ...base, refusal };
-    if (this.#timedOut) return { ...base, kind: 'timed-out', message: 'The saga took longer than its timeout.' };
+    if (this.#timedOut && !this.#journal.pastPivot)
+      return { ...base, kind: 'timed-out', message: 'The saga took longer than its timeout.' };
     return { kind: isCancellation(error) ? 'cancelled' : 'failed', ...base };
   }
 
   #end<R>(
     ending: { outcome: 'committed'; result: R } | { outcome: 'compensated' | 'mixed'; cause: SagaCause },
   ): SettledSagaReport<R> {
-    this.#phase = 'ended';
     const report: SettledSagaReport<R> = {
       id: this.context.id,
       protocol: 'saga',
@@ -252,7 +262,7 @@ export class SagaRun {
 
   #show(): void {
     const steps = this.#journal.report();
-    const outcome = needsAttention(steps) ? 'held' : this.#phase === 'forward' ? 'running' : 'compensating';
+    const outcome = needsAttention(steps) ? 'held' : this.#phase === 'unwinding' ? 'compensating' : 'running';
     const report: SagaReport = {
       id: this.context.id,
       protocol: 'saga',

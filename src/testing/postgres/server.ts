@@ -54,7 +54,8 @@ const DEFAULT_SETTINGS = {
   listen_addresses: HOST,
   timezone: 'UTC',
 };
-const NOT_DURABLE = { fsync: false, synchronous_commit: false, full_page_writes: false };
+// Not synchronous_commit: without it a crash of the server alone loses the last commits, and a killed server must keep them.
+const NOT_DURABLE = { fsync: false, full_page_writes: false };
 
 export class PostgresServer {
   readonly host = HOST;
