@@ -9,7 +9,7 @@ import { runParticipant } from 'temporal-txn/worker';
  */
 export function runService(participant: Participant, name: string = participant.name): void {
   const connectionString = process.env['DATABASE_URL'];
-  if (connectionString === undefined) {
+  if (connectionString === undefined || connectionString === '') {
     console.error(`Nothing was started: ${name} needs DATABASE_URL, the address of its PostgreSQL database.`);
     process.exitCode = 2;
     return;

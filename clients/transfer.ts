@@ -1,8 +1,8 @@
-/** `npm run transfer -- --from north-bank/alice --to south-bank/bob --amount 100.00` */
+/** `npm run transfer -- --from north-bank/alice --to south-bank/bob --amount 100.00`. For a program: `npm run -s transfer -- … --json`. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { AccountRef, Transfer } from '../workflows/bank-transfer';
-import { parseAmount, parseCurrency } from './lib/money';
-import { run, withRunOptions } from './lib/run';
+import { amountOf, parseCurrency } from './lib/money';
+import { run, transactionIdOf, withRunOptions } from './lib/run';
 import type { RunOptions } from './lib/run';
 
 interface Options extends RunOptions {
@@ -31,14 +31,8 @@ const command = withRunOptions(
 
 async function main(): Promise<void> {
   const { from, to, amount, currency, ...options } = command.parse().opts<Options>();
-  let minor: number;
-  try {
-    minor = parseAmount(amount, currency);
-  } catch (error) {
-    return command.error(error instanceof Error ? error.message : String(error));
-  }
-  const input: Transfer = { from, to, amount: minor, currency };
-  await run({ workflow: 'transferMoney', input }, options);
+  const input: Transfer = { from, to, amount: amountOf(command, amount, currency), currency };
+  await run({ workflow: 'transferMoney', id: transactionIdOf('transferMoney', options), input }, options);
 }
 
 void main();

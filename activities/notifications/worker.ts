@@ -3,7 +3,7 @@ import { smtpMailer } from './mailer';
 import { defineNotifications } from './operations';
 
 const url = process.env['SMTP_URL'];
-if (url === undefined) {
+if (url === undefined || url === '') {
   console.error(
     'Nothing was started: notifications needs SMTP_URL, the address of a mail server, such as smtp://mail:25.',
   );

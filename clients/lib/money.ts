@@ -1,5 +1,6 @@
 /** Money as people write it and as the services keep it: whole minor units of a currency, never a fraction. */
 import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 
 /** How many decimals a currency has: 2 for EUR, 0 for JPY. */
 function decimalsOf(currency: string): number {
@@ -14,7 +15,7 @@ function decimalsOf(currency: string): number {
  * @returns minor units
  * @throws {InvalidArgumentError} unless it is a positive amount with at most the currency's decimals, up to 2^53 - 1 minor units
  */
-export function parseAmount(text: string, currency: string): number {
+function parseAmount(text: string, currency: string): number {
   const decimals = decimalsOf(currency);
   const [, whole = '', fraction = ''] = /^(\d{1,16})(?:\.(\d+))?$/.exec(text) ?? [];
   if (whole === '' || fraction.length > decimals) {
@@ -29,6 +30,15 @@ export function parseAmount(text: string, currency: string): number {
     );
   }
   return Number(minor);
+}
+
+/** Reads an amount that can be read only when the currency is known too; ends the command when it cannot. */
+export function amountOf(command: Command, text: string, currency: string): number {
+  try {
+    return parseAmount(text, currency);
+  } catch (error) {
+    return command.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Reads an ISO 4217 currency code. @throws {InvalidArgumentError} */

@@ -53,10 +53,12 @@ export class TransactionInputMismatch extends Error {
   constructor(
     readonly id: string,
     what: 'input' | 'workflow type',
+    options?: ErrorOptions,
   ) {
     super(
-      `Nothing was started: transaction ${id} exists with another ${what}. An id names one business operation: ` +
+      `Nothing was changed: transaction ${id} exists with another ${what}, and stands. An id names one business operation: ` +
         'use a new id for a new one, or the same input to get the result of this one.',
+      options,
     );
   }
 }

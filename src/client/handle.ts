@@ -14,6 +14,7 @@ import {
   RulingRefused,
   TransactionCompensated,
   TransactionFailed,
+  TransactionInputMismatch,
   TransactionInterrupted,
   TransactionMixed,
   TransactionNotFound,
@@ -50,6 +51,7 @@ export class TransactionHandle<R = unknown> {
    * Waits for the transaction and returns its result.
    *
    * @throws {TransactionCompensated} when everything was undone
+   * @throws {TransactionInputMismatch} when the id belongs to an earlier transaction with another input, which stands
    * @throws {TransactionMixed} when effects stay that should not
    * @throws {TransactionInterrupted} when the workflow was terminated or timed out
    * @throws {TransactionFailed} when it failed otherwise
@@ -128,12 +130,17 @@ function translate(id: string, error: unknown): unknown {
   if (cause instanceof TimeoutFailure) return new TransactionInterrupted(id, 'timed out', { cause });
   const message = `Transaction ${id} did not commit. ${cause?.message ?? error.message}`;
   if (cause instanceof ApplicationFailure && cause.type === FailureType.TransactionCompensated) {
+    // Temporal had forgotten the id, the branch logs had not.
+    if (isCollision(reportIn(cause))) return new TransactionInputMismatch(id, 'input', { cause });
     return new TransactionCompensated(id, message, reportIn(cause), { cause });
   }
   if (cause instanceof ApplicationFailure && cause.type === FailureType.TransactionMixed)
     return new TransactionMixed(id, message, reportIn(cause), { cause });
   return new TransactionFailed(id, message, undefined, { cause });
 }
+
+const isCollision = (report: SagaReport | undefined): boolean =>
+  report !== undefined && 'cause' in report && report.cause?.refusal?.code === 'input-mismatch';
 
 // Cast: this package's own workflow code put it there.
 const reportIn = (failure: ApplicationFailure): SagaReport | undefined =>

@@ -107,7 +107,7 @@ export class ServiceProcess {
     this.#restarts++;
     // A process that cannot be started again is started again: its log says why it died.
     this.#starting = this.#launch({}).catch((error: unknown) =>
-      console.error(`${name} could not be started again:`, error),
+      console.error(`${name} could not be started again: ${error instanceof Error ? error.message : String(error)}`),
     );
     await this.#starting;
   }

@@ -23,6 +23,12 @@ export interface BranchRow {
   readonly holdsLocks: boolean;
 }
 
+/** The row as the query below gives it. */
+type Stored = Omit<BranchRow, 'result' | 'refusal'> & {
+  readonly result: string | null;
+  readonly refusal: string | null;
+};
+
 /** Who asked for the branch: the workflow that the purge asks about. */
 export interface Caller {
   readonly namespace: string;
@@ -63,7 +69,8 @@ export async function insertBranch(
 }
 
 const SELECT = `
-  select operation, state, encode(input_hash, 'hex') as "inputHash", request_hash as "requestHash", result, refusal,
+  select operation, state, encode(input_hash, 'hex') as "inputHash", request_hash as "requestHash",
+         result::text as result, refusal::text as refusal,
          exists (select from txn.semantic_lock l where l.transaction_id = b.transaction_id and l.branch_id = b.branch_id) as "holdsLocks"
     from txn.branch b
    where transaction_id = $1 and branch_id = $2`;
@@ -80,11 +87,16 @@ export async function findBranch(
   lock: 'no lock' | 'for update' = 'no lock',
 ): Promise<BranchRow | undefined> {
   const text = lock === 'for update' ? `${SELECT} for update` : SELECT;
-  const { rows } = await client.query<BranchRow>(text, [request.transaction, request.branch]);
-  const row = rows[0];
-  if (row) checkSameRequest(row, operation, request);
+  const { rows } = await client.query<Stored>(text, [request.transaction, request.branch]);
+  const found = rows[0];
+  if (!found) return undefined;
+  const row = { ...found, result: parse(found.result), refusal: parse(found.refusal) as Refusal | null };
+  checkSameRequest(row, operation, request);
   return row;
 }
+
+/** Read as text and parsed here: how pg parses JSON is the application's to change, and the stored answer is not. */
+const parse = (json: string | null): unknown => (json === null ? null : JSON.parse(json));
 
 function checkSameRequest(row: BranchRow, operation: string, request: BranchRequest): void {
   const { transaction, branch } = request;

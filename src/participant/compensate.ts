@@ -12,7 +12,7 @@ import { findBranch, insertBranch, markCompensated } from './branch-log';
 import { BranchInProgressError, NotCompensatableError } from './errors';
 import { releaseBranchLocks } from './isolation/semantic-lock';
 import { inLocalTransaction } from './local-transaction';
-import { openTx } from './tx';
+import { withTx } from './tx';
 
 /**
  * @throws {InputMismatchError} when the branch exists with another input: what it did is not this request's to undo
@@ -37,9 +37,10 @@ export const compensate = (branch: Branch, request: BranchRequest): Promise<Comp
         case 'fenced':
           return { answer: 'compensated-before' };
         case 'applied': {
-          if (!branch.operation.compensate) throw new NotCompensatableError(branch.name);
-          const tx = openTx(client, request.transaction, request.branch);
-          await branch.operation.compensate(tx, await readInput(branch.operation, request.input), row.result);
+          const { operation } = branch;
+          if (!operation.compensate) throw new NotCompensatableError(branch.name);
+          const input = await readInput(operation, request.input);
+          await withTx(client, request, async (tx) => operation.compensate?.(tx, input, row.result));
           await releaseBranchLocks(client, request);
           await markCompensated(client, request);
           await crashpoint('compensation.before-commit');

@@ -110,14 +110,14 @@ export class SchemaVersionError extends Error {
   }
 }
 
-/** COMMIT was answered with ROLLBACK: an earlier statement had failed and its error was caught. */
+/** A statement had failed, its error was caught, and the transaction went on although nothing of it could be committed. */
 export class SwallowedFailureError extends Error {
   override readonly name = 'SwallowedFailureError';
 
   constructor() {
     super(
-      'Nothing was changed: PostgreSQL answered COMMIT with ROLLBACK because an earlier statement had failed and its error ' +
-        'was caught. Let database errors leave the operation, or wrap the statement in a savepoint.',
+      'Nothing was changed: a statement had failed and its error was caught, and of such a transaction PostgreSQL commits ' +
+        'nothing. Let database errors leave the operation, or wrap the statement in a savepoint.',
     );
   }
 }

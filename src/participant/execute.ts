@@ -5,6 +5,7 @@
  * a second attempt blocks on its key until the first has ended. A refusal is committed too: an attempt that was given up
  * for dead, but is only slow, then finds the key taken and cannot do what the caller was told would not happen.
  */
+import type { PoolClient } from 'pg';
 import { crashpoint } from '../protocol';
 import type { BranchRequest, ExecuteAnswer } from '../protocol';
 import { labelOf, readInput, writeResult } from './branch';
@@ -12,7 +13,7 @@ import type { Branch } from './branch';
 import { findBranch, insertBranch, recordResult } from './branch-log';
 import { BranchFencedError, BranchInProgressError, RefusalError } from './errors';
 import { inLocalTransaction } from './local-transaction';
-import { openTx } from './tx';
+import { withTx } from './tx';
 
 /**
  * @throws {RefusalError} now or, stored, from an earlier attempt
@@ -41,15 +42,11 @@ const apply = (branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> =
       branch.checkWithdrawn?.();
       if (!(await insertBranch(client, branch.name, request, 'applied', branch.caller))) throw new AlreadyLogged();
       await crashpoint('branch.logged-before-work');
-      const tx = openTx(client, request.transaction, request.branch);
-      const json = writeResult(
-        branch.name,
-        await branch.operation.execute(tx, await readInput(branch.operation, request.input)),
-      );
+      const { json, holdsLocks } = await work(client, branch, request);
       await recordResult(client, request, json);
       await crashpoint('branch.before-commit');
       branch.checkWithdrawn?.();
-      return { answer: 'applied', result: JSON.parse(json) as unknown, ...(tx.holdsLocks ? { locks: true } : {}) };
+      return { answer: 'applied', result: JSON.parse(json) as unknown, ...(holdsLocks ? { locks: true } : {}) };
     },
   );
 
@@ -58,14 +55,21 @@ const read = (branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> =>
     branch.pool,
     { timeouts: branch.timeouts, mode: 'read only', label: labelOf(request) },
     async (client) => {
-      const tx = openTx(client, request.transaction, request.branch);
-      const json = writeResult(
-        branch.name,
-        await branch.operation.execute(tx, await readInput(branch.operation, request.input)),
-      );
+      const { json } = await work(client, branch, request);
       return { answer: 'read-only', result: JSON.parse(json) as unknown };
     },
   );
+
+/** The operation itself, and its result as it is stored and told. */
+const work = (
+  client: PoolClient,
+  { name, operation }: Branch,
+  request: BranchRequest,
+): Promise<{ json: string; holdsLocks: boolean }> =>
+  withTx(client, request, async (tx) => {
+    const json = writeResult(name, await operation.execute(tx, await readInput(operation, request.input)));
+    return { json, holdsLocks: tx.holdsLocks };
+  });
 
 async function answerFromLog(branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> {
   const row = await findBranch(branch.pool, branch.name, request);

@@ -6,7 +6,7 @@
  * only SQLSTATE and the names of the objects cross. The full error is in the worker's own log.
  */
 import { ApplicationFailure, ApplicationFailureCategory, CancelledFailure } from '@temporalio/common';
-import { DatabaseError } from 'pg';
+import type { DatabaseError } from 'pg';
 import { FailureType, InvalidIdentifier, InvalidTimeouts } from '../protocol';
 import {
   BranchFencedError,
@@ -30,7 +30,7 @@ export function failureOf(error: unknown): Error {
   if (isMistake(error)) return final(FailureType.BadRequest, error);
   if (error instanceof BranchInProgressError) return retryable(FailureType.InProgress, error.message);
   if (error instanceof ResourceLockedError) return retryable(FailureType.ResourceLocked, error.message);
-  if (error instanceof DatabaseError) {
+  if (isDatabaseError(error)) {
     return retryable(
       error.code === LOCK_NOT_AVAILABLE ? FailureType.InProgress : FailureType.OperationFailed,
       describe(error),
@@ -41,6 +41,10 @@ export function failureOf(error: unknown): Error {
     error instanceof Error ? `${error.name}: ${error.message}` : String(error),
   );
 }
+
+/** By its looks, not its class: the application may have another copy of pg, and its errors quote values of rows all the same. */
+const isDatabaseError = (error: unknown): error is DatabaseError =>
+  error instanceof Error && 'severity' in error && 'code' in error && typeof error.code === 'string';
 
 /** Errors that the next attempt would meet again, until code or call are changed. */
 const isMistake = (error: unknown): error is Error =>

@@ -5,6 +5,7 @@
  * node-postgres returns a client to the pool as it is, and a client with an open or failed transaction poisons whoever gets
  * it next; so at any doubt the connection is closed.
  */
+import { DatabaseError } from 'pg';
 import type { Pool, PoolClient } from 'pg';
 import type { LocalTimeouts } from '../protocol';
 import { SwallowedFailureError } from './errors';
@@ -36,12 +37,15 @@ export async function inLocalTransaction<T>(
     return result;
   } catch (error) {
     broken ??= await rollback(client);
-    throw error;
+    throw isFailedTransaction(error) ? new SwallowedFailureError() : error;
   } finally {
     client.removeListener('error', onError);
     client.release(broken);
   }
 }
+
+// The error of every statement after the one that failed, so that one's own error was caught.
+const isFailedTransaction = (error: unknown): boolean => error instanceof DatabaseError && error.code === '25P02';
 
 // One message: the settings cost no round trip of their own. All numbers are checked integers.
 const begin = (client: PoolClient, { timeouts, mode, label }: LocalTransactionOptions): string => `

@@ -48,6 +48,8 @@ const PREPARE = `
  */
 export async function migrate(pool: Pool): Promise<number> {
   const client = await pool.connect();
+  // Without a listener, a server restart in the middle ends the process. The next statement fails with it.
+  client.on('error', ignoreLostConnection);
   let failed = true;
   try {
     await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK]);
@@ -60,10 +62,13 @@ export async function migrate(pool: Pool): Promise<number> {
     failed = false;
     return neededVersion();
   } finally {
+    client.removeListener('error', ignoreLostConnection);
     // Closing the connection also lets go of the advisory lock.
     client.release(failed);
   }
 }
+
+const ignoreLostConnection = (): void => undefined;
 
 /**
  * Checks that the schema is the one that this package needs. Workers do so when they start.

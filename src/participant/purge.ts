@@ -22,7 +22,9 @@ export interface PurgeOptions {
 
 // A transaction goes as a whole: while one of its branches is young, all of them stay.
 const OLD_TRANSACTIONS = `
-  select transaction_id as id, max(namespace) as namespace, max(workflow_id) as "workflowId"
+  select transaction_id as id,
+         coalesce(jsonb_agg(distinct jsonb_build_object('namespace', namespace, 'workflowId', workflow_id))
+                    filter (where namespace is not null and workflow_id is not null), '[]') as callers
     from txn.branch
    where transaction_id > $2
    group by transaction_id
@@ -31,11 +33,20 @@ const OLD_TRANSACTIONS = `
    order by transaction_id
    limit $3`;
 
+// A branch may have come since the look: its transaction stays.
+const DELETE = `
+  delete from txn.branch b
+   where transaction_id = any($2)
+     and not exists (
+       select from txn.branch young
+        where young.transaction_id = b.transaction_id
+          and greatest(young.created_at, young.ended_at) >= clock_timestamp() - make_interval(days => $1))`;
+
 /**
  * Removes the branches of closed transactions of a given age.
  *
  * @returns how many rows were removed
- * @throws {RangeError} when `olderThanDays` is under 1; nothing is removed
+ * @throws {RangeError} when `olderThanDays` or `batch` is under 1; nothing is removed
  * @example await purge(pool, { olderThanDays: 90, isOpen: transactions.isOpen });
  */
 export async function purge(pool: Pool, { olderThanDays, isOpen, batch = 500 }: PurgeOptions): Promise<number> {
@@ -44,22 +55,30 @@ export async function purge(pool: Pool, { olderThanDays, isOpen, batch = 500 }: 
       `Nothing was removed: olderThanDays is ${olderThanDays}, not a whole number of days from 1 up.`,
     );
   }
+  if (!Number.isSafeInteger(batch) || batch < 1) {
+    throw new RangeError(`Nothing was removed: batch is ${batch}, not a whole number from 1 up.`);
+  }
   let removed = 0;
   let last = '';
   for (;;) {
-    const { rows } = await pool.query<{ id: string; namespace: string | null; workflowId: string | null }>(
-      OLD_TRANSACTIONS,
-      [olderThanDays, last, batch],
-    );
+    const { rows } = await pool.query<{ id: string; callers: Caller[] }>(OLD_TRANSACTIONS, [
+      olderThanDays,
+      last,
+      batch,
+    ]);
     const closed: string[] = [];
-    for (const { id, namespace, workflowId } of rows) {
-      // A branch without a caller was run by hand: nothing can repeat it.
-      const open = namespace !== null && workflowId !== null && (await isOpen({ namespace, workflowId }));
-      if (!open) closed.push(id);
+    for (const { id, callers } of rows) {
+      if (!(await isAnyOpen(callers, isOpen))) closed.push(id);
       last = id;
     }
-    const { rowCount } = await pool.query('delete from txn.branch where transaction_id = any($1)', [closed]);
+    const { rowCount } = await pool.query(DELETE, [olderThanDays, closed]);
     removed += rowCount ?? 0;
     if (rows.length < batch) return removed;
   }
+}
+
+/** A branch without a caller was run by hand: nothing can repeat it, and nobody is asked. */
+async function isAnyOpen(callers: readonly Caller[], isOpen: PurgeOptions['isOpen']): Promise<boolean> {
+  for (const caller of callers) if (await isOpen(caller)) return true;
+  return false;
 }

@@ -5,6 +5,7 @@
  */
 import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 import type { BranchId, TransactionId } from '../protocol';
+import { show } from '../protocol';
 import { ForbiddenStatementError } from './errors';
 
 /** A local transaction in progress. */
@@ -31,46 +32,108 @@ export interface OpenTx extends Tx {
   holdsLocks: boolean;
 }
 
-export function openTx(client: PoolClient, transaction: TransactionId, branch: BranchId): OpenTx {
-  return {
+/**
+ * Gives work a transaction for as long as it runs. A statement that comes later, of a promise that nobody awaited, would run
+ * after the commit, or in the transaction of whoever has the connection by then.
+ */
+export async function withTx<T>(
+  client: PoolClient,
+  { transaction, branch }: Pick<Tx, 'transaction' | 'branch'>,
+  work: (tx: OpenTx) => Promise<T>,
+): Promise<T> {
+  let over = false;
+  const tx: OpenTx = {
     transaction,
     branch,
     holdsLocks: false,
     async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) {
+      if (over) throw new ForbiddenStatementError('a statement after it has returned', 'Await every statement.');
       forbid(text);
       // The extended protocol takes one statement a message: no `select 1; commit` can pass the check above.
       const query = { text, values: [...values], queryMode: 'extended' };
       return client.query<Row>(query);
     },
   };
+  try {
+    return await work(tx);
+  } finally {
+    over = true;
+  }
 }
 
-const LEADING_NOISE = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|[;(])+/;
+const LEADING_NOISE = /^[\s;(]+/;
 const TRANSACTION_CONTROL =
   /^(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b)|prepare\s+transaction)\b/i;
-const SESSION_STATE = /^(set(?!\s+local\b|\s+constraints\b)|reset|listen|unlisten|discard|load)\b/i;
-const SESSION_LOCK = /\bpg_(?:try_)?advisory_lock(?:_shared)?\s*\(/i;
+const SESSION_STATE =
+  /^(set(?!\s+local\b|\s+constraints\b)|reset|listen|unlisten|discard|load|prepare|deallocate|declare\b(?:(?!\bfor\b)[\s\S])*\bwith\s+hold)\b/i;
+const TEMPORARY =
+  /^(create\s+(?:or\s+replace\s+)?(?:(?:global|local)\s+)?temp(?:orary)?\b(?![\s\S]*\bon\s+commit\s+drop\b)|select\b[\s\S]*\binto\s+temp(?:orary)?\s+\w)/i;
+// Where a statement begins inside a DO block.
+const IN_BLOCK =
+  /(?:[;$]|\b(?:begin|then|else|loop)\b|\bexecute\s+(?:format\s*\(\s*)?')\s*(?:(?:set(?!\s+local\b|\s+constraints\b)|reset|listen|unlisten|discard|load)\b|create\s+temp(?!.*\bon\s+commit\s+drop\b))/i;
+const COPY_STREAM = /^copy\b[\s\S]*\b(?:from\s+stdin|to\s+stdout)\b/i;
+const SESSION_LOCK = /\bpg_(?:try_)?advisory_lock(?:_shared)?\b/i;
+const SETTING = /\bset_config\b(?!"?\s*\([^()]*,\s*true\s*\))/i;
 
-function forbid(text: string): void {
-  const statement = text.replace(LEADING_NOISE, '');
-  const control = TRANSACTION_CONTROL.exec(statement);
-  if (control) {
+/** An operation is not an enemy: this keeps it from what it might do unawares, and the server is asked for no more rights. */
+function forbid(text: unknown): void {
+  if (typeof text !== 'string')
     throw new ForbiddenStatementError(
-      control[0].toUpperCase(),
+      `a statement ${show(text)}`,
+      'Statements are texts, with their values beside them.',
+    );
+  const statement = withoutComments(text).replace(LEADING_NOISE, '');
+  const control = TRANSACTION_CONTROL.exec(statement)?.[0];
+  if (control !== undefined) {
+    throw new ForbiddenStatementError(
+      control.toUpperCase(),
       'Its transaction commits with the branch log when it returns and is rolled back when it throws.',
     );
   }
-  const session = SESSION_STATE.exec(statement);
-  if (session) {
-    throw new ForbiddenStatementError(
-      session[0].toUpperCase(),
-      'It would leak into the pooled connection. Use SET LOCAL.',
-    );
-  }
-  if (SESSION_LOCK.test(statement)) {
+  if (SESSION_LOCK.test(text)) {
     throw new ForbiddenStatementError(
       'a session advisory lock',
       'It would stay with the pooled connection. Use pg_advisory_xact_lock or semanticLock.',
     );
   }
+  const session = SESSION_STATE.exec(statement)?.[0];
+  if (session !== undefined || SETTING.test(text) || (/^do\b/i.test(statement) && IN_BLOCK.test(statement))) {
+    throw new ForbiddenStatementError(
+      session?.toUpperCase() ?? 'what sets something for the session',
+      'It would leak into the pooled connection. Use SET LOCAL, or set_config with the literal true.',
+    );
+  }
+  if (COPY_STREAM.test(statement)) {
+    throw new ForbiddenStatementError(
+      'COPY with a stream',
+      'Nobody would feed or read it, and the session would hang.',
+    );
+  }
+  if (TEMPORARY.test(statement)) {
+    throw new ForbiddenStatementError(
+      'what creates a temporary object of the session',
+      'It would stay with the pooled connection. Use CREATE TEMPORARY TABLE with ON COMMIT DROP.',
+    );
+  }
+}
+
+// As PostgreSQL reads them: a line ends with either character, and comments in /* */ nest.
+const OUTSIDE_COMMENT = /--[^\n\r]*|\/\*|[^-/]+|[-/]/y;
+const INSIDE_COMMENT = /\/\*|\*\/|[^*/]+|[*/]/y;
+
+/** The statement with a space for each comment. Texts in quotes are not told apart: what begins a statement comes before any. */
+function withoutComments(text: string): string {
+  let kept = '';
+  let depth = 0;
+  for (let at = 0; at < text.length;) {
+    const pattern = depth > 0 ? INSIDE_COMMENT : OUTSIDE_COMMENT;
+    pattern.lastIndex = at;
+    const token = pattern.exec(text)?.[0] ?? text.slice(at);
+    at += token.length;
+    if (token === '/*') depth++;
+    else if (depth > 0) depth -= token === '*/' ? 1 : 0;
+    else kept += token.startsWith('--') ? ' ' : token;
+    if (token === '*/' && depth === 0) kept += ' ';
+  }
+  return kept;
 }

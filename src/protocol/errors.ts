@@ -31,13 +31,13 @@ export class InvalidTimeouts extends Error {
 
 const SHOWN_CHARACTERS = 80;
 
-/** Shows a value in an error or a report: one line, printable ASCII, at most 80 characters. */
+/** Shows a value in an error or a report: one line of printable ASCII, with at most 80 characters of the value. */
 export function show(value: unknown): string {
   const text = typeof value === 'string' ? JSON.stringify(value) : `${describe(value)}`;
   const printable = text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
   return printable.length <= SHOWN_CHARACTERS
     ? printable
-    : `${printable.slice(0, SHOWN_CHARACTERS)}… (${text.length} characters)`;
+    : `${printable.slice(0, SHOWN_CHARACTERS)}... (${text.length} characters)`;
 }
 
 function describe(value: unknown): string {

@@ -75,7 +75,7 @@ function branchAction(
   input: unknown,
   { id, request, dispatcher }: TransactionContext,
   { timeout = DEFAULT_STEP_TIMEOUT, attemptTimeout, retry }: StepSettings,
-  summary = `${operation} at ${participant}`,
+  summary = `at ${participant}`,
 ): Action {
   const call: BranchCall = {
     transaction: id,
@@ -94,8 +94,8 @@ function branchAction(
   return {
     execute: () => dispatcher.execute(call, { timeout, attemptTimeout, retry, summary }),
     insist: (limit) => dispatcher.execute(call, insistently(limit, summary)),
-    compensate: (limit) => dispatcher.compensate(call, insistently(limit, `undo ${operation} at ${participant}`)),
-    query: (limit) => dispatcher.query(call, insistently(limit, `settle ${operation} at ${participant}`)),
+    compensate: (limit) => dispatcher.compensate(call, insistently(limit, `at ${participant}`)),
+    query: (limit) => dispatcher.query(call, insistently(limit, `at ${participant}`)),
   };
 }
 

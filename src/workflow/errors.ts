@@ -10,7 +10,7 @@ import type { SagaReport } from '../protocol';
  */
 export class TransactionCompensated extends ApplicationFailure {
   constructor(readonly report: SagaReport) {
-    // Benign: to end like this is what a saga is for, and no reason for a warning in the worker's log.
+    // Benign: to end like this is what a saga is for. Temporal leaves it out of its own count of failures.
     super(
       `Everything was undone: ${reasonOf(report)}`,
       FailureType.TransactionCompensated,

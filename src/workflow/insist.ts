@@ -4,7 +4,7 @@
  */
 import type { Duration } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time';
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, sleep } from '@temporalio/workflow';
 import type { Hold, Ruling } from './desk';
 import { isFinal, messageOf } from './failures';
 
@@ -35,17 +35,29 @@ export async function insist<T>({ attempt, holdAfter, onHeld, hold }: Insistence
     for (let limitMs = msToNumber(holdAfter); ; limitMs = Math.min(limitMs * 2, LONGEST_ROUND_MS)) {
       onHeld(messageOf(round.error));
       if (isFinal(round.error)) await held.ruled();
-      else round = await untilRuled(held, () => attempt(limitMs));
+      else round = await untilRuled(held, () => paced(limitMs, () => attempt(limitMs)));
       if (round.kind === 'succeeded') return round;
       const ruling = held.take();
       if (ruling && ruling.kind !== 'retry') return ruling;
       if (!ruling) continue;
-      round = await settled(attempt(holdAfter));
-      if (round.kind === 'succeeded') return round;
       limitMs = msToNumber(holdAfter);
+      round = await untilRuled(held, () => attempt(holdAfter));
+      if (round.kind === 'succeeded') return round;
     }
   } finally {
     held.close();
+  }
+}
+
+/** A round that fails at once, such as one whose participant asks for a longer pause than it has, must not be followed at once by the next. */
+async function paced<T>(limitMs: number, attempt: () => Promise<T>): Promise<T> {
+  const end = Date.now() + limitMs;
+  try {
+    return await attempt();
+  } catch (error) {
+    const restMs = end - Date.now();
+    if (restMs > 0 && !isFinal(error)) await sleep(restMs, { summary: 'pause before it is tried again' });
+    throw error;
   }
 }
 

@@ -93,6 +93,9 @@ export class SagaRun {
         }),
       );
       await this.#untilAllEnded(); // A step that the body did not wait for is part of the saga all the same.
+      // Asked to turn back in time, it does, even though what still ran has succeeded meanwhile.
+      if (this.#scope.consideredCancelled && !this.#journal.pastPivot)
+        throw new CancelledFailure('The saga was asked to turn back.');
       return result;
     } finally {
       watch.cancel();
@@ -188,18 +191,22 @@ export class SagaRun {
     await this.#undoAll('what may have happened unnoticed');
     this.#journal.disarm();
     await this.#releaseLocks(({ locks }) => locks);
-    return this.#end({ outcome: 'committed', result });
+    const givenUp = this.#journal.steps.find(({ compensation }) => compensation.kind === 'skipped');
+    if (!givenUp) return this.#end({ outcome: 'committed', result });
+    const message = `The saga committed, and beside it the effect of ${givenUp.branch} may stay: its compensation was given up.`;
+    return this.#end({ outcome: 'mixed', cause: { kind: 'failed', message, branch: givenUp.branch } });
   }
 
   async #unwind<R>(error: TemporalFailure): Promise<SettledSagaReport<R>> {
     this.#phase = 'unwinding';
     this.#cause = this.#causeOf(error);
     this.#scope.cancel(); // Siblings of the failed step stop retrying; each still says how it ended.
+    this.#show();
     await this.#untilAllEnded();
     await this.#undoAll(this.#journal.pastPivot ? 'what may have happened unnoticed' : 'everything');
     this.#journal.disarm();
     await this.#releaseLocks(
-      ({ locks, step }) => (locks && step.compensation.kind !== 'compensated') || givenUp(step.compensation),
+      ({ locks, step }) => (locks && step.compensation.kind !== 'compensated') || leavesLocks(step.compensation),
     );
     return this.#end({ outcome: outcomeOf(this.#journal.report()), cause: this.#cause });
   }
@@ -232,14 +239,14 @@ export class SagaRun {
       this.context.dispatcher.releaseLocks(participant, this.context.id, {
         attemptTimeout: '10 seconds',
         retry: INSISTENT_RETRY,
-        summary: `release locks at ${participant}`,
+        summary: `at ${participant}`,
       });
     await Promise.all([...new Set(participants)].map(release));
   }
 
   #causeOf(error: TemporalFailure): SagaCause {
     const step = this.#failedAt.get(error);
-    const refusal = refusalOf(error);
+    const refusal = step?.fate.kind === 'not-done' ? step.fate.refusal : refusalOf(error);
     const base = { message: messageOf(error), ...(step === undefined ? {} : { branch: step.branch }) };
     if (refusal) return { kind: 'refused', ...base, refusal };
     if (this.#timedOut && !this.#journal.pastPivot)
@@ -276,4 +283,4 @@ export class SagaRun {
 
 const nothing = (): void => undefined;
 
-const givenUp = ({ kind }: CompensationFate): boolean => kind === 'skipped' || kind === 'resolved';
+const leavesLocks = ({ kind }: CompensationFate): boolean => kind === 'skipped' || kind === 'resolved';

@@ -48,7 +48,7 @@ export async function semanticLock(
   }
   const { rowCount } = await tx.query(ACQUIRE, [resource, tx.transaction, tx.branch]);
   if (rowCount === 0) await checkOwner(tx, resource, onConflict);
-  // Cast: every Tx is made by openTx.
+  // Cast: every Tx is made by withTx.
   (tx as OpenTx).holdsLocks = true;
 }
 

@@ -1,0 +1,215 @@
+/**
+ * docker-compose.yml without Docker: there is no engine where this is tested, so the file is parsed and held against what it
+ * refers to — images, files, scripts, services and variables.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { services as shop } from '../../activities/services';
+
+const root = resolve(__dirname, '../..');
+const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
+
+interface Service {
+  readonly image?: string;
+  readonly build?: string;
+  readonly command?: readonly string[];
+  readonly entrypoint?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly healthcheck?: { readonly test: readonly string[] };
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly restart?: string;
+}
+
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+}
+
+const compose = parse(text, { merge: true }) as Compose;
+const all = Object.entries(compose.services);
+const workers = all.filter(([, { command }]) => command?.[0] === 'node' && command[1]?.endsWith('/worker.js'));
+const participants = workers.filter(([name]) => name !== 'transactions');
+const servers = all.filter(([, { command }]) => command?.[0] === 'postgres');
+
+/** What is compiled from the sources, of which dist/ is a mirror. */
+const isCompiled = (script: string): boolean =>
+  script.startsWith('dist/') && existsSync(join(root, script.replace(/^dist\//, '').replace(/\.js$/, '.ts')));
+
+describe('docker-compose.yml', () => {
+  it.each(all)('%s has a pinned image, or is built', (_, { image, build }) => {
+    if (build !== undefined) return expect(existsSync(join(root, build, 'Dockerfile'))).toBe(true);
+    // `${NAME:-1.2}` counts by its default.
+    expect(image?.replace(/\$\{\w+:-([^}]+)\}/g, '$1')).toMatch(/^[\w./-]+:v?\d[\w.-]*$/);
+  });
+
+  it.each(all)('%s waits for services that exist, in a way that can come true', (_, { depends_on = {} }) => {
+    for (const [name, { condition }] of Object.entries(depends_on)) {
+      const target = compose.services[name];
+      expect(target, `there is no service ${name}`).toBeDefined();
+      if (condition === 'service_healthy') expect(target?.healthcheck, `${name} has no healthcheck`).toBeDefined();
+      // What is restarted whenever it ends has never completed.
+      else if (condition === 'service_completed_successfully') expect(target?.restart, name).toBeUndefined();
+      else expect(condition).toBe('service_started');
+    }
+  });
+
+  it('has no circle of services that wait for each other', () => {
+    const reaches = (name: string, path: readonly string[]): string[] =>
+      path.includes(name)
+        ? [[...path, name].join(' → ')]
+        : Object.keys(compose.services[name]?.depends_on ?? {}).flatMap((next) => reaches(next, [...path, name]));
+    expect(all.flatMap(([name]) => reaches(name, []))).toEqual([]);
+  });
+
+  it('is open to this machine only', () => {
+    const ports = all.flatMap(([, service]) => service.ports ?? []);
+    expect(ports.length).toBeGreaterThan(0);
+    for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
+  });
+
+  it('mounts files and volumes that exist', () => {
+    for (const [, { volumes = [] }] of all)
+      for (const mount of volumes) {
+        const [source = ''] = mount.split(':');
+        if (source.startsWith('.')) expect(existsSync(join(root, source)), source).toBe(true);
+        else expect(Object.keys(compose.volumes)).toContain(source);
+      }
+  });
+
+  it('needs no variable to be set', () => {
+    const interpolated = [...text.matchAll(/\$\{?[^}\s'"]*\}?/g)].map(([found]) => found);
+    expect(interpolated.length).toBeGreaterThan(0);
+    for (const variable of interpolated) expect(variable).toMatch(/^\$\{[A-Z_]+:-[^}]+\}$/);
+  });
+
+  it('starts files that exist', () => {
+    const nodes = all.filter(([, { command }]) => command?.[0] === 'node');
+    for (const [name, { command }] of nodes) expect(isCompiled(command?.[1] ?? ''), name).toBe(true);
+    // A script that is run by path has to be mounted.
+    for (const [, { entrypoint, volumes = [] }] of all.filter(([, { entrypoint }]) => entrypoint))
+      expect(volumes.some((mount) => mount.includes(`:${entrypoint?.at(-1)}:`))).toBe(true);
+  });
+});
+
+describe('the PostgreSQL servers of the services', () => {
+  it.each(servers)('%s takes prepared transactions, as many as connections', (_, { command = [] }) => {
+    const setting = (name: string): number =>
+      Number(command.find((argument) => argument.startsWith(`${name}=`))?.split('=')[1]);
+    expect(setting('max_prepared_transactions')).toBeGreaterThan(0);
+    expect(setting('max_prepared_transactions')).toBeGreaterThanOrEqual(setting('max_connections'));
+  });
+});
+
+describe('the workers', () => {
+  it('are one for each service of the shop, and one for the workflows', () => {
+    expect(workers.map(([name]) => name).sort()).toEqual([...Object.keys(shop), 'transactions'].sort());
+  });
+
+  it.each(participants)('%s runs the main module of its service', (name, { command }) => {
+    expect(command?.[1]).toBe(`dist/activities/${shop[name as keyof typeof shop].folder}/worker.js`);
+  });
+
+  it.each(workers)('%s has a health check on the port that it is given, and is restarted', (_, worker) => {
+    expect(worker.healthcheck?.test.join(' ')).toContain(`127.0.0.1:${worker.environment?.['TXN_HEALTH_PORT']}/health`);
+    expect(worker.restart).toBe('unless-stopped');
+  });
+
+  it.each(workers)('%s reaches Temporal by its name in the network', (_, { environment = {} }) => {
+    const [host = '', port] = environment['TEMPORAL_ADDRESS']?.split(':') ?? [];
+    expect(compose.services[host]).toBeDefined();
+    expect(port).toBe('7233');
+    // Without TLS, off loopback.
+    expect(environment['TXN_ALLOW_INSECURE']).toBe('1');
+  });
+
+  it.each(participants)('%s is given what its main module reads', (name, { environment = {} }) => {
+    const folder = shop[name as keyof typeof shop].folder;
+    const main = readFileSync(join(root, 'activities', folder, 'worker.ts'), 'utf8');
+    const read = [...main.matchAll(/process\.env\['(\w+)'\]/g)].map(([, variable = '']) => variable);
+    expect(Object.keys(environment)).toEqual(expect.arrayContaining([...read, 'DATABASE_URL']));
+    // One declaration, several services: each says which one it is.
+    if (folder !== name) expect(environment['SERVICE_NAME']).toBe(name);
+  });
+
+  it.each(participants)(
+    '%s has a database of its own, as a role of its own, on a server that is there',
+    (name, worker) => {
+      const url = new URL(databaseOf(worker));
+      expect([url.username, url.pathname]).toEqual([name, `/${name}`]);
+      expect(servers.map(([server]) => server)).toContain(url.hostname);
+    },
+  );
+
+  it('share no database', () => {
+    const databases = participants.map(([, worker]) => databaseOf(worker));
+    expect(new Set(databases).size).toBe(databases.length);
+  });
+
+  it('find their database on the server on which the set-up creates it', () => {
+    // The list is a constant of a script that runs when it is loaded: it is read, not imported.
+    const setUp = readFileSync(join(root, 'demo/compose-setup.ts'), 'utf8');
+    const onA = [...(/ON_SERVER_A[^=]*= \[([^\]]*)\]/.exec(setUp)?.[1] ?? '').matchAll(/'([\w-]+)'/g)].map(
+      ([, name]) => name,
+    );
+    const used = participants.filter(([, worker]) => new URL(databaseOf(worker)).hostname === 'postgres-a');
+    expect(used.map(([name]) => name).sort()).toEqual(onA.sort());
+  });
+
+  it('send mail to a server that is there', () => {
+    const url = new URL(compose.services['notifications']?.environment?.['SMTP_URL'] ?? '');
+    expect(compose.services[url.hostname]).toBeDefined();
+  });
+});
+
+describe('the set-up', () => {
+  it('is given what it reads', () => {
+    const source = readFileSync(join(root, 'demo/compose-setup.ts'), 'utf8');
+    const read = [...source.matchAll(/'([A-Z]+(?:_[A-Z]+)+)'/g)].map(([, variable = '']) => variable);
+    expect(read).toEqual(expect.arrayContaining(['POSTGRES_A_URL', 'POSTGRES_B_URL', 'SERVICE_PASSWORD']));
+    const given = Object.keys(compose.services['setup']?.environment ?? {});
+    expect(given).toEqual(expect.arrayContaining(read.filter((variable) => variable !== 'ON_SERVER_A')));
+  });
+});
+
+describe('docker/', () => {
+  const files = readdirSync(join(root, 'docker'));
+
+  it.each(files.filter((file) => file.endsWith('.sh')))('%s is a shell script', (file) => {
+    const { status, stderr } = spawnSync('sh', ['-n', join(root, 'docker', file)], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+  });
+
+  it.each(files.filter((file) => file.endsWith('.yaml')))('%s is YAML', (file) => {
+    expect(parse(readFileSync(join(root, 'docker', file), 'utf8'))).toBeTypeOf('object');
+  });
+
+  it('is all mounted somewhere', () => {
+    expect(files.filter((file) => !text.includes(`./docker/${file}:`))).toEqual([]);
+  });
+});
+
+describe('the Dockerfile', () => {
+  const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8');
+
+  it('copies what exists before npm ci', () => {
+    const [, sources = ''] = /^COPY ([^-\n]\S*(?: \S+)*) \.\/\n/m.exec(dockerfile) ?? [];
+    expect(sources.split(' ').length).toBeGreaterThan(1);
+    for (const source of sources.split(' ')) expect(existsSync(join(root, source)), source).toBe(true);
+  });
+
+  it('ends with a program that exists, as a user who is not root', () => {
+    const [, command = '[]'] = /^CMD (\[.*\])$/m.exec(dockerfile) ?? [];
+    expect(isCompiled((JSON.parse(command) as string[])[1] ?? '')).toBe(true);
+    expect(dockerfile).toMatch(/^USER node$/m);
+  });
+});
+
+// The password comes with a variable, whose default stands for it here.
+const databaseOf = ({ environment = {} }: Service): string =>
+  (environment['DATABASE_URL'] ?? '').replace(/\$\{\w+:-([^}]+)\}/g, '$1');

@@ -1,0 +1,204 @@
+/** Worker processes: what they refuse to start with, what their health check says, and how they end. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Pool } from 'pg';
+import { connectTemporal, registerSearchAttributes, TransactionClient } from 'temporal-txn/client';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { setUpService } from '../../activities/setup';
+import { startStack } from '../../src/dev';
+import type { Stack } from '../../src/dev';
+import { freePort, spawnGuarded } from '../../src/testing';
+import type { GuardedProcess } from '../../src/testing';
+import { newId, transferOf, until, untilReport } from './fixture';
+
+const dist = resolve(__dirname, '../../dist');
+const BANK = 'activities/accounts/worker.js';
+const WORKFLOWS = 'workflows/worker.js';
+
+let directory = '';
+let stack: Stack<'north_bank' | 'bare'>;
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'temporal-txn-workers-'));
+  // No search attributes: a worker for workflows must miss them.
+  stack = await startStack({ directory, databases: { north_bank: 'a', bare: 'b' }, durable: false });
+  await setUpService('north-bank', stack.databaseUrl('north_bank'));
+});
+afterAll(async () => {
+  await stack.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+interface Started {
+  readonly process: GuardedProcess;
+  readonly url: string;
+  readonly output: () => string;
+}
+
+/** Starts a worker with nothing in its environment but what is given and what Node needs. */
+async function start(script: string, env: Record<string, string>, ...nodeArgs: string[]): Promise<Started> {
+  const log = join(directory, `${newId('worker')}.log`);
+  const port = String(await freePort());
+  const worker = await spawnGuarded(process.execPath, [...nodeArgs, join(dist, script)], {
+    env: {
+      PATH: process.env['PATH'],
+      TEMPORAL_ADDRESS: stack.temporal.address,
+      SERVICE_NAME: 'north-bank',
+      TXN_HEALTH_PORT: port,
+      ...env,
+    },
+    log,
+  });
+  onTestFinished(async () => {
+    await worker.kill();
+  });
+  return { process: worker, url: `http://127.0.0.1:${port}`, output: () => readFileSync(log, 'utf8') };
+}
+
+/** Starts a worker that is not going to run, and waits for its end. */
+async function startInVain(
+  script: string,
+  env: Record<string, string>,
+): Promise<{ code: number | null; output: string; seconds: number }> {
+  const began = Date.now();
+  const { process: worker, output } = await start(script, env);
+  const { code } = await worker.exited;
+  return { code, output: output(), seconds: (Date.now() - began) / 1000 };
+}
+
+const statusOf = async (url: string, method = 'GET'): Promise<number> => {
+  try {
+    const response = await fetch(url, { method, signal: AbortSignal.timeout(5_000) });
+    await response.body?.cancel();
+    return response.status;
+  } catch {
+    return 0;
+  }
+};
+
+const untilStatus = (url: string, status: number): Promise<void> =>
+  until(`${url} answers ${status}`, async () => (await statusOf(url)) === status, 20_000);
+
+describe('a worker does not start', () => {
+  it.each([
+    ['no', {}],
+    ['an empty', { DATABASE_URL: '' }],
+  ])('with %s DATABASE_URL', async (_, env) => {
+    const { code, output } = await startInVain(BANK, env);
+    expect(output).toContain('Nothing was started: north-bank needs DATABASE_URL');
+    expect(output).not.toMatch(/^\s+at /m);
+    expect(code).toBe(2);
+  });
+
+  it('for notifications without SMTP_URL', async () => {
+    const { code, output } = await startInVain('activities/notifications/worker.js', { DATABASE_URL: 'unused' });
+    expect(output).toContain('Nothing was started: notifications needs SMTP_URL');
+    expect(code).toBe(2);
+  });
+
+  it('on a database whose schema is not migrated, and keeps its password to itself', async () => {
+    const url = stack.databaseUrl('bare');
+    const { code, output } = await startInVain(BANK, { DATABASE_URL: url });
+    expect(output).toMatch(/SchemaVersionError.*schema/);
+    expect(output).not.toContain(new URL(url).password);
+    expect(code).toBe(1);
+  });
+
+  it('on a database that it cannot reach, and keeps its password to itself', async () => {
+    const url = new URL(stack.databaseUrl('north_bank'));
+    url.port = String(await freePort());
+    const { code, output } = await startInVain(BANK, { DATABASE_URL: url.href });
+    expect(output).toContain('ECONNREFUSED');
+    expect(output).not.toContain(url.password);
+    expect(code).toBe(1);
+  });
+
+  it('for workflows in a namespace without the search attributes, and tells how to register them', async () => {
+    const { code, output } = await startInVain(WORKFLOWS, {});
+    expect(output).toContain('SearchAttributesMissing: Nothing was started: namespace default lacks search attributes');
+    expect(output).toMatch(
+      /^temporal operator search-attribute create --namespace default --name TxnStatus --type Keyword$/m,
+    );
+    expect(code).toBe(1);
+  });
+
+  // 192.0.2.1 answers nobody: a worker that tried to connect would wait for it.
+  it.each([BANK, WORKFLOWS])('over a network in plain text, and does not even connect (%s)', async (script) => {
+    const env = { TEMPORAL_ADDRESS: '192.0.2.1:7233', DATABASE_URL: stack.databaseUrl('north_bank') };
+    const { code, output, seconds } = await startInVain(script, env);
+    expect(output).toContain(
+      'InsecureTemporalConnection: Nothing was started: "192.0.2.1:7233" is not on this machine',
+    );
+    expect(output).toContain('TXN_ALLOW_INSECURE=1');
+    expect(code).toBe(1);
+    expect(seconds).toBeLessThan(8);
+  });
+});
+
+describe('the health check', () => {
+  it('is 200 while the worker can work, 503 while its database is away, and 404 elsewhere', async () => {
+    const { url, process: worker } = await start(BANK, { DATABASE_URL: stack.databaseUrl('north_bank') });
+    await untilStatus(`${url}/health`, 200);
+    expect(await (await fetch(`${url}/health`)).json()).toEqual({
+      participant: 'north-bank',
+      database: { status: 'healthy' },
+      worker: 'RUNNING',
+      healthy: true,
+    });
+    expect(await statusOf(`${url}/`)).toBe(404);
+    expect(await statusOf(`${url}/healthy`)).toBe(404);
+    expect(await statusOf(`${url}/health`, 'POST')).toBe(404);
+
+    await stack.postgres.a.kill();
+    await untilStatus(`${url}/health`, 503);
+    const report = await (await fetch(`${url}/health`)).text();
+    expect(JSON.parse(report)).toMatchObject({ healthy: false, worker: 'RUNNING', database: { status: 'unhealthy' } });
+    expect(report).not.toContain(new URL(stack.databaseUrl('north_bank')).password);
+    expect(worker.running).toBe(true);
+    await stack.postgres.a.restart();
+    await untilStatus(`${url}/health`, 200);
+  });
+});
+
+describe('a worker that is told to stop', () => {
+  it('with SIGTERM finishes what it has, reports it, and exits with 0', async () => {
+    const client = await connectTemporal({ address: stack.temporal.address });
+    onTestFinished(() => client.connection.close());
+    await registerSearchAttributes(client.connection, 'default');
+    const workflows = await start(WORKFLOWS, {});
+    const bank = await start(
+      BANK,
+      {
+        DATABASE_URL: stack.databaseUrl('north_bank'),
+        TXN_CRASHPOINT: JSON.stringify([{ at: 'branch.before-commit', action: { kind: 'delay', ms: 3_000 } }]),
+      },
+      '--require',
+      join(dist, 'src/testing/crashpoints-preload.js'),
+    );
+    await Promise.all([workflows, bank].map(({ url }) => untilStatus(`${url}/health`, 200)));
+    const pool = new Pool({ connectionString: stack.databaseUrl('north_bank'), max: 1 });
+    onTestFinished(() => pool.end());
+    const handle = await new TransactionClient({ client }).start('transferMoney', {
+      id: newId('graceful'),
+      input: transferOf(100),
+    });
+    await until('the debit is written and not committed', async () => {
+      const { rowCount } = await pool.query(
+        "select from pg_stat_activity where state = 'idle in transaction' and datname = current_database()",
+      );
+      return rowCount === 1;
+    });
+    bank.process.signal('SIGTERM');
+    await until('it is not healthy any more', async () => (await statusOf(`${bank.url}/health`)) !== 200, 2_500);
+    const { rows: early } = await pool.query('select from entry where transaction_id = $1', [handle.id]);
+    expect(early).toEqual([]);
+    expect(await bank.process.exited).toEqual({ code: 0, signal: null });
+    const { rows } = await pool.query('select kind from entry where transaction_id = $1', [handle.id]);
+    expect(rows).toEqual([{ kind: 'debit' }]);
+    // Nobody else is there to have told it.
+    await untilReport(handle, 'the debit is reported', ({ steps }) => steps[0]?.fate.kind === 'done');
+
+    workflows.process.signal('SIGTERM');
+    expect(await workflows.process.exited).toEqual({ code: 0, signal: null });
+  });
+});

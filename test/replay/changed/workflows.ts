@@ -1,0 +1,30 @@
+/** The workflows as someone has changed them who did not think of those that are running. */
+import { sleep } from '@temporalio/workflow';
+import { participant, saga } from 'temporal-txn/workflow';
+import type { DeclaredOperation } from '../../../src/protocol';
+import type { Transfer, TransferReceipt } from '../../../workflows/bank-transfer';
+import { transferMoney as original } from '../workflows';
+
+type Operation = DeclaredOperation<null, string, 'compensatable'>;
+
+interface Service {
+  readonly name: string;
+  readonly operations: { readonly first: Operation; readonly second: Operation; readonly third: Operation };
+}
+
+const svc = participant<Service>('svc');
+
+/** Waits before it begins. */
+export async function transferMoney(transfer: Transfer): Promise<TransferReceipt> {
+  await sleep('1 second');
+  return original(transfer);
+}
+
+/** Its first two steps have changed places. */
+export async function pivotAndTail(): Promise<string> {
+  return saga(async (s) => {
+    await s.step(svc.second, null);
+    await s.pivot(svc.first, null);
+    return s.retriable(svc.third, null);
+  });
+}

@@ -1,0 +1,88 @@
+/** Transactions that began under an earlier build go on under this one: every recorded history replays. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from '@temporalio/worker';
+import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { bundleWorkflows } from '../../src/testing';
+import { compiledWorkflows, quiet } from '../saga-more/environment';
+import { CASES } from './cases';
+
+const directory = join(__dirname, 'histories');
+const recorded = readdirSync(directory)
+  .filter((file) => file.endsWith('.json'))
+  .map((file) => file.slice(0, -'.json'.length))
+  .sort();
+
+// Cast: the recorder wrote it.
+const historyOf = (name: string): History =>
+  JSON.parse(readFileSync(join(directory, `${name}.json`), 'utf8')) as History;
+
+interface History {
+  readonly events: readonly { readonly eventType: string; readonly [attributes: string]: unknown }[];
+}
+
+/** Replays histories and tells which failed, and how. */
+async function replay(
+  workflowBundle: WorkflowBundleWithSourceMap,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, Error | undefined>> {
+  const histories = names.map((name) => ({ workflowId: name, history: historyOf(name) }));
+  const errors = new Map<string, Error | undefined>();
+  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, histories))
+    errors.set(workflowId, error);
+  return errors;
+}
+
+beforeAll(() => void quiet());
+
+describe('the recorded histories', () => {
+  it('are those of every case', () => {
+    expect(recorded).toEqual(CASES.map(({ name }) => name).sort());
+  });
+
+  it.each(CASES.map(({ name, workflow }) => [name, workflow]))('of %s end as the name says', (name, workflow) => {
+    const { events } = historyOf(name);
+    const committed = /-(committed|asked)$/.test(name);
+    expect(events[0]).toMatchObject({ workflowExecutionStartedEventAttributes: { workflowType: { name: workflow } } });
+    expect(events.at(-1)?.eventType).toBe(`EVENT_TYPE_WORKFLOW_EXECUTION_${committed ? 'COMPLETED' : 'FAILED'}`);
+    const happened = (type: string) =>
+      events.some(({ eventType }) => eventType === `EVENT_TYPE_WORKFLOW_EXECUTION_${type}`);
+    expect(happened('CANCEL_REQUESTED')).toBe(name.endsWith('-cancelled'));
+    expect(happened('UPDATE_COMPLETED')).toBe(name.endsWith('-held'));
+  });
+
+  it('tell nothing of the machine that recorded them', () => {
+    for (const name of recorded) {
+      const { events } = historyOf(name);
+      JSON.stringify(events, (field, value: unknown) => {
+        if (field === 'identity') expect(value, name).toBe('recorder');
+        if (field === 'stackTrace') expect(value, name).toBe('');
+        return value;
+      });
+    }
+  });
+
+  it('all replay with the workflows of this build', async () => {
+    const errors = await replay(await bundleWorkflows(compiledWorkflows('replay')), recorded);
+    expect([...errors].filter(([, error]) => error)).toEqual([]);
+    expect([...errors.keys()].sort()).toEqual(recorded);
+  });
+});
+
+describe('a workflow that was changed without a thought for those that run', () => {
+  let bundle: WorkflowBundleWithSourceMap;
+
+  beforeAll(async () => {
+    bundle = await bundleWorkflows(compiledWorkflows('replay/changed'));
+  });
+
+  it.each([
+    ['a timer was put before its first step', 'transferMoney-committed'],
+    ['a timer was put before its first step, and it was undone', 'transferMoney-held'],
+    ['two steps changed places', 'pivot-committed'],
+  ])('is caught: %s', async (_, name) => {
+    const error = (await replay(bundle, [name])).get(name);
+    expect(error?.message).toMatch(/nondeterminism/i);
+  });
+});

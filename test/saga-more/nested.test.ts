@@ -1,0 +1,180 @@
+/** Several transactions in one workflow: inside, after and beside one another. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RulingRefused, TransactionCompensated } from '../../src/client';
+import type { SettledSagaReport } from '../../src/client';
+import type { TransactionTestEnvironment } from '../../src/testing';
+import { startEnvironment } from './environment';
+import { Notes } from './notes';
+import { ScriptedWorld } from './scripted';
+import type * as workflows from './workflows';
+
+const world = new ScriptedWorld();
+const notes = new Notes();
+let env: TransactionTestEnvironment;
+
+beforeAll(async () => {
+  env = await startEnvironment('saga-more', {
+    svc: world.participant(['first', 'second', 'third']),
+    notes: notes.activities,
+  });
+});
+afterAll(() => env?.stop());
+
+const run = <R>(type: keyof typeof workflows, id: string, input: unknown = null): Promise<R> =>
+  env.transactions.execute<unknown, R>(type, { id, input });
+
+async function compensatedBy(running: Promise<unknown>): Promise<TransactionCompensated> {
+  const error = await running.then(
+    (value) => expect.fail(`It committed with ${JSON.stringify(value)}`),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(TransactionCompensated);
+  return error as TransactionCompensated;
+}
+
+describe('a saga inside a step of another', () => {
+  it('commits under an id below that of the outer one', async () => {
+    expect(await run('sagaInsideSaga', 'nest-ok')).toBe('nest-ok/1:svc.second');
+    expect(world.story('nest-ok')).toEqual(['+svc.first', '+svc.third']);
+    expect(world.story('nest-ok/1')).toEqual(['+svc.first', '+svc.second']);
+  });
+
+  it('counts as a step that did nothing once it has undone itself', async () => {
+    world.script('nest-inner/1', 'svc.second', { execute: () => 'refuse' });
+    const { report } = await compensatedBy(run('sagaInsideSaga', 'nest-inner'));
+    expect(world.story('nest-inner/1')).toEqual(['+svc.first', '-svc.first']);
+    expect(world.story('nest-inner')).toEqual(['+svc.first', '-svc.first']);
+    expect(notes.has('nest-inner: inner undone')).toBe(false);
+    expect(report?.steps).toMatchObject([
+      { branch: 'svc.first', compensation: { kind: 'compensated' } },
+      {
+        branch: 'inner',
+        fate: { kind: 'not-done', refusal: { code: 'compensated' } },
+        compensation: { kind: 'not-needed' },
+      },
+    ]);
+  });
+
+  it('is undone by its own compensation when it was done and a later step of the outer one fails', async () => {
+    world.script('nest-outer', 'svc.third', { execute: () => 'refuse' });
+    await compensatedBy(run('sagaInsideSaga', 'nest-outer'));
+    expect(notes.has('nest-outer: inner undone')).toBe(true);
+    expect(world.story('nest-outer/1')).toEqual(['+svc.first', '+svc.second']);
+    expect(world.inEffect('nest-outer')).toEqual([]);
+  });
+
+  it('may fail without the outer one failing, when the body has another way', async () => {
+    world.script('nest-plan-b/1', 'svc.first', { execute: () => 'refuse' });
+    expect(await run('innerFailureHandled', 'nest-plan-b')).toBe('nest-plan-b:svc.third');
+    expect(world.inEffect('nest-plan-b/1')).toEqual([]);
+  });
+});
+
+describe('sagas one after another in a workflow', () => {
+  it('have ids and branches of their own', async () => {
+    const reports = await run<SettledSagaReport<string>[]>('oneAfterAnother', 'serial');
+    expect(reports.map(({ id, outcome }) => [id, outcome])).toEqual([
+      ['serial', 'committed'],
+      ['serial/2', 'committed'],
+    ]);
+    expect([world.inEffect('serial'), world.inEffect('serial/2')]).toEqual([['svc.first'], ['svc.first']]);
+  });
+
+  it('do not undo each other', async () => {
+    world.script('serial-2nd/2', 'svc.first', { execute: () => 'refuse' });
+    const reports = await run<SettledSagaReport<string>[]>('oneAfterAnother', 'serial-2nd');
+    expect(reports.map(({ outcome }) => outcome)).toEqual(['committed', 'compensated']);
+    expect(world.inEffect('serial-2nd')).toEqual(['svc.first']);
+  });
+
+  it('take the ids that they are given', async () => {
+    expect(await run('namedTransactions', 'named', ['invoice-7', 'invoice-8'])).toEqual([
+      'invoice-7:svc.first',
+      'invoice-8:svc.first',
+    ]);
+    expect(world.story('named')).toEqual([]);
+  });
+
+  it('show every report, the first one first', async () => {
+    await run('oneAfterAnother', 'reports');
+    const reports = await env.transactions.handle('reports').reports();
+    expect(reports.map(({ id, outcome, steps }) => [id, outcome, steps.map(({ branch }) => branch)])).toEqual([
+      ['reports', 'committed', ['svc.first']],
+      ['reports/2', 'committed', ['svc.first']],
+    ]);
+  });
+});
+
+describe('sagas side by side in a workflow', () => {
+  it('are told apart by their ids, and one is undone alone', async () => {
+    world.script('beside/2', 'svc.second', { execute: () => 'refuse' });
+    const reports = await run<SettledSagaReport<string>[]>('sideBySide', 'beside');
+    expect(reports.map(({ id, outcome }) => [id, outcome])).toEqual([
+      ['beside', 'committed'],
+      ['beside/2', 'compensated'],
+    ]);
+    expect([world.inEffect('beside'), world.inEffect('beside/2')]).toEqual([['svc.first', 'svc.second'], []]);
+  });
+
+  it('need the transaction in a ruling where both hold a step of that name', async () => {
+    for (const id of ['left', 'right']) {
+      world.script(id, 'svc.first', { compensate: () => 'break' });
+      world.script(id, 'svc.second', { execute: () => 'refuse' });
+    }
+    const handle = await env.transactions.start('bothHeld', { id: 'both-held', input: null });
+    await env.sleep('2 minutes');
+    expect((await handle.reports()).map(({ id, outcome }) => [id, outcome])).toEqual([
+      ['left', 'held'],
+      ['right', 'held'],
+    ]);
+
+    const ruling = { step: 'svc.first', reason: 'undone by hand', by: 'kim' };
+    await expect(handle.resolve(ruling)).rejects.toThrow(RulingRefused);
+    await expect(handle.resolve(ruling)).rejects.toThrow(/Add "transaction": one of (left, right|right, left)/);
+    await expect(handle.resolve({ ...ruling, transaction: 'middle' })).rejects.toThrow(/is not held/);
+    await handle.resolve({ ...ruling, transaction: 'right' });
+    await handle.resolve(ruling); // Only one is left, so it need not be named any more.
+
+    const reports = (await handle.result()) as SettledSagaReport<string>[];
+    expect(reports.map(({ outcome, steps }) => [outcome, steps[0]?.compensation])).toEqual([
+      ['compensated', { kind: 'resolved', by: 'kim', reason: 'undone by hand' }],
+      ['compensated', { kind: 'resolved', by: 'kim', reason: 'undone by hand' }],
+    ]);
+  });
+});
+
+describe('continuing as new', () => {
+  it('is refused inside a saga, whose compensations would be lost: the task fails, the transaction waits', async () => {
+    const handle = await env.transactions.start('continuesAsNew', { id: 'as-new', input: null });
+    const workflow = env.temporal.client.workflow.getHandle('as-new');
+    const message = await taskFailureOf(workflow);
+    expect(message).toMatch(/cannot continue as new/);
+    expect(await handle.status()).toBe('RUNNING');
+    expect(world.inEffect('as-new')).toEqual(['svc.first']);
+    await workflow.terminate('end of test');
+  });
+
+  it('is welcome between sagas', async () => {
+    expect(await run('continuesAsNewBetween', 'as-new-between', 1)).toBe('round-3:svc.first');
+    expect(['round-1', 'round-2', 'round-3'].map((id) => world.inEffect(id))).toEqual(
+      Array.from({ length: 3 }, () => ['svc.first']),
+    );
+  });
+});
+
+/** Waits for the workflow's first failed task. */
+async function taskFailureOf(workflow: { fetchHistory(): Promise<{ events?: readonly HistoryEvent[] | null }> }) {
+  for (let look = 0; look < 100; look++) {
+    const { events } = await workflow.fetchHistory();
+    const failed = events?.find((event) => event.workflowTaskFailedEventAttributes);
+    if (failed) return failed.workflowTaskFailedEventAttributes?.failure?.message ?? '';
+    await env.sleep('1 second');
+  }
+  return expect.fail('No workflow task failed.');
+}
+
+interface HistoryEvent {
+  readonly workflowTaskFailedEventAttributes?: {
+    readonly failure?: { readonly message?: string | null } | null;
+  } | null;
+}

@@ -1,0 +1,214 @@
+/** Sagas inside, beside and after one another, and steps that are no operation of a participant. */
+import { continueAsNew, executeChild, proxyActivities, sleep } from '@temporalio/workflow';
+import type { DeclaredOperation } from '../../src/protocol';
+import { participant, refusalOf, saga } from 'temporal-txn/workflow';
+import type { FreeStep, SettledSagaReport } from 'temporal-txn/workflow';
+
+type Operation = DeclaredOperation<null, string, 'compensatable'>;
+
+interface Service {
+  readonly name: string;
+  readonly operations: { readonly first: Operation; readonly second: Operation; readonly third: Operation };
+}
+
+const svc = participant<Service>('svc');
+
+const notes = proxyActivities<{ put(key: string): Promise<string>; remove(key: string): Promise<void> }>({
+  taskQueue: 'notes',
+  startToCloseTimeout: '10 seconds',
+  retry: { maximumAttempts: 1 },
+});
+
+/** Two steps, one after the other. */
+export async function twoSteps(input: string): Promise<string> {
+  return saga(async (s) => {
+    const first = await s.step(svc.first, null);
+    const second = await s.step(svc.second, null);
+    return `${input}: ${first}, ${second}`;
+  });
+}
+
+/** The same steps under another workflow type. */
+export async function otherTwoSteps(input: string): Promise<string> {
+  return twoSteps(input);
+}
+
+/** A free-form step that is a saga of its own: nothing stays of it when it fails, so its compensation has to undo it only as a whole. */
+const innerSaga: FreeStep<null, string> = {
+  name: 'inner',
+  execute: () =>
+    saga(async (s) => {
+      await s.step(svc.first, null);
+      return s.step(svc.second, null);
+    }),
+  compensate: async ({ transaction }) => {
+    await notes.put(`${transaction}: inner undone`);
+  },
+};
+
+/** The inner saga runs between two steps of the outer one. */
+export async function sagaInsideSaga(): Promise<string> {
+  return saga(async (s) => {
+    await s.step(svc.first, null);
+    const inner = await s.step(innerSaga, null);
+    await s.step(svc.third, null);
+    return inner;
+  });
+}
+
+/** The outer saga goes on when the inner one was undone. */
+export async function innerFailureHandled(): Promise<string> {
+  return saga(async (s) => {
+    try {
+      return await s.step(innerSaga, null);
+    } catch {
+      return s.step(svc.third, null);
+    }
+  });
+}
+
+export async function oneAfterAnother(): Promise<readonly SettledSagaReport<string>[]> {
+  const one = await saga.settle((s) => s.step(svc.first, null));
+  const two = await saga.settle((s) => s.step(svc.first, null));
+  return [one, two];
+}
+
+export async function sideBySide(): Promise<readonly SettledSagaReport<string>[]> {
+  const run = () => saga.settle((s) => s.step(svc.first, null).then(() => s.step(svc.second, null)));
+  return Promise.all([run(), run()]);
+}
+
+/** Two transactions with ids of their own. */
+export async function namedTransactions(ids: readonly string[]): Promise<readonly string[]> {
+  const results: string[] = [];
+  for (const id of ids) results.push(await saga((s) => s.step(svc.first, null), { id }));
+  return results;
+}
+
+const timed: FreeStep<string, string> = {
+  name: 'timed',
+  async execute({ transaction, branch, input }) {
+    await sleep('3 days');
+    return notes.put(`${transaction}/${branch}/${input}`);
+  },
+  async compensate({ transaction, branch, input }, result) {
+    await sleep('10 seconds');
+    await notes.remove(`${transaction}/${branch}/${input}`);
+    await notes.put(`removed ${result ?? 'nothing known'}`);
+  },
+};
+
+/** A free-form step that waits three days, then a step of the participant. */
+export async function freeFormWithTimers(note: string): Promise<string> {
+  return saga(async (s) => {
+    const kept = await s.step(timed, note);
+    await s.step(svc.first, null);
+    return kept;
+  });
+}
+
+export async function writeNote(key: string): Promise<string> {
+  await sleep('1 minute');
+  return notes.put(key);
+}
+
+export async function eraseNote(key: string): Promise<void> {
+  return notes.remove(key);
+}
+
+const inChild: FreeStep<string, string> = {
+  name: 'inChild',
+  execute: ({ transaction, branch, input }) =>
+    executeChild(writeNote, { args: [input], workflowId: `${transaction}/${branch}` }),
+  compensate: ({ transaction, branch, input }) =>
+    executeChild(eraseNote, { args: [input], workflowId: `${transaction}/${branch}.undo` }),
+};
+
+/** A free-form step that is a child workflow. */
+export async function freeFormChild(note: string): Promise<string> {
+  return saga(async (s) => {
+    const kept = await s.step(inChild, note);
+    await s.step(svc.first, null);
+    return kept;
+  });
+}
+
+/** A free-form step that is the whole saga `twoSteps` in a child workflow. */
+export async function sagaInChild(input: string): Promise<string> {
+  const whole: FreeStep<string, string> = {
+    name: 'whole',
+    execute: (call) => executeChild(twoSteps, { args: [call.input], workflowId: `${call.transaction}.child` }),
+    compensate: async ({ transaction }) => {
+      await notes.put(`${transaction}: child undone`);
+    },
+  };
+  return saga(async (s) => {
+    const result = await s.step(whole, input);
+    await s.step(svc.third, null);
+    return result;
+  });
+}
+
+const plain: FreeStep<string, string> = {
+  name: 'note',
+  execute: ({ input }) => notes.put(input),
+  compensate: ({ input }) => notes.remove(input),
+};
+
+/** A free-form step whose compensation is an activity without retries of its own. */
+export async function freeFormNote(note: string): Promise<string> {
+  return saga(async (s) => {
+    const kept = await s.step(plain, note);
+    await s.step(svc.first, null);
+    return kept;
+  });
+}
+
+const questioned = proxyActivities<{ has(key: string): Promise<boolean> }>({
+  taskQueue: 'notes',
+  startToCloseTimeout: '10 seconds',
+});
+
+const asked: FreeStep<string, string> = {
+  ...plain,
+  name: 'asked',
+  query: async ({ input }) =>
+    (await questioned.has(input)) ? { kind: 'done', result: `found ${input}` } : { kind: 'not-done' },
+};
+
+/** A free-form step that can be asked what became of it. */
+export async function freeFormQuery(note: string): Promise<string> {
+  return saga(async (s) => {
+    try {
+      return await s.step(asked, note, { onUnknown: 'query' });
+    } catch (error) {
+      return `not there (${refusalOf(error)?.code ?? 'not a refusal'})`;
+    }
+  });
+}
+
+export async function continuesAsNew(): Promise<string> {
+  return saga(async (s) => {
+    await s.step(svc.first, null);
+    return continueAsNew<typeof continuesAsNew>();
+  });
+}
+
+/** Continues as new between two sagas, where nothing can be lost. */
+export async function continuesAsNewBetween(round: number): Promise<string> {
+  const result = await saga((s) => s.step(svc.first, null), { id: `round-${round}` });
+  return round < 3 ? continueAsNew<typeof continuesAsNewBetween>(round + 1) : result;
+}
+
+/** Runs both sagas into a held compensation of the same branch. */
+export async function bothHeld(): Promise<readonly SettledSagaReport<string>[]> {
+  const run = (id: string) =>
+    saga.settle(
+      async (s) => {
+        await s.step(svc.first, null);
+        return s.step(svc.second, null);
+      },
+      { id },
+    );
+  return Promise.all([run('left'), run('right')]);
+}

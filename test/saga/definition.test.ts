@@ -1,0 +1,61 @@
+/** A saga that is written in a way that could lose track of an effect: an error in a test, and made the best of in production. */
+import { bundleWorkflowCode } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Move } from './workflows';
+import { pivot, retriable, SagaFixture, sagaFixture, settledReport, step, together, WORKFLOWS } from './fixture';
+
+const AFTER_PIVOT = [pivot('bank.debit'), step('mail.send')];
+const SECOND_PIVOT = [pivot('bank.debit'), pivot('bank.credit')];
+const BEFORE_PIVOT = [step('shop.reserve'), retriable('mail.send'), pivot('bank.debit')];
+const SAME_ID = [step('bank.debit', { id: 'move' }), step('bank.credit', { id: 'move' })];
+
+/** Waits until a workflow task has failed; what it failed with. */
+async function definitionError(fixture: SagaFixture, moves: readonly Move[]): Promise<string> {
+  const told = await fixture.begin({ moves });
+  const failure = async (): Promise<string | null | undefined> =>
+    (await fixture.history(told)).find((event) => event.workflowTaskFailedEventAttributes)
+      ?.workflowTaskFailedEventAttributes?.failure?.message;
+  await expect.poll(failure, { timeout: 10_000 }).toBeTypeOf('string');
+  const message = await failure();
+  expect(await told.handle.status()).toBe('RUNNING');
+  expect(told.effects().filter((line) => line.startsWith('undo '))).toEqual([]);
+  await fixture.abandon(told);
+  return message ?? '';
+}
+
+describe('in a test', () => {
+  const fixture = sagaFixture();
+
+  it.each([
+    ['a compensatable step after the pivot', AFTER_PIVOT, 'mail.send is a compensatable step after the pivot'],
+    ['a second pivot', SECOND_PIVOT, 'bank.credit is a second pivot'],
+    ['two pivots side by side', [together(...SECOND_PIVOT)], 'bank.credit is a second pivot'],
+    ['a retriable step before the pivot', BEFORE_PIVOT, 'mail.send is a retriable step before the pivot'],
+    ['two steps with one id', SAME_ID, 'Two steps have the id move'],
+  ])('%s fails the workflow task, and with it nothing is lost', async (_, moves, message) => {
+    expect(await definitionError(fixture, moves)).toContain(message);
+  });
+});
+
+describe('in production', () => {
+  const fixture = new SagaFixture();
+  beforeAll(async () => fixture.start(await bundleWorkflowCode({ workflowsPath: WORKFLOWS })));
+  afterAll(() => fixture.stop());
+
+  it.each([
+    ['a compensatable step', AFTER_PIVOT, 'mail.send'],
+    ['a second pivot', SECOND_PIVOT, 'bank.credit'],
+  ])('%s after the pivot is retried until it succeeds, because there is no way back', async (_, moves, misplaced) => {
+    const told = await fixture.begin({ moves, behaviours: { [misplaced]: ['fail for good', 'work'] } });
+    await expect.poll(async () => (await told.handle.reports())[0]?.outcome).toBe('held');
+    await told.handle.retryStep({ step: misplaced, reason: 'mended', by: 'ann' });
+    expect(await settledReport(told)).toMatchObject({
+      outcome: 'committed',
+      steps: [{ role: 'pivot' }, { branch: misplaced, role: 'retriable' }],
+    });
+  });
+
+  it('a retriable step before the pivot is an error all the same: nothing has been decided yet', async () => {
+    expect(await definitionError(fixture, BEFORE_PIVOT)).toContain('mail.send is a retriable step before the pivot');
+  });
+});
