@@ -32,9 +32,9 @@ export const compensate = (branch: Branch, request: BranchRequest): Promise<Comp
       if (!row) throw new BranchInProgressError(request.transaction, request.branch);
       switch (row.state) {
         case 'refused':
+        case 'fenced':
           return { answer: 'nothing-to-compensate' };
         case 'compensated':
-        case 'fenced':
           return { answer: 'compensated-before' };
         case 'applied': {
           const { operation } = branch;

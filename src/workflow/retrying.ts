@@ -7,12 +7,16 @@ import { isFinal } from './failures';
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
-/** @throws the last failure, at the latest when `limit` is over */
+/**
+ * An attempt takes as long as it takes: only what has failed is limited.
+ *
+ * @throws the last failure, when the next attempt would begin after `limit`
+ */
 export async function retrying<T>(limit: Duration, what: string, run: () => Promise<T>): Promise<T> {
   const end = Date.now() + msToNumber(limit);
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
-      return await CancellationScope.withTimeout(Math.max(1, end - Date.now()), run);
+      return await run();
     } catch (error) {
       const withdrawn = isCancellation(error) && CancellationScope.current().consideredCancelled;
       if (withdrawn || isFinal(error) || Date.now() + pauseMs >= end) throw error;

@@ -33,15 +33,16 @@ describe('a compensation that comes before its action', () => {
     await branch[fence]();
     for (let attempts = 0; attempts < 2; attempts++) await expect(branch.execute()).rejects.toMatchObject(FENCED);
     expect(await branch.query()).toEqual({ answer: 'never-applied' });
-    expect(await branch.compensate()).toEqual({ answer: 'compensated-before' });
+    expect(await branch.compensate()).toEqual({ answer: 'nothing-to-compensate' });
     expect(await branch.marks()).toEqual({ effects: 0, undos: 0 });
     expect(await branch.state()).toBe('fenced');
   });
 
-  it('says that there is nothing to compensate, once', async () => {
+  it('says that there is nothing to compensate, however often it is asked', async () => {
     const branch = test.ledger.branch();
-    expect(await branch.compensate()).toEqual({ answer: 'nothing-to-compensate' });
-    expect(await branch.compensate()).toEqual({ answer: 'compensated-before' });
+    for (let times = 0; times < 3; times++) {
+      expect(await branch.compensate()).toEqual({ answer: 'nothing-to-compensate' });
+    }
   });
 });
 
@@ -152,7 +153,7 @@ describe('twenty at once', () => {
   it('compensate before the action: one tombstone', async () => {
     const branch = test.ledger.branch();
     const answers = await Promise.all(twenty.map(() => branch.compensate()));
-    expect(answersOf(answers)).toEqual([...twenty.slice(1).map(() => 'compensated-before'), 'nothing-to-compensate']);
+    expect(answersOf(answers)).toEqual(twenty.map(() => 'nothing-to-compensate'));
   });
 
   it('refuse: one refusal, for all', async () => {
@@ -212,7 +213,7 @@ describe('any schedule', () => {
     applied: ['Refusal', 'BranchFenced', 'compensated', 'compensated-before', 'nothing-to-compensate', 'never-applied'],
     refused: ['applied', 'applied-before', 'BranchFenced', 'compensated', 'compensated-before', 'never-applied'],
     compensated: ['Refusal', 'nothing-to-compensate'],
-    fenced: ['Refusal', 'applied', 'applied-before', 'compensated'],
+    fenced: ['Refusal', 'applied', 'applied-before', 'compensated', 'compensated-before'],
   };
 
   it('leaves one effect or none, undone at most once, as the log and all answers say', async () => {

@@ -12,8 +12,9 @@ import type { BranchScript } from '../saga-more/scripted';
 import type { SagaPlan, Tree } from './plan';
 import { seedOf } from './seed';
 
-const SAGAS = 300;
-const AT_A_TIME = 40;
+/** Settable, for a long run at night. */
+const SAGAS = Number(process.env['TXN_CASES'] ?? 300);
+const AT_A_TIME = 100;
 const seed = seedOf('random sagas');
 
 type Fault =
@@ -224,5 +225,5 @@ describe('random sagas', () => {
     // Both ways must have been taken often, or the cases prove little.
     expect(outcomes.committed).toBeGreaterThan(SAGAS / 10);
     expect(outcomes.compensated).toBeGreaterThan(SAGAS / 10);
-  }, 120_000);
+  }, 240_000);
 });

@@ -136,8 +136,8 @@ export class ScriptedWorld {
         this.journal.push({ transaction: request.transaction, branch: request.branch, what: 'undone' });
         return answering(conduct, { answer: 'compensated' });
       case 'compensated':
-      case 'fenced':
         return answering(conduct, { answer: 'compensated-before' });
+      case 'fenced':
       case 'refused':
         return answering(conduct, { answer: 'nothing-to-compensate' });
       case undefined:

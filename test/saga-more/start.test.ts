@@ -105,7 +105,7 @@ describe('an id that is taken', () => {
     expect(await first).toBe(answerOf('taken', 'a'));
     const error = await errorOf(other());
     expect(error).toBeInstanceOf(TransactionInputMismatch);
-    expect((error as Error).message).toMatch(/^Nothing was started: transaction taken exists with another input/);
+    expect((error as Error).message).toMatch(/transaction taken exists with another input/);
     expect(world.story('taken')).toEqual(BOTH);
   });
 
