@@ -123,10 +123,14 @@ export class SagaJournal {
   }
 }
 
-/** What a saga that did not commit amounts to: `mixed` as soon as one effect stays that should not, or lacks that should be. */
+/**
+ * What a saga that did not commit amounts to: `mixed` as soon as one effect stays that should not, or lacks that should be.
+ * A pivot that a person gave up counts too: nobody knows that it did nothing, and nothing undoes it.
+ */
 export function outcomeOf(steps: readonly StepReport[]): 'compensated' | 'mixed' {
   const stays = steps.some(
-    ({ role, fate, compensation }) => compensation.kind === 'skipped' || (role === 'pivot' && tookEffect(fate)),
+    ({ role, fate, compensation }) =>
+      compensation.kind === 'skipped' || (role === 'pivot' && (tookEffect(fate) || fate.kind === 'skipped')),
   );
   return stays ? 'mixed' : 'compensated';
 }

@@ -4,7 +4,7 @@
  * Details and query cost nothing, they are made when someone looks. An upsert of search attributes costs an event and a
  * billable action, so there is none while all goes well.
  */
-import type { SearchAttributePair, SearchAttributeUpdatePair } from '@temporalio/common';
+import type { SearchAttributeUpdatePair } from '@temporalio/common';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import {
   defineQuery,
@@ -54,21 +54,22 @@ export function post(report: SagaReport, outermost: boolean): void {
 
 function showAttributes(entries: readonly Posted[]): void {
   const status = statusOf(entries);
-  if (status === undefined || (shown === undefined && status === 'committed')) return;
+  if (shown === undefined && (status === undefined || status === 'committed')) return;
   const reports = entries.map(({ report }) => report);
   const failed = reports.map(({ steps }) => stepOfInterest(steps)).find((step) => step !== undefined);
   const participants = reports.flatMap(({ steps }) => steps.flatMap(({ participant }) => participant ?? []));
-  const pairs: SearchAttributePair[] = [
-    { key: KEYS.status, value: status },
+  // What was shown and is true no more is taken back, with null: a step that a person has settled needs nobody any longer.
+  const pairs: SearchAttributeUpdatePair[] = [
+    { key: KEYS.status, value: status ?? null },
     { key: KEYS.protocol, value: 'saga' },
     { key: KEYS.participants, value: [...new Set(participants)].sort() },
     { key: KEYS.needsAttention, value: status === 'held' },
-    ...(failed === undefined ? [] : [{ key: KEYS.failedStep, value: failed.branch } satisfies SearchAttributePair]),
+    ...(failed === undefined && shown === undefined ? [] : [{ key: KEYS.failedStep, value: failed?.branch ?? null }]),
   ];
   const changed = JSON.stringify(pairs.map(({ value }) => value));
   if (changed === shown) return;
   shown = changed;
-  upsertSearchAttributes(pairs satisfies SearchAttributeUpdatePair[]);
+  upsertSearchAttributes(pairs);
 }
 
 /** One status for the workflow: a held transaction anywhere in it, or else its last outermost one. */

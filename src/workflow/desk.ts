@@ -152,6 +152,8 @@ function find({ step, transaction }: RulingRequest): Entry {
       `several transactions hold ${show(step)}. Add "transaction": one of ${found.map((e) => e.transaction).join(', ')}.`,
     );
   if (!entry) {
+    if ([...entries].some((e) => e.branch === step && (transaction === undefined || e.transaction === transaction)))
+      refuseRuling(`somebody has ruled on ${show(step)} already, and that is being carried out.`);
     const held = [...entries].map((e) => e.branch).join(', ');
     refuseRuling(`${show(step)} is not held. ${held === '' ? 'No step is held now.' : `Held now: ${held}.`}`);
   }

@@ -56,7 +56,8 @@ async function paced<T>(limitMs: number, attempt: () => Promise<T>): Promise<T> 
     return await attempt();
   } catch (error) {
     const restMs = end - Date.now();
-    if (restMs > 0 && !isFinal(error)) await sleep(restMs, { summary: 'pause before it is tried again' });
+    // A round that was used up was paced by its own pauses, and a timer more would only lengthen the history.
+    if (restMs > limitMs / 2 && !isFinal(error)) await sleep(restMs, { summary: 'pause before it is tried again' });
     throw error;
   }
 }

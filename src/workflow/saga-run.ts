@@ -12,7 +12,7 @@ import {
   sleep,
 } from '@temporalio/workflow';
 import { needsAttention, outcomeOf, parseBranchId, SagaJournal } from '../protocol';
-import type { CompensationFate, SagaCause, SagaReport, SettledSagaReport, Step, StepRole } from '../protocol';
+import type { CompensationFate, SagaCause, SagaReport, SettledSagaReport, Step, StepFate, StepRole } from '../protocol';
 import { actionOf, nameOf } from './action';
 import type { Runnable } from './action';
 import { post } from './board';
@@ -36,6 +36,9 @@ export class SagaRun {
   readonly #running = new Map<Step, RunningStep>();
   readonly #ended: Promise<void>[] = [];
   readonly #failedAt = new WeakMap<object, Step>();
+  #bodyEnded = false;
+  /** The failure of a step that the body did not wait for. */
+  #unheard: Error | undefined;
   readonly #scope: CancellationScope;
   readonly #runner: StepRunner;
   #phase: 'forward' | 'completing' | 'unwinding' = 'forward';
@@ -57,6 +60,7 @@ export class SagaRun {
       changed: () => this.#show(),
       failed: (step, error) => {
         if (typeof error === 'object' && error !== null) this.#failedAt.set(error, step);
+        if (this.#bodyEnded && error instanceof Error) this.#unheard ??= error;
       },
     });
   }
@@ -87,15 +91,17 @@ export class SagaRun {
       const result = await this.#scope.run(() =>
         body({
           id: this.context.id,
-          step: (operation, input, options) => this.#step('compensatable', operation, input, options),
-          pivot: (operation, input, options) => this.#step('pivot', operation, input, options),
-          retriable: (operation, input, options) => this.#step('retriable', operation, input, options),
+          step: (operation, input, options) => onRecord(this.#step('compensatable', operation, input, options)),
+          pivot: (operation, input, options) => onRecord(this.#step('pivot', operation, input, options)),
+          retriable: (operation, input, options) => onRecord(this.#step('retriable', operation, input, options)),
         }),
       );
+      this.#bodyEnded = true;
       await this.#untilAllEnded(); // A step that the body did not wait for is part of the saga all the same.
       // Asked to turn back in time, it does, even though what still ran has succeeded meanwhile.
       if (this.#scope.consideredCancelled && !this.#journal.pastPivot)
         throw new CancelledFailure('The saga was asked to turn back.');
+      if (this.#unheard !== undefined) throw this.#unheard;
       return result;
     } finally {
       watch.cancel();
@@ -190,7 +196,7 @@ export class SagaRun {
     this.#phase = 'completing';
     await this.#undoAll('what may have happened unnoticed');
     this.#journal.disarm();
-    await this.#releaseLocks(({ locks }) => locks);
+    await this.#releaseLocks();
     const givenUp = this.#journal.steps.find(({ compensation }) => compensation.kind === 'skipped');
     if (!givenUp) return this.#end({ outcome: 'committed', result });
     const message = `The saga committed, and beside it the effect of ${givenUp.branch} may stay: its compensation was given up.`;
@@ -205,9 +211,7 @@ export class SagaRun {
     await this.#untilAllEnded();
     await this.#undoAll(this.#journal.pastPivot ? 'what may have happened unnoticed' : 'everything');
     this.#journal.disarm();
-    await this.#releaseLocks(
-      ({ locks, step }) => (locks && step.compensation.kind !== 'compensated') || leavesLocks(step.compensation),
-    );
+    await this.#releaseLocks();
     return this.#end({ outcome: outcomeOf(this.#journal.report()), cause: this.#cause });
   }
 
@@ -233,8 +237,8 @@ export class SagaRun {
   }
 
   /** One question to each participant that may still hold locks of this saga. Retried until it is answered. */
-  async #releaseLocks(concerned: (running: RunningStep) => boolean): Promise<void> {
-    const participants = [...this.#running.values()].filter(concerned).flatMap(({ step }) => step.participant ?? []);
+  async #releaseLocks(): Promise<void> {
+    const participants = [...this.#running.values()].filter(mayHoldLocks).flatMap(({ step }) => step.participant ?? []);
     const release = (participant: string): Promise<void> =>
       this.context.dispatcher.releaseLocks(participant, this.context.id, {
         attemptTimeout: '10 seconds',
@@ -283,4 +287,19 @@ export class SagaRun {
 
 const nothing = (): void => undefined;
 
-const leavesLocks = ({ kind }: CompensationFate): boolean => kind === 'skipped' || kind === 'resolved';
+/**
+ * A failure of a step is on record, so the body may look at it when it wants to. Without this, Temporal takes a rejection
+ * that nobody awaits yet for a bug. A real bug still fails the workflow task at once.
+ */
+function onRecord<R>(result: Promise<R>): Promise<R> {
+  result.catch((error: unknown) => {
+    if (!(error instanceof TemporalFailure)) throw error;
+  });
+  return result;
+}
+
+/** A compensation has released the locks of its step. What a person settled may have left some that nobody told us of. */
+const mayHoldLocks = ({ locks, step: { fate, compensation } }: RunningStep): boolean =>
+  compensation.kind !== 'compensated' && (locks || settledByHand(fate) || settledByHand(compensation));
+
+const settledByHand = ({ kind }: StepFate | CompensationFate): boolean => kind === 'skipped' || kind === 'resolved';

@@ -3,7 +3,7 @@
  * find out is held for a person.
  */
 import type { Duration } from '@temporalio/common';
-import { ApplicationFailure, CancellationScope, log } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, TemporalFailure, log } from '@temporalio/workflow';
 import type {
   BranchId,
   CompensationFate,
@@ -57,7 +57,9 @@ export class StepRunner {
           return this.#fail(running.step, fate, error);
         }
         const onUnknown = fate.kind === 'unknown' ? running.onUnknown : 'hold';
-        if (onUnknown === 'compensate') return this.#fail(running.step, fate, error);
+        // Anything but a Temporal failure is a bug of the step's code: no person can settle it, mended code can.
+        if (onUnknown === 'compensate' || !(error instanceof TemporalFailure))
+          return this.#fail(running.step, fate, error);
         if (onUnknown === 'query' && running.action.query) return this.#query(running, running.action.query, error);
         const ruling = await this.#awaitRuling(running.step, error);
         if (ruling.kind !== 'retry') return this.#ruled(running.step, ruling, error);

@@ -214,8 +214,8 @@ describe('an id', () => {
       await call('order', [...order, '--id', id]),
     ];
     expect(others.map(({ stderr }) => stderr)).toEqual([
-      expect.stringContaining(`Nothing was started: transaction ${id} exists with another input`),
-      expect.stringContaining(`Nothing was started: transaction ${id} exists with another workflow type`),
+      expect.stringContaining(`Nothing was changed: transaction ${id} exists with another input`),
+      expect.stringContaining(`Nothing was changed: transaction ${id} exists with another workflow type`),
     ]);
     expect(others.map(({ code, stdout }) => ({ code, stdout }))).toEqual(Array(2).fill({ code: 2, stdout: '' }));
     expect(await entriesOf(shop(), id)).toEqual(entries);

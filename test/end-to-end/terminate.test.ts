@@ -2,7 +2,6 @@
 import { Client, Connection } from '@temporalio/client';
 import {
   TransactionCompensated,
-  TransactionFailed,
   TransactionInputMismatch,
   TransactionInterrupted,
   TransactionNotFound,
@@ -208,7 +207,7 @@ describe('a transaction that Temporal has forgotten', () => {
       const { transactions } = shop();
       const id = taken.get(what)!;
       const error = await transactions.execute(TRANSFER, { id, input }).catch((thrown: unknown) => thrown);
-      expect(error).toBeInstanceOf(TransactionFailed);
+      expect(error).toBeInstanceOf(TransactionInputMismatch);
       expect(String(error)).toContain('exists with another');
       expect(await readBooks(shop())).toEqual(before);
       // What the newcomer did before it was refused has branches of its own, and only that is undone.

@@ -1,0 +1,120 @@
+/**
+ * The activities as a careful team writes them: one local transaction each, with a row that makes a repeated attempt return
+ * what the first one returned. The business statements are those of activities/accounts, word for word.
+ */
+import { ApplicationFailure } from '@temporalio/common';
+import type { Pool, PoolClient } from 'pg';
+import { Movement } from '../../activities/accounts/operations';
+
+export const HANDLED = `
+  create table if not exists handled (
+    key        text        primary key,
+    response   json,
+    handled_at timestamptz not null default now()
+  )`;
+
+type KeyedMovement = Movement & { readonly key: string };
+
+export interface Balance {
+  readonly balance: number;
+}
+
+export interface BankActivities {
+  debit(request: KeyedMovement): Promise<Balance>;
+  credit(request: KeyedMovement): Promise<Balance>;
+  reverseDebit(request: KeyedMovement): Promise<Balance>;
+}
+
+export const bankActivities = (pool: Pool): BankActivities => ({
+  debit: (request) =>
+    once(pool, request, async (client, { account, amount, currency }) => {
+      const { balance } = await lockForMovement(client, account, currency);
+      if (balance < amount) throw refusal('insufficient-funds', `Account ${account} cannot pay ${amount} ${currency}`);
+      return book(client, 'debit', account, -amount, request.key);
+    }),
+
+  credit: (request) =>
+    once(pool, request, async (client, { account, amount, currency }) => {
+      const { balance } = await lockForMovement(client, account, currency);
+      if (balance > Number.MAX_SAFE_INTEGER - amount)
+        throw refusal('balance-limit', `Account ${account} cannot hold ${amount} ${currency} more`);
+      return book(client, 'credit', account, amount, request.key);
+    }),
+
+  reverseDebit: (request) =>
+    once(pool, request, (client, { account, amount }) => book(client, 'reversal', account, amount, request.key)),
+});
+
+/** One local transaction, and only one for each key: a second attempt waits for the first at the row, and reads it. */
+async function once(
+  pool: Pool,
+  { key, ...input }: KeyedMovement,
+  work: (client: PoolClient, movement: Movement) => Promise<Balance>,
+): Promise<Balance> {
+  const movement = Movement.parse(input);
+  const client = await pool.connect();
+  let broken = true;
+  try {
+    await client.query('begin');
+    const { rowCount } = await client.query('insert into handled (key) values ($1) on conflict do nothing', [key]);
+    const response = rowCount === 1 ? await work(client, movement) : await responseOf(client, key);
+    if (rowCount === 1)
+      await client.query('update handled set response = $2 where key = $1', [key, JSON.stringify(response)]);
+    await client.query('commit');
+    broken = false;
+    return response;
+  } catch (error) {
+    await client.query('rollback').then(
+      () => (broken = false),
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+async function responseOf(client: PoolClient, key: string): Promise<Balance> {
+  const { rows } = await client.query<{ response: Balance }>('select response from handled where key = $1', [key]);
+  if (!rows[0]) throw new Error(`Nothing was changed: there is no response to ${key} any more`);
+  return rows[0].response;
+}
+
+interface AccountRow {
+  currency: string;
+  balance: string;
+  blocked: boolean;
+}
+
+async function lockForMovement(client: PoolClient, id: string, currency: string): Promise<{ balance: number }> {
+  const { rows } = await client.query<AccountRow>(
+    'select currency, balance, blocked from account where id = $1 for no key update',
+    [id],
+  );
+  const account = rows[0];
+  if (!account) throw refusal('unknown-account', `There is no account ${id}`);
+  if (account.currency !== currency) throw refusal('currency-mismatch', `Account ${id} is kept in ${account.currency}`);
+  if (account.blocked) throw refusal('account-blocked', `Account ${id} is blocked`);
+  return { balance: Number(account.balance) };
+}
+
+async function book(
+  client: PoolClient,
+  kind: 'debit' | 'credit' | 'reversal',
+  account: string,
+  amount: number,
+  key: string,
+): Promise<Balance> {
+  await client.query(
+    'insert into entry (account, kind, amount, transaction_id, branch_id) values ($1, $2, $3, $4, $5)',
+    [account, kind, amount, key, kind],
+  );
+  const { rows } = await client.query<{ value: string }>(
+    'update "account" set "balance" = "balance" + $1 where "id" = $2 returning "balance"::text as value',
+    [amount, account],
+  );
+  return { balance: Number(rows[0]?.value) };
+}
+
+const refusal = (type: string, message: string): ApplicationFailure =>
+  ApplicationFailure.create({ type, message, nonRetryable: true });

@@ -1,0 +1,106 @@
+/** Bodies that are written in unusual ways, or wrongly: nothing is lost, and nothing is undone that should not be. */
+import { describe, expect, it } from 'vitest';
+import { TransactionMixed } from '../../src/client';
+import { fates } from '../saga/fixture';
+import { puppetFixture } from './fixture';
+import { refusal } from './puppets';
+
+const fixture = puppetFixture();
+
+/** An answer that the test gives when it wants to. */
+function later(): { line: () => Promise<{ answer: 'applied'; result: string }>; give: () => void } {
+  let give = (): void => undefined;
+  const given = new Promise<void>((resolve) => (give = resolve));
+  const line = async () => {
+    await given;
+    return { answer: 'applied' as const, result: 'late' };
+  };
+  return { line, give: () => give() };
+}
+
+describe('a step that its body looks at later', () => {
+  it('may be refused meanwhile: the saga is undone once the body has come round to it', async () => {
+    const { line, give } = later();
+    const begun = await fixture.begin({
+      workflow: 'looksLater',
+      answers: { 'shop.reserve': refusal, 'bank.debit': line },
+    });
+    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[0]?.fate.kind).toBe('not-done');
+    give();
+    const report = await begun.report();
+    expect(report).toMatchObject({ outcome: 'compensated', cause: { kind: 'refused', branch: 'shop.reserve' } });
+    expect(fates(report)).toEqual(['shop.reserve: not-done, not-needed', 'bank.debit: done, compensated']);
+    expect(await begun.taskFailure()).toBeUndefined();
+  });
+});
+
+describe('a step that its body never looks at', () => {
+  it('is part of the saga all the same, which waits for it', async () => {
+    const { line, give } = later();
+    const begun = await fixture.begin({ workflow: 'neverLooks', answers: { 'shop.reserve': line } });
+    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[1]?.fate.kind).toBe('done');
+    expect(await begun.outcome()).toBe('running');
+    give();
+    expect(fates(await begun.report())).toEqual(['shop.reserve: done, not-needed', 'bank.debit: done, not-needed']);
+  });
+
+  it('undoes the saga when it fails and the body is over, so that nobody else would hear of it', async () => {
+    const { line, give } = later();
+    const begun = await fixture.begin({
+      workflow: 'neverLooks',
+      answers: { 'shop.reserve': () => line().then(() => Promise.reject(refusal)) },
+    });
+    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[1]?.fate.kind).toBe('done');
+    give();
+    const report = await begun.report();
+    expect(report).toMatchObject({ outcome: 'compensated', cause: { kind: 'refused', branch: 'shop.reserve' } });
+    expect(fates(report)).toEqual(['shop.reserve: not-done, not-needed', 'bank.debit: done, compensated']);
+    expect(await begun.taskFailure()).toBeUndefined();
+  });
+
+  it('does not stop the workflow when it fails while the body goes on', async () => {
+    const { line, give } = later();
+    const begun = await fixture.begin({
+      workflow: 'neverLooks',
+      answers: { 'shop.reserve': refusal, 'bank.debit': line },
+    });
+    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[0]?.fate.kind).toBe('not-done');
+    give();
+    expect(fates(await begun.report())[0]).toBe('shop.reserve: not-done, not-needed');
+    expect(await begun.taskFailure()).toBeUndefined();
+  });
+});
+
+describe('a body that fails after the pivot', () => {
+  it('leaves what is done in effect, and says that the outcome is mixed', async () => {
+    const begun = await fixture.begin({ workflow: 'failsAfterPivot' });
+    const error: unknown = await begun.handle.result().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(TransactionMixed);
+    expect(error).toMatchObject({
+      report: { outcome: 'mixed', cause: { kind: 'failed', message: 'Nobody wants it any more.' } },
+    });
+    expect(begun.asked()).toEqual(['shop.reserve', 'bank.debit']);
+  });
+});
+
+describe('a bug in a free-form step', () => {
+  it('fails the workflow task, even where a person would be asked about an unknown outcome: mended code goes on', async () => {
+    const begun = await fixture.begin({ workflow: 'misspells' });
+    await expect.poll(() => begun.taskFailure()).toBe('call.inptu is undefined');
+    expect(await begun.handle.status()).toBe('RUNNING');
+    expect(begun.asked()).toEqual(['shop.reserve']);
+    await begun.workflow.terminate();
+  });
+});
+
+describe('a saga without end', () => {
+  it('is stopped at 500 steps', async () => {
+    const [fits, tooLong] = await Promise.all([
+      fixture.begin({ workflow: 'longSaga', input: 500 }),
+      fixture.begin({ workflow: 'longSaga', input: 501 }),
+    ]);
+    expect(await fits.handle.result()).toBe(500);
+    await expect.poll(() => tooLong.taskFailure()).toMatch(/at most 500 steps/);
+    await tooLong.workflow.terminate();
+  });
+});
