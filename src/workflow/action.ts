@@ -3,8 +3,8 @@
  * same to the saga.
  */
 import type { Duration } from '@temporalio/common';
-import { CancellationScope } from '@temporalio/workflow';
 import type { BranchId, CompensateAnswer, ExecuteAnswer, QueryAnswer } from '../protocol';
+import { within } from './alarm';
 import type { TransactionContext } from './context';
 import type { BranchCall } from './dispatch';
 import { SagaDefinitionError } from './errors';
@@ -109,7 +109,7 @@ function freeAction(
   const call: FreeCall<unknown> = { transaction: id, branch, input };
   const { timeout } = settings;
   const once = <T>(run: () => Promise<T>): Promise<T> =>
-    timeout === undefined ? run() : CancellationScope.withTimeout(timeout, run);
+    timeout === undefined ? run() : within(timeout, `timeout of ${branch}`, run);
   const { query } = action as Partial<FreeStep<unknown, unknown>>;
   return {
     execute: () => once(async () => ({ answer: 'applied', result: await action.execute(call) })),

@@ -58,16 +58,17 @@ function showAttributes(entries: readonly Posted[]): void {
   const reports = entries.map(({ report }) => report);
   const failed = reports.map(({ steps }) => stepOfInterest(steps)).find((step) => step !== undefined);
   const participants = reports.flatMap(({ steps }) => steps.flatMap(({ participant }) => participant ?? []));
+  const named = [...new Set(participants)].sort();
+  const changed = JSON.stringify([status, named, failed?.branch]);
+  if (changed === shown) return;
   // What was shown and is true no more is taken back, with null: a step that a person has settled needs nobody any longer.
   const pairs: SearchAttributeUpdatePair[] = [
     { key: KEYS.status, value: status ?? null },
     { key: KEYS.protocol, value: 'saga' },
-    { key: KEYS.participants, value: [...new Set(participants)].sort() },
+    { key: KEYS.participants, value: named },
     { key: KEYS.needsAttention, value: status === 'held' },
     ...(failed === undefined && shown === undefined ? [] : [{ key: KEYS.failedStep, value: failed?.branch ?? null }]),
   ];
-  const changed = JSON.stringify(pairs.map(({ value }) => value));
-  if (changed === shown) return;
   shown = changed;
   upsertSearchAttributes(pairs);
 }

@@ -9,12 +9,12 @@ import {
   TemporalFailure,
   isCancellation,
   log,
-  sleep,
 } from '@temporalio/workflow';
 import { needsAttention, outcomeOf, parseBranchId, SagaJournal } from '../protocol';
 import type { CompensationFate, SagaCause, SagaReport, SettledSagaReport, Step, StepFate, StepRole } from '../protocol';
 import { actionOf, nameOf } from './action';
 import type { Runnable } from './action';
+import { alarm } from './alarm';
 import { post } from './board';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
@@ -104,24 +104,17 @@ export class SagaRun {
       if (this.#unheard !== undefined) throw this.#unheard;
       return result;
     } finally {
-      watch.cancel();
+      watch?.cancel();
     }
   }
 
-  #startTimer(): CancellationScope {
-    const watch = new CancellationScope();
+  #startTimer(): { cancel(): void } | undefined {
     const { timeout } = this.options;
-    if (timeout === undefined) return watch;
-    const expire = (): void => {
+    if (timeout === undefined) return undefined;
+    return alarm(timeout, 'saga timeout', () => {
       this.#timedOut = !this.#journal.pastPivot;
       this.#turnBack();
-    };
-    watch
-      .run(() => sleep(timeout, { summary: 'saga timeout' }))
-      .then(expire, (error: unknown) => {
-        if (!isCancellation(error)) throw error;
-      });
-    return watch;
+    });
   }
 
   /** Ends the body, if there still is a way back. */

@@ -5,8 +5,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SettledSagaReport } from '../../src/client';
-import type { TransactionTestEnvironment } from '../../src/testing';
-import { startEnvironment } from '../saga-more/environment';
+import { startRealTimeEnvironment } from '../saga-more/environment';
+import type { RealTimeEnvironment } from '../saga-more/environment';
 import { WatchedWorld } from '../workflow/watched';
 import type { SagaPlan, Tree } from './plan';
 import { seedOf } from './seed';
@@ -78,15 +78,15 @@ const stepsOf = (tree: Tree): string[] => (tree.kind === 'step' ? [tree.id] : tr
 
 describe('random sagas that are cancelled at a random place', () => {
   const watched = new WatchedWorld();
-  let env: TransactionTestEnvironment;
+  let env: RealTimeEnvironment;
 
   beforeAll(async () => {
-    env = await startEnvironment('property', { svc: watched.participant(['work']) });
+    env = await startRealTimeEnvironment('property', { svc: watched.participant(['work']) });
   });
   afterAll(() => env?.stop());
 
   async function cancelAndAwait(id: string): Promise<void> {
-    const workflow = env.temporal.client.workflow.getHandle(id);
+    const workflow = env.client.workflow.getHandle(id);
     await workflow.cancel();
     await expect
       .poll(

@@ -98,6 +98,17 @@ describe('the workflow', () => {
     for (const seconds of limits) expect([0, 10 * 365 * 24 * 60 * 60]).toContain(seconds);
   });
 
+  it('that is cancelled writes its search attributes once for each change', async () => {
+    const begun = await fixture.begin({ moves: [step('shop.reserve'), step('bank.debit'), pause('1 day')] });
+    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[1]?.fate.kind).toBe('done');
+    await begun.handle.cancel();
+    await begun.report();
+    const written = (await begun.history())
+      .flatMap((event) => event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes?.indexedFields ?? [])
+      .map((fields) => valueOf(new Map(Object.entries(fields)).get('TxnStatus')));
+    expect(written).toEqual(['compensating', 'compensated']);
+  });
+
   it('that commits writes no search attributes, whatever its steps are', async () => {
     const begun = await fixture.begin({
       moves: [step('shop.reserve'), pivot('bank.debit'), pause('1 day'), retriable('mail.send')],

@@ -81,3 +81,10 @@ export const misspells = (): Promise<SettledSagaReport<string>> =>
     await s.step(reserve, null);
     return s.pivot(misspelt, null);
   });
+
+/** Mended: see `broken/`. */
+export const buys = (): Promise<SettledSagaReport<string>> =>
+  saga.settle(async (s) => {
+    await s.step(reserve, null);
+    return s.step(debit, null);
+  });
