@@ -1,4 +1,5 @@
 /** What a participant is asked, how hard, and what the Web UI shows of each question. */
+import type { Payload } from '@temporalio/common';
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../src/protocol';
@@ -105,7 +106,7 @@ describe('the workflow', () => {
     await begun.report();
     const written = (await begun.history())
       .flatMap((event) => event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes?.indexedFields ?? [])
-      .map((fields) => valueOf(new Map(Object.entries(fields)).get('TxnStatus')));
+      .map((fields) => valueOf((fields as Readonly<Record<string, Payload>>)['TxnStatus']));
     expect(written).toEqual(['compensating', 'compensated']);
   });
 
