@@ -28,7 +28,7 @@ export interface StepOptions {
   readonly retry?: RetryPolicy;
   /** @default 'compensate' */
   readonly onUnknown?: OnUnknown;
-  /** One line for the Web UI. No personal data: no codec encrypts it. @default operation and participant */
+  /** One line for the Web UI. No personal data: no codec encrypts it. @default `at <participant>` */
   readonly summary?: string;
 }
 
