@@ -21,11 +21,12 @@ describe('an operation', () => {
   });
 
   it('is compensatable by having a compensate, and otherwise final', () => {
-    const declared = defineParticipant('shop', {
-      hold: operation({ input, execute: async () => 1, compensate: async () => undefined }),
-      sell: operation({ input, execute: async () => 'sold' }),
-    });
-    const shop = participant<typeof declared>('shop');
+    const _declare = () =>
+      defineParticipant('shop', {
+        hold: operation({ input, execute: async () => 1, compensate: async () => undefined }),
+        sell: operation({ input, execute: async () => 'sold' }),
+      });
+    const shop = participant<ReturnType<typeof _declare>>('shop');
     void (() =>
       saga(async (s) => {
         expectTypeOf(await s.step(shop.hold, { account: 'alice' })).toEqualTypeOf<number>();
