@@ -14,6 +14,10 @@ export interface BranchRequest {
    * different hashes are two different business operations that collide: the second one is refused.
    */
   readonly request?: string;
+  /** Workflow id of the coordinator, where somebody else asks for it: as long as it is open, nobody may forget the branch. */
+  readonly coordinator?: string;
+  /** Rather refuse than wait, where something that the operation calls is known to be away. */
+  readonly failFast?: true;
 }
 
 /** A business "no". Stored in the branch log, so that it is final: no later attempt of the branch can take effect. */
@@ -62,10 +66,20 @@ export const FailureType = {
   InProgress: 'InProgress',
   /** Another transaction holds a semantic lock. Retried. */
   ResourceLocked: 'ResourceLocked',
+  /** Something that the operation calls, or the participant itself, is known to be away: this attempt did nothing. Retried. */
+  CircuitOpen: 'CircuitOpen',
+  /** The transaction was not begun, because a participant is known to be away. */
+  NotAttempted: 'NotAttempted',
   /** Whatever else the operation threw. The attempt was rolled back. Retried. */
   OperationFailed: 'OperationFailed',
   /** A saga failed and everything it did was undone; the details hold the report. */
   TransactionCompensated: 'TransactionCompensated',
+  /** Nothing took effect: a branch voted `abort`, or no vote came; the details hold the report. */
+  TransactionAborted: 'TransactionAborted',
+  /** A branch did otherwise than the register says; the details hold the evidence. */
+  HeuristicOutcome: 'HeuristicOutcome',
+  /** A prepared branch is gone without a trace. */
+  PreparedLost: 'PreparedLost',
   /** A transaction ended with some branches in effect and others not; the details hold the report. */
   TransactionMixed: 'TransactionMixed',
 } as const;

@@ -14,7 +14,39 @@ export type CrashpointName =
   /** Committed, and nobody has been told. */
   | 'branch.committed-before-report'
   | 'compensation.before-commit'
-  | 'compensation.committed-before-report';
+  | 'compensation.committed-before-report'
+  /** The work is done, PREPARE TRANSACTION is not sent. */
+  | 'two-phase.before-prepare'
+  /** Prepared, and nobody has been told. */
+  | 'two-phase.prepared-before-vote'
+  /** The vote is sent as a signal, and not yet given as an answer. */
+  | 'two-phase.voted-before-answer'
+  /** The branch is refused for ever, and nobody has been told. */
+  | 'two-phase.refused-before-vote'
+  /** The decision is in the register, and no branch has followed it. */
+  | 'two-phase.decided-before-finish'
+  /** At the primary: its own branch has followed the decision, and nobody has been told. */
+  | 'two-phase.finished-before-report'
+  /** Another branch has committed or is rolled back, and nobody has been told. */
+  | 'two-phase.committed-before-ack'
+  | 'two-phase.rolled-back-before-tombstone'
+  | 'two-phase.aborted-before-ack'
+  /** Recovery has finished a branch, and nobody has been told. */
+  | 'two-phase.recovered-before-report'
+  /** Three-phase commit: a branch is pre-committed, and nobody has been told. */
+  | 'three-phase.pre-committed-before-ack'
+  /** Try-confirm-cancel: the branch-log row is inserted, the try has not run. */
+  | 'try.logged-before-work'
+  /** Reserved, and nobody has been told. */
+  | 'try.committed-before-vote'
+  | 'confirm.before-commit'
+  | 'confirm.committed-before-report'
+  | 'cancel.before-commit'
+  | 'cancel.committed-before-report'
+  /** Outbox: events are read, nothing is published. */
+  | 'outbox.claimed-before-publish'
+  /** Published, and not marked: they will be published again. */
+  | 'outbox.published-before-mark';
 
 const slot = globalThis as { [key: symbol]: Hook | undefined };
 const HOOK = Symbol.for('temporal-txn.crashpoint');

@@ -10,17 +10,25 @@ export type OperationKind =
   /** Has none: a pivot, or a retriable step after it. */
   | 'final'
   /** Changes nothing, so there is nothing to undo. */
-  | 'read-only';
+  | 'read-only'
+  /** Reserves; is confirmed or cancelled later. */
+  | 'reservable';
+
+/** Operations that are done, or prepared and done later. The others reserve. */
+export type DoableKind = Exclude<OperationKind, 'reservable'>;
 
 /** An operation seen from outside. `types` is never there at run time. */
-export interface DeclaredOperation<I = unknown, R = unknown, K extends OperationKind = OperationKind> {
+export interface DeclaredOperation<I = unknown, R = unknown, K extends OperationKind = DoableKind> {
   readonly kind: K;
   readonly types?: { readonly input: I; readonly result: R };
 }
 
 /** A participant seen from outside. */
 export interface DeclaredParticipant<
-  Operations extends Record<string, DeclaredOperation> = Record<string, DeclaredOperation>,
+  Operations extends Record<string, DeclaredOperation<unknown, unknown, OperationKind>> = Record<
+    string,
+    DeclaredOperation<unknown, unknown, OperationKind>
+  >,
 > {
   readonly name: string;
   readonly operations: Operations;

@@ -1,10 +1,36 @@
+export { outcomeOfBranches } from './atomic-commit';
+export type {
+  AbortCause,
+  BranchReport,
+  CommitPhase,
+  CommitProtocol,
+  CommitReport,
+  DecisionNotice,
+  FinishFate,
+  SettledCommitReport,
+  ThreePhaseCommitReport,
+  TryConfirmCancelReport,
+  TwoPhaseCommitReport,
+} from './atomic-commit';
+export { Ballot } from './ballot';
+export type { Reception, Voter } from './ballot';
 export { FailureType } from './branch';
 export type { BranchRequest, CompensateAnswer, ExecuteAnswer, QueryAnswer, Refusal } from './branch';
 export { canonicalJson } from './canonical-json';
 export { crashpoint, onCrashpoint } from './crashpoint';
 export type { CrashpointName } from './crashpoint';
-export type { DeclaredOperation, DeclaredParticipant, OperationKind } from './declaration';
+export type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from './declaration';
 export { InvalidIdentifier, InvalidTimeouts, show } from './errors';
+export { abortBranch, commitBranch, decideAndFinish } from './finish';
+export type { DecideReplies, Finished, FinishReplies } from './finish';
+export { judge } from './in-doubt';
+export type { InDoubt, Patience, Verdict } from './in-doubt';
+export { branch, participant, reservation } from './participant';
+export type { Branch, BranchOperation, ParticipantProxy, Reservation } from './participant';
+export { prepareBranch } from './prepare';
+export type { Prepared, PrepareReplies, Row } from './prepare';
+export { run } from './program';
+export type { Driver, Program, Question } from './program';
 export type {
   CompensationFate,
   SagaCause,
@@ -14,10 +40,36 @@ export type {
   StepReport,
   StepRole,
 } from './saga';
-export { isEnded, needsAttention, outcomeOf, SagaJournal, stepOfInterest } from './saga-journal';
+export { branchOfInterest, isEnded, isHeld, participantsOf } from './report';
+export type { TransactionReport } from './report';
+export { needsAttention, outcomeOf, SagaJournal, stepOfInterest } from './saga-journal';
 export type { NewStep, Step } from './saga-journal';
-export { tellCompensation, tellFate } from './tell';
-export { checkLocalTimeouts, DEFAULT_LOCAL_TIMEOUTS } from './timeouts';
+export { tellCompensation, tellFate, tellFinish, tellVote } from './tell';
+export { participate, proposalOf } from './three-phase-commit';
+export type { Participation, ParticipantReplies, ParticipantState, TerminationMode } from './three-phase-commit';
+export { checkLocalTimeouts, DEFAULT_LOCAL_TIMEOUTS, DEFAULT_TIMEOUTS, LONGEST_TIMEOUT_MS } from './timeouts';
 export type { LocalTimeouts } from './timeouts';
-export { parseBranchId, parseOperationName, parseParticipantName, parseTransactionId } from './words';
-export type { BranchId, TransactionId, TransactionOutcome } from './words';
+export { CIRCUITS_SINK, HEALTH, WHO_IS_AWAY } from './circuits';
+export type { Away, Heard, ParticipantHealth } from './circuits';
+export { AbortCode } from './voting';
+export type {
+  AbortReason,
+  Ack,
+  DecideAnswer,
+  Decided,
+  DecideRequest,
+  FinishRequest,
+  PrepareAnswer,
+  PrepareRequest,
+  RegisteredBranch,
+  TryRequest,
+  VoteMessage,
+} from './voting';
+export {
+  parseBranchId,
+  parseNewTransactionId,
+  parseOperationName,
+  parseParticipantName,
+  parseTransactionId,
+} from './words';
+export type { BranchId, Decision, TransactionId, TransactionOutcome, Vote } from './words';

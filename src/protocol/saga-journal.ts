@@ -7,7 +7,7 @@
  *
  * @see Garcia-Molina, Salem: "Sagas", SIGMOD 1987
  */
-import type { CompensationFate, SagaReport, StepFate, StepReport, StepRole } from './saga';
+import type { CompensationFate, StepFate, StepReport, StepRole } from './saga';
 import type { BranchId } from './words';
 
 /** A step as the saga knows it: data, from which alone it could be undone. */
@@ -161,7 +161,3 @@ const provesNothingToUndo = (fate: StepFate): boolean =>
   fate.kind === 'not-done' ||
   (fate.kind === 'done' && fate.answer === 'read-only') ||
   (fate.kind === 'resolved' && fate.as === 'not-done');
-
-/** Whether a report will not change any more. */
-export const isEnded = (report: SagaReport): boolean =>
-  report.outcome === 'committed' || report.outcome === 'compensated' || report.outcome === 'mixed';

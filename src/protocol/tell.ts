@@ -1,5 +1,6 @@
-/** The fate of a step and of its compensation in a few words: for the Web UI, the terminal and logs. */
+/** The fate of a step and of its compensation, a vote and how it was followed, in a few words: for the Web UI, the terminal and logs. */
 import type { CompensationFate, StepFate } from './saga';
+import type { BranchReport, FinishFate } from './atomic-commit';
 
 /** Such as `done`, `refused: insufficient-funds: …`, `HELD: …`. */
 export function tellFate(fate: StepFate): string {
@@ -40,5 +41,32 @@ export function tellCompensation(fate: CompensationFate): string {
       return `resolved by ${fate.by}: ${fate.reason}`;
     case 'skipped':
       return `given up by ${fate.by}: ${fate.reason}; the effect stays`;
+  }
+}
+
+/** Such as `commit`, `abort: insufficient-funds: …`, and a dash where no vote has come. */
+export function tellVote({ vote, reason }: Pick<BranchReport, 'vote' | 'reason'>): string {
+  if (vote === 'none') return '–';
+  return reason === undefined ? vote : `${vote}: ${reason.code}: ${reason.message}`;
+}
+
+/** Such as `done`, `HELD: …`, and a dash where there is nothing to finish. */
+export function tellFinish(fate: FinishFate): string {
+  switch (fate.kind) {
+    case 'waiting':
+    case 'not-needed':
+      return '–';
+    case 'running':
+      return 'running';
+    case 'overdue':
+      return `OVERDUE, goes on being tried: ${fate.cause}`;
+    case 'done':
+      return 'done';
+    case 'held':
+      return `HELD: ${fate.cause}`;
+    case 'resolved':
+      return `resolved by ${fate.by}: ${fate.reason}`;
+    case 'skipped':
+      return `left as it is by ${fate.by}: ${fate.reason}; ${fate.evidence}`;
   }
 }

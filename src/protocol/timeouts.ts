@@ -1,5 +1,7 @@
 /**
- * The timeouts of a participant's local transaction and the order they must have. Each one has to end before the one that
+ * All timeouts that a transaction can meet, with their defaults, and the order that they must have.
+ *
+ * Those of a participant's local transaction come first. Each one has to end before the one that
  * waits for it: a lock wait before the statement, a statement before the session is ended for idling, all of it before
  * Temporal gives the attempt up and starts the next. In any other order an attempt that everyone believes dead may commit.
  */
@@ -17,15 +19,38 @@ export interface LocalTimeouts {
   readonly startToCloseMs: number;
 }
 
-export const DEFAULT_LOCAL_TIMEOUTS: LocalTimeouts = {
-  lockMs: 2_000,
-  statementMs: 5_000,
-  idleInTransactionMs: 8_000,
-  startToCloseMs: 10_000,
-};
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** The defaults, in milliseconds, by where they count. docs/timeouts.md says who enforces each and what happens when it passes. */
+export const DEFAULT_TIMEOUTS = {
+  /** At a participant. */
+  local: {
+    lockMs: 2 * SECOND,
+    statementMs: 5 * SECOND,
+    idleInTransactionMs: 8 * SECOND,
+    startToCloseMs: 10 * SECOND,
+  },
+  /** How often an attempt says that it is alive, and after how much silence it counts as dead. */
+  heartbeat: { everyMs: SECOND, timeoutMs: 5 * SECOND },
+  saga: { stepMs: 2 * MINUTE, holdAfterMs: MINUTE },
+  /** `prepare` is `try`, `commit` `confirm` and `abort` `cancel` in try-confirm-cancel. */
+  commitment: { prepareMs: 30 * SECOND, commitMs: 60 * SECOND, abortMs: 30 * SECOND },
+  /** `uncertain` is twice `prepare`, `preCommitted` twice `preCommit`. */
+  threePhase: { preCommitMs: 10 * SECOND, peersMs: 2 * SECOND },
+  recovery: { graceMs: 30 * SECOND, hardLimitMs: HOUR, everyMs: 5 * SECOND },
+  /** Of a participant that fell silent: one question, and the pauses before each. */
+  probe: { answerMs: 2 * SECOND, pausesMs: [0, SECOND, 2 * SECOND] },
+} as const;
+
+export const DEFAULT_LOCAL_TIMEOUTS: LocalTimeouts = DEFAULT_TIMEOUTS.local;
 
 /** A longer local transaction is not one that others should wait for. */
-const LONGEST_MS = 24 * 60 * 60 * 1000;
+const LONGEST_MS = 24 * HOUR;
+
+/** Longer ones are a mistake in the unit. */
+export const LONGEST_TIMEOUT_MS = 30 * 24 * HOUR;
 
 /**
  * Fills in the defaults and checks range and order.

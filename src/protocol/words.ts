@@ -13,6 +13,18 @@ export type TransactionId = Branded<string, 'TransactionId'>;
 /** Names one operation of one transaction. Unique in its transaction. */
 export type BranchId = Branded<string, 'BranchId'>;
 
+/** A branch's answer to the question whether it can commit. */
+export type Vote =
+  /** It is prepared: it will do what is decided, whatever crashes. */
+  | 'commit'
+  /** It cannot, and what it had done is rolled back for good. */
+  | 'abort'
+  /** It changed nothing, so the decision is nothing to it. */
+  | 'read-only';
+
+/** What becomes of all branches alike. */
+export type Decision = 'commit' | 'abort';
+
 /** How a transaction ended, or that it waits for a person. */
 export type TransactionOutcome =
   /** Every branch took effect. */
@@ -36,6 +48,14 @@ const TRANSACTION_ID: Grammar = {
   field: 'transaction id',
   pattern: /^[A-Za-z0-9][A-Za-z0-9._:@/=+-]{0,254}$/,
   allowed: '1 to 255 characters of A-Z a-z 0-9 . _ : @ / = + -, the first a letter or digit',
+};
+
+/** Further attempts at a transaction are transactions of their own: `<id>+2`, `<id>+3`, … */
+const NEW_TRANSACTION_ID: Grammar = {
+  field: 'transaction id',
+  pattern: /^(?!.*\+\d+$)[A-Za-z0-9][A-Za-z0-9._:@/=+-]{0,249}$/,
+  allowed:
+    '1 to 250 characters of A-Z a-z 0-9 . _ : @ / = + -, the first a letter or digit, without + and a number at the end, which names a further attempt',
 };
 
 const BRANCH_ID: Grammar = {
@@ -63,6 +83,14 @@ const OPERATION_NAME: Grammar = {
  * @example parseTransactionId('transfer-4711')
  */
 export const parseTransactionId = (value: unknown): TransactionId => parse(TRANSACTION_ID, value) as TransactionId;
+
+/**
+ * Reads a transaction id that somebody gives to a new transaction.
+ *
+ * @throws {InvalidIdentifier} when it is longer than 250 characters, or ends as that of a further attempt does (`+2`)
+ */
+export const parseNewTransactionId = (value: unknown): TransactionId =>
+  parse(NEW_TRANSACTION_ID, value) as TransactionId;
 
 /**
  * Reads a branch id.

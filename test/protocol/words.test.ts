@@ -1,6 +1,12 @@
 /** Identifiers: what may be one, and what is said of the others. */
 import { describe, expect, it } from 'vitest';
-import { parseBranchId, parseOperationName, parseParticipantName, parseTransactionId } from '../../src/protocol';
+import {
+  parseBranchId,
+  parseNewTransactionId,
+  parseOperationName,
+  parseParticipantName,
+  parseTransactionId,
+} from '../../src/protocol';
 
 /** What no identifier may be, of whatever kind. */
 const NEVER = [
@@ -45,6 +51,12 @@ describe.each([
     parseTransactionId,
     ['a', '0', 'transfer-4711', 'A.b_c:d@e/f=g+h-i', 'x'.repeat(255)],
     ['x'.repeat(256), '=a'],
+  ],
+  [
+    'transaction id',
+    parseNewTransactionId,
+    ['a', 'a+b', 'a+2b', '+'.padStart(250, 'x'), 'x'.repeat(250)],
+    ['x'.repeat(251), 'a+2', 'a+2+3', '=a'],
   ],
   [
     'branch id',
