@@ -11,7 +11,15 @@ import type { BranchRequest, Refusal } from '../protocol';
 import { InputMismatchError } from './errors';
 import { hashOf } from './hash';
 
-export type BranchState = 'applied' | 'refused' | 'compensated' | 'fenced';
+export type BranchState =
+  | 'applied'
+  | 'refused'
+  | 'compensated'
+  | 'fenced'
+  /** Of an operation that reserves. */
+  | 'tried'
+  | 'confirmed'
+  | 'cancelled';
 
 export interface BranchRow {
   readonly operation: string;
@@ -35,6 +43,17 @@ export interface Caller {
   readonly workflowId: string;
 }
 
+/** A request, or what is left of one whose input is not at hand: it is told apart by the hash of its input. */
+export type LoggedRequest =
+  | BranchRequest
+  | (Omit<BranchRequest, 'input'> & {
+      /** SHA-256 of the canonical JSON, in hex. */
+      readonly inputHash: string;
+    });
+
+const inputHashOf = (request: LoggedRequest): string =>
+  'inputHash' in request ? request.inputHash : hashOf(request.input);
+
 interface Queryable {
   query: PoolClient['query'];
 }
@@ -49,7 +68,7 @@ const INSERT = `
 export async function insertBranch(
   client: Queryable,
   operation: string,
-  request: BranchRequest,
+  request: LoggedRequest,
   state: BranchState,
   caller: Caller | undefined,
   refusal?: Refusal,
@@ -59,11 +78,11 @@ export async function insertBranch(
     request.branch,
     operation,
     state,
-    hashOf(request.input),
+    inputHashOf(request),
     request.request ?? null,
     refusal === undefined ? null : JSON.stringify(refusal),
     caller?.namespace ?? null,
-    caller?.workflowId ?? null,
+    caller && (request.coordinator ?? caller.workflowId),
   ]);
   return rowCount === 1;
 }
@@ -83,7 +102,7 @@ const SELECT = `
 export async function findBranch(
   client: Queryable,
   operation: string,
-  request: BranchRequest,
+  request: LoggedRequest,
   lock: 'no lock' | 'for update' = 'no lock',
 ): Promise<BranchRow | undefined> {
   const text = lock === 'for update' ? `${SELECT} for update` : SELECT;
@@ -95,13 +114,25 @@ export async function findBranch(
   return row;
 }
 
+/** What stands under a key, whatever request it belongs to. */
+export async function findState(
+  client: Queryable,
+  { transaction, branch }: Pick<BranchRequest, 'transaction' | 'branch'>,
+): Promise<BranchState | undefined> {
+  const { rows } = await client.query<{ state: BranchState }>(
+    'select state from txn.branch where transaction_id = $1 and branch_id = $2',
+    [transaction, branch],
+  );
+  return rows[0]?.state;
+}
+
 /** Read as text and parsed here: how pg parses JSON is the application's to change, and the stored answer is not. */
 const parse = (json: string | null): unknown => (json === null ? null : JSON.parse(json));
 
-function checkSameRequest(row: BranchRow, operation: string, request: BranchRequest): void {
+function checkSameRequest(row: BranchRow, operation: string, request: LoggedRequest): void {
   const { transaction, branch } = request;
   if (row.operation !== operation) throw new InputMismatchError(transaction, branch, 'operation');
-  if (row.inputHash !== hashOf(request.input)) throw new InputMismatchError(transaction, branch, 'input');
+  if (row.inputHash !== inputHashOf(request)) throw new InputMismatchError(transaction, branch, 'input');
   if (row.requestHash !== null && request.request !== undefined && row.requestHash !== request.request) {
     throw new InputMismatchError(transaction, branch, 'transaction input');
   }
@@ -118,9 +149,14 @@ export async function recordResult(
   await client.query(RECORD_RESULT, [transaction, branch, json]);
 }
 
-const MARK_COMPENSATED = `
-  update txn.branch set state = 'compensated', ended_at = clock_timestamp() where transaction_id = $1 and branch_id = $2`;
+const MARK_ENDED = `
+  update txn.branch set state = $3, ended_at = clock_timestamp() where transaction_id = $1 and branch_id = $2`;
 
-export async function markCompensated(client: Queryable, { transaction, branch }: BranchRequest): Promise<void> {
-  await client.query(MARK_COMPENSATED, [transaction, branch]);
+/** Its effect has been undone, or its reservation settled. */
+export async function markEnded(
+  client: Queryable,
+  { transaction, branch }: Pick<BranchRequest, 'transaction' | 'branch'>,
+  state: 'compensated' | 'confirmed' | 'cancelled',
+): Promise<void> {
+  await client.query(MARK_ENDED, [transaction, branch, state]);
 }

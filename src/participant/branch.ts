@@ -3,10 +3,11 @@
  * result that goes out.
  */
 import type { Pool } from 'pg';
+import type { Circuit } from '../resilience';
 import type { BranchRequest, LocalTimeouts } from '../protocol';
 import type { Caller } from './branch-log';
 import { InvalidResultError, RefusalError } from './errors';
-import type { Operation } from './operation';
+import type { AnyOperation } from './operation';
 
 /** One operation of one participant, ready to run. */
 export interface Branch {
@@ -14,14 +15,25 @@ export interface Branch {
   readonly timeouts: LocalTimeouts;
   /** Its name: `debit`. */
   readonly name: string;
-  readonly operation: Operation;
+  readonly operation: AnyOperation;
   readonly caller?: Caller;
   /** Throws when the coordinator has withdrawn the request. Asked before the work and before the commit. */
   readonly checkWithdrawn?: () => void;
+  /** Has the relays of the outbox look. */
+  readonly wakeRelays?: () => void;
+  /** Between the coordinators and this participant: new work goes through it, the end of what was begun never does. */
+  readonly circuit?: Circuit;
 }
 
+/** Name of the circuit of a participant itself. */
+export const PARTICIPANT_CIRCUIT = 'participant';
+
+/** Does new work, unless the participant is known to be away. @throws {CircuitOpen} */
+export const guarded = <T>({ circuit }: Branch, work: () => Promise<T>): Promise<T> =>
+  circuit ? circuit.run(work) : work();
+
 /** Reads the input by the operation's schema. What fails is refused: no retry of it can succeed. */
-export async function readInput(operation: Operation, input: unknown): Promise<unknown> {
+export async function readInput(operation: AnyOperation, input: unknown): Promise<unknown> {
   const checked = await operation.input['~standard'].validate(input);
   if (checked.issues === undefined) return checked.value;
   const issues = checked.issues.slice(0, 10).map(({ message, path }) => ({
@@ -51,4 +63,5 @@ export function writeResult(name: string, result: unknown): string {
   return json;
 }
 
-export const labelOf = ({ transaction, branch }: BranchRequest): string => `txn:${branch}:${transaction}`;
+export const labelOf = ({ transaction, branch }: Pick<BranchRequest, 'transaction' | 'branch'>): string =>
+  `txn:${branch}:${transaction}`;

@@ -8,7 +8,7 @@ import { crashpoint } from '../protocol';
 import type { BranchRequest, CompensateAnswer } from '../protocol';
 import { labelOf, readInput } from './branch';
 import type { Branch } from './branch';
-import { findBranch, insertBranch, markCompensated } from './branch-log';
+import { findBranch, insertBranch, markEnded } from './branch-log';
 import { BranchInProgressError, NotCompensatableError } from './errors';
 import { releaseBranchLocks } from './isolation/semantic-lock';
 import { inLocalTransaction } from './local-transaction';
@@ -40,12 +40,16 @@ export const compensate = (branch: Branch, request: BranchRequest): Promise<Comp
           const { operation } = branch;
           if (!operation.compensate) throw new NotCompensatableError(branch.name);
           const input = await readInput(operation, request.input);
-          await withTx(client, request, async (tx) => operation.compensate?.(tx, input, row.result));
+          await withTx(client, request, branch.wakeRelays, async (tx) => operation.compensate?.(tx, input, row.result));
           await releaseBranchLocks(client, request);
-          await markCompensated(client, request);
+          await markEnded(client, request, 'compensated');
           await crashpoint('compensation.before-commit');
           return { answer: 'compensated' };
         }
+        case 'tried':
+        case 'confirmed':
+        case 'cancelled':
+          throw new NotCompensatableError(branch.name);
       }
     },
   );

@@ -43,9 +43,11 @@ export class InputMismatchError extends Error {
 export class BranchInProgressError extends Error {
   override readonly name = 'BranchInProgressError';
 
-  constructor(transaction: TransactionId, branch: BranchId) {
+  constructor(transaction: TransactionId, branch: BranchId, trouble?: string) {
     super(
-      `Nothing was changed: another attempt of branch ${branch} of ${transaction} is still running. It is tried again.`,
+      trouble === undefined
+        ? `Nothing was changed: another attempt of branch ${branch} of ${transaction} is still running. It is tried again.`
+        : `Nothing was changed: branch ${branch} of ${transaction} could not be prepared. ${trouble}. It is tried again.`,
     );
   }
 }
@@ -74,6 +76,50 @@ export class ForbiddenStatementError extends Error {
   }
 }
 
+/** A text is not the name of a prepared transaction of this package. */
+export class InvalidGidError extends Error {
+  override readonly name = 'InvalidGidError';
+
+  constructor(shown: string) {
+    super(
+      `Nothing was changed: ${shown} is not a prepared transaction of this package. Theirs begin with txn1_; copy one from the list of in-doubt branches.`,
+    );
+  }
+}
+
+/** A gid names another participant than the one that was asked. */
+export class PreparedElsewhereError extends Error {
+  override readonly name = 'PreparedElsewhereError';
+
+  constructor(gid: string, participant: string, asked: string) {
+    super(`Nothing was changed: ${gid} is prepared at participant ${participant}, and ${asked} was asked.`);
+  }
+}
+
+/** The server prepares no transactions. */
+export class PreparedTransactionsDisabledError extends Error {
+  override readonly name = 'PreparedTransactionsDisabledError';
+
+  constructor(participant: string) {
+    super(
+      `Nothing was started: participant '${participant}': PREPARE TRANSACTION is disabled (max_prepared_transactions = 0). ` +
+        'Set it to at least as many as there are connections, and restart PostgreSQL; or run the participant with twoPhaseCommit: false, for sagas only.',
+    );
+  }
+}
+
+/** The register holds the decision of another operation under this transaction id. */
+export class DecisionMismatchError extends Error {
+  override readonly name = 'DecisionMismatchError';
+
+  constructor(transaction: TransactionId) {
+    super(
+      `Nothing was changed: transaction ${transaction} was decided for another input. ` +
+        'A transaction id names one business operation: use a new id for a new one.',
+    );
+  }
+}
+
 /** `execute` returned what JSON cannot hold or a Temporal payload cannot carry. */
 export class InvalidResultError extends Error {
   override readonly name = 'InvalidResultError';
@@ -91,6 +137,21 @@ export class NotCompensatableError extends Error {
     super(
       `Nothing was changed: ${operation} has no compensate, so its effect stays. ` +
         'Use it as pivot or retriable step, give it a compensate, or settle the step with skipStep or resolve.',
+    );
+  }
+}
+
+/** A migration waits for what other transactions hold: prepared ones end only when somebody finishes them. */
+export class MigrationBlockedError extends Error {
+  override readonly name = 'MigrationBlockedError';
+
+  constructor(
+    readonly version: number,
+    migration: string,
+  ) {
+    super(
+      `Nothing was changed: migration ${version} (${migration}) waited 10 s for transactions that use the tables. ` +
+        'See whether prepared ones are among them (temporal-txn in-doubt) and let the workers of the former version finish them; then migrate again.',
     );
   }
 }
@@ -118,6 +179,30 @@ export class SwallowedFailureError extends Error {
     super(
       'Nothing was changed: a statement had failed and its error was caught, and of such a transaction PostgreSQL commits ' +
         'nothing. Let database errors leave the operation, or wrap the statement in a savepoint.',
+    );
+  }
+}
+
+/** An operation that reserves said "no" when its reservation was to be settled. Retried. */
+export class UnsettledReservationError extends Error {
+  override readonly name = 'UnsettledReservationError';
+
+  constructor(operation: string, how: 'confirm' | 'cancel', why: string) {
+    super(
+      `Nothing was changed: ${how} of ${operation} was refused (${why}). What is decided has to happen, so it is tried again: ` +
+        `${how} may use only what its try has put aside, and has nothing to refuse. Mend the operation and deploy it.`,
+    );
+  }
+}
+
+/** A reservation waits for an operation that this worker does not have. Retried: an older or newer worker may. */
+export class UnknownOperationError extends Error {
+  override readonly name = 'UnknownOperationError';
+
+  constructor(operation: string, { transaction, branch }: { readonly transaction: string; readonly branch: string }) {
+    super(
+      `Nothing was changed: the reservation ${branch} of ${transaction} is to be settled by ${operation}, which this worker does ` +
+        'not have. Deploy a worker that declares it.',
     );
   }
 }

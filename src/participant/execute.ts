@@ -6,9 +6,10 @@
  * for dead, but is only slow, then finds the key taken and cannot do what the caller was told would not happen.
  */
 import type { PoolClient } from 'pg';
-import { crashpoint } from '../protocol';
+import { CircuitOpen } from '../resilience';
+import { AbortCode, crashpoint } from '../protocol';
 import type { BranchRequest, ExecuteAnswer } from '../protocol';
-import { labelOf, readInput, writeResult } from './branch';
+import { guarded, labelOf, readInput, writeResult } from './branch';
 import type { Branch } from './branch';
 import { findBranch, insertBranch, recordResult } from './branch-log';
 import { BranchFencedError, BranchInProgressError, RefusalError } from './errors';
@@ -21,15 +22,20 @@ import { withTx } from './tx';
  * @throws {InputMismatchError} when the branch exists with another input
  */
 export async function execute(branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> {
-  if (branch.operation.kind === 'read-only') return read(branch, request);
+  const readOnly = branch.operation.kind === 'read-only';
   try {
-    return await apply(branch, request);
+    return await guarded(branch, () => (readOnly ? read(branch, request) : apply(branch, request)));
   } catch (error) {
     if (error instanceof AlreadyLogged) return answerFromLog(branch, request);
-    if (error instanceof RefusalError) return storeRefusal(branch, request, error);
-    throw error;
+    const refused = error instanceof CircuitOpen && request.failFast ? refusalOfOpen(error) : error;
+    if (refused instanceof RefusalError && !readOnly) return storeRefusal(branch, request, refused);
+    throw refused;
   }
 }
+
+/** What was not attempted is made final, so that the caller can go another way and nothing comes after it. */
+export const refusalOfOpen = ({ message, circuit, retryAfterMs }: CircuitOpen): RefusalError =>
+  new RefusalError({ code: AbortCode.CircuitOpen, message, details: { circuit, retryAfterMs } });
 
 /** Not an error to anyone outside: it rolls the attempt back, and the log is asked instead. */
 class AlreadyLogged extends Error {}
@@ -63,10 +69,10 @@ const read = (branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> =>
 /** The operation itself, and its result as it is stored and told. */
 const work = (
   client: PoolClient,
-  { name, operation }: Branch,
+  { name, operation, wakeRelays }: Branch,
   request: BranchRequest,
 ): Promise<{ json: string; holdsLocks: boolean }> =>
-  withTx(client, request, async (tx) => {
+  withTx(client, request, wakeRelays, async (tx) => {
     const json = writeResult(name, await operation.execute(tx, await readInput(operation, request.input)));
     return { json, holdsLocks: tx.holdsLocks };
   });
@@ -80,8 +86,7 @@ async function answerFromLog(branch: Branch, request: BranchRequest): Promise<Ex
       return { answer: 'applied-before', result: row.result, ...(row.holdsLocks ? { locks: true } : {}) };
     case 'refused':
       throw new RefusalError(row.refusal ?? { code: 'refused', message: 'The reason was not kept.' });
-    case 'compensated':
-    case 'fenced':
+    default:
       throw new BranchFencedError(request.transaction, request.branch);
   }
 }

@@ -6,34 +6,38 @@
  * only SQLSTATE and the names of the objects cross. The full error is in the worker's own log.
  */
 import { ApplicationFailure, ApplicationFailureCategory, CancelledFailure } from '@temporalio/common';
-import type { DatabaseError } from 'pg';
 import { FailureType, InvalidIdentifier, InvalidTimeouts } from '../protocol';
+import { CircuitOpen } from '../resilience';
 import {
   BranchFencedError,
   BranchInProgressError,
+  DecisionMismatchError,
   ForbiddenStatementError,
   InputMismatchError,
+  InvalidGidError,
   InvalidResultError,
   NotCompensatableError,
+  PreparedElsewhereError,
   RefusalError,
   ResourceLockedError,
   SwallowedFailureError,
 } from './errors';
-
-const LOCK_NOT_AVAILABLE = '55P03';
+import { describe, isDatabaseError, SqlState } from './sqlstate';
 
 export function failureOf(error: unknown): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   if (error instanceof RefusalError) return final(FailureType.Refusal, error, [error.refusal]);
   if (error instanceof BranchFencedError) return final(FailureType.BranchFenced, error);
-  if (error instanceof InputMismatchError) return final(FailureType.InputMismatch, error);
+  if (error instanceof InputMismatchError || error instanceof DecisionMismatchError)
+    return final(FailureType.InputMismatch, error);
   if (isMistake(error)) return final(FailureType.BadRequest, error);
   if (error instanceof BranchInProgressError) return retryable(FailureType.InProgress, error.message);
   if (error instanceof ResourceLockedError) return retryable(FailureType.ResourceLocked, error.message);
+  if (error instanceof CircuitOpen) return notAttempted(error);
   if (isDatabaseError(error)) {
     return retryable(
-      error.code === LOCK_NOT_AVAILABLE ? FailureType.InProgress : FailureType.OperationFailed,
-      describe(error),
+      error.code === SqlState.LockNotAvailable ? FailureType.InProgress : FailureType.OperationFailed,
+      `${describe(error)}; the attempt was rolled back. The worker's log has the message.`,
     );
   }
   return retryable(
@@ -42,10 +46,6 @@ export function failureOf(error: unknown): Error {
   );
 }
 
-/** By its looks, not its class: the application may have another copy of pg, and its errors quote values of rows all the same. */
-const isDatabaseError = (error: unknown): error is DatabaseError =>
-  error instanceof Error && 'severity' in error && 'code' in error && typeof error.code === 'string';
-
 /** Errors that the next attempt would meet again, until code or call are changed. */
 const isMistake = (error: unknown): error is Error =>
   [
@@ -53,6 +53,8 @@ const isMistake = (error: unknown): error is Error =>
     InvalidResultError,
     NotCompensatableError,
     SwallowedFailureError,
+    InvalidGidError,
+    PreparedElsewhereError,
     InvalidIdentifier,
     InvalidTimeouts,
   ].some((mistake) => error instanceof mistake);
@@ -66,15 +68,16 @@ const final = (type: FailureType, { message }: Error, details: unknown[] = []): 
     category: ApplicationFailureCategory.BENIGN,
   });
 
+/** It comes back when that makes sense, whatever the caller's retry policy says. */
+const notAttempted = ({ message, circuit, retryAfterMs }: CircuitOpen): ApplicationFailure =>
+  ApplicationFailure.create({
+    message,
+    type: FailureType.CircuitOpen,
+    nonRetryable: false,
+    details: [{ circuit, retryAfterMs }],
+    nextRetryDelay: retryAfterMs,
+    category: ApplicationFailureCategory.BENIGN,
+  });
+
 const retryable = (type: FailureType, message: string): ApplicationFailure =>
   ApplicationFailure.create({ message, type, nonRetryable: false });
-
-function describe({ code, constraint, schema, table, column }: DatabaseError): string {
-  const where = [
-    constraint && `constraint ${constraint}`,
-    table && `table ${schema ? `${schema}.` : ''}${table}`,
-    column && `column ${column}`,
-  ].filter(Boolean);
-  const objects = where.length > 0 ? ` (${where.join(', ')})` : '';
-  return `PostgreSQL reported SQLSTATE ${code ?? 'unknown'}${objects}; the attempt was rolled back. The worker's log has the message.`;
-}

@@ -1,26 +1,40 @@
-/** Whether a participant can do its work: what its worker's health check answers. */
+/** Whether a participant can do its work: what its worker's health check answers, and the coordinators that it kept waiting. */
 import type { Pool } from 'pg';
+import type { ParticipantHealth } from '../protocol';
 import { checkSchema } from './migrate';
+import { readSlots } from './prepared';
+import { describe, isDatabaseError } from './sqlstate';
 
-export type ParticipantHealth =
-  { readonly status: 'healthy' } | { readonly status: 'unhealthy'; readonly reason: string };
+export type { ParticipantHealth } from '../protocol';
 
 /**
- * Asks the participant's database. Never throws.
+ * Asks the participant's database: whether it answers, takes writes, and has the schema that this package needs. Never throws.
  *
  * @param timeoutMs how long the database may take to answer, in milliseconds; a slower one is reported as unhealthy
  */
-export async function participantHealth(pool: Pool, timeoutMs = 3_000): Promise<ParticipantHealth> {
+export async function participantHealth(pool: Pool, timeoutMs = 1_500): Promise<ParticipantHealth> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`The database did not answer within ${timeoutMs} ms.`)), timeoutMs);
   });
   try {
-    await Promise.race([checkSchema(pool), tooLate]);
-    return { status: 'healthy' };
+    return await Promise.race([look(pool), tooLate]);
   } catch (error) {
-    return { status: 'unhealthy', reason: error instanceof Error ? error.message : String(error) };
+    return { status: 'unhealthy', reason: reasonOf(error) };
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function look(pool: Pool): Promise<ParticipantHealth> {
+  await checkSchema(pool);
+  const { rows } = await pool.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
+  if (rows[0]?.standby) return { status: 'unhealthy', reason: 'The database is a standby, which takes no writes.' };
+  return { status: 'healthy', slots: await readSlots(pool) };
+}
+
+/** It is kept in histories: of PostgreSQL's errors only the code, see `failures.ts`. */
+function reasonOf(error: unknown): string {
+  if (isDatabaseError(error)) return `${describe(error)}.`;
+  return error instanceof Error ? error.message : String(error);
 }

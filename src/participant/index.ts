@@ -1,19 +1,43 @@
+export { acceptancesOf, recordAcceptance } from './acceptance';
+export type { Acceptance, RecordedAcceptance } from './acceptance';
 export { participantActivities } from './activities';
 export type { ParticipantActivities, ParticipantOptions } from './activities';
+export {
+  branchesOf,
+  decisionsOf,
+  heuristicsOf,
+  pageOfDecisions,
+  preparationsOf,
+  recordHeuristic,
+  withdrawHeuristic,
+} from './audit';
+export type { AuditedBranch, AuditedDecision, AuditedPreparation, Heuristic, RecordedHeuristic } from './audit';
 export type { Caller } from './branch-log';
 export {
   BranchFencedError,
   BranchInProgressError,
+  DecisionMismatchError,
   ForbiddenStatementError,
   InputMismatchError,
+  InvalidGidError,
   InvalidResultError,
+  MigrationBlockedError,
   NotCompensatableError,
+  PreparedElsewhereError,
+  PreparedTransactionsDisabledError,
   RefusalError,
   ResourceLockedError,
   SchemaVersionError,
   SwallowedFailureError,
 } from './errors';
+export { branchKeyOf, gidOf, keyOf, parseGid, readGid, scopeOf } from './gid';
+export type { Gid, GidParts, TransactionKey } from './gid';
 export { participantHealth } from './health';
+export { keepCircuits, latestRulings, recordRuling, reportedCircuits } from './circuits';
+export type { CircuitRuling, CircuitToKeep, ReportedCircuit } from './circuits';
+export { participantCircuit } from './own-circuit';
+export { circuit, CircuitOpen, InvalidCircuit } from '../resilience';
+export type { Circuit, CircuitOptions, CircuitReport, Trip } from '../resilience';
 export type { ParticipantHealth } from './health';
 export { addTo } from './isolation/add-to';
 export type { AddToOptions } from './isolation/add-to';
@@ -21,11 +45,23 @@ export { reread } from './isolation/reread';
 export type { RereadOptions } from './isolation/reread';
 export { semanticLock } from './isolation/semantic-lock';
 export type { SemanticLockOptions } from './isolation/semantic-lock';
+export { inLocalTransaction } from './local-transaction';
+export type { LocalTransactionOptions } from './local-transaction';
 export { checkSchema, migrate, migrations } from './migrate';
 export type { Migration } from './migrate';
 export { defineParticipant, operation } from './operation';
 export type { Operation, Participant } from './operation';
+export { finishPrepared, listPrepared, readSlots } from './prepared';
+export type { PreparedBranch, PreparedTransaction, Slots, Viewer } from './prepared';
 export { purge } from './purge';
 export type { PurgeOptions } from './purge';
+export { purgeDecisions } from './purge-decisions';
+export type { PurgeDecisionsOptions } from './purge-decisions';
+export { settle, survey } from './recovery';
+export type { OverdueBranch, Survey } from './recovery';
 export { refuse } from './refuse';
+export { grantWorker, PURGE_RIGHTS, WORKER_RIGHTS, workerGrants } from './roles';
+export type { Privilege, TableRights } from './roles';
+export { decide, readDecision, readDecisionByKey } from './register';
+export type { Proposal, Registered } from './register';
 export type { Tx } from './tx';

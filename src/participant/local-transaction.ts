@@ -1,14 +1,15 @@
 /**
- * One local transaction on one pinned connection: every timeout set, COMMIT's answer checked, and the connection given back
- * only when its state is known.
+ * One local transaction on one pinned connection: every timeout set, the answer of COMMIT and of PREPARE TRANSACTION
+ * checked, and the connection given back only when its state is known.
  *
  * node-postgres returns a client to the pool as it is, and a client with an open or failed transaction poisons whoever gets
  * it next; so at any doubt the connection is closed.
  */
-import { DatabaseError } from 'pg';
 import type { Pool, PoolClient } from 'pg';
 import type { LocalTimeouts } from '../protocol';
 import { SwallowedFailureError } from './errors';
+import type { Gid } from './gid';
+import { isDatabaseError } from './sqlstate';
 
 export interface LocalTransactionOptions {
   readonly timeouts: LocalTimeouts;
@@ -17,35 +18,102 @@ export interface LocalTransactionOptions {
   readonly label: string;
 }
 
+const hints = new WeakMap<PoolClient, Set<() => void>>();
+
+/**
+ * Has something done once the transaction that is open on a connection has committed here. For hints: a crash loses it, and a
+ * transaction that is prepared is committed elsewhere.
+ */
+export function afterCommit(client: PoolClient, hint: () => void): void {
+  const known = hints.get(client);
+  if (known) known.add(hint);
+  else hints.set(client, new Set([hint]));
+}
+
+/** Runs some work and commits it. */
 export async function inLocalTransaction<T>(
   pool: Pool,
   options: LocalTransactionOptions,
   work: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  // Without a listener, a server restart while the client is checked out ends the process.
-  const onError = (error: Error): void => {
-    broken = error;
-  };
-  client.on('error', onError);
+  const transaction = await LocalTransaction.begin(pool, options);
   try {
-    await client.query(begin(client, options));
-    const result = await work(client);
-    const { command } = await client.query('commit');
-    if (command !== 'COMMIT') throw new SwallowedFailureError();
+    const result = await work(transaction.client);
+    await transaction.commit();
     return result;
   } catch (error) {
-    broken ??= await rollback(client);
+    await transaction.rollback();
     throw isFailedTransaction(error) ? new SwallowedFailureError() : error;
-  } finally {
-    client.removeListener('error', onError);
-    client.release(broken);
+  }
+}
+
+/** An open transaction. Ends with the first call of `commit`, `prepare` or `rollback`; whatever comes later does nothing. */
+export class LocalTransaction {
+  #over = false;
+  #broken: Error | undefined;
+
+  private constructor(readonly client: PoolClient) {
+    // Without a listener, a server restart while the client is checked out ends the process.
+    client.on('error', this.#onError);
+  }
+
+  static async begin(pool: Pool, options: LocalTransactionOptions): Promise<LocalTransaction> {
+    const transaction = new LocalTransaction(await pool.connect());
+    try {
+      await transaction.client.query(begin(transaction.client, options));
+      return transaction;
+    } catch (error) {
+      await transaction.rollback();
+      throw error;
+    }
+  }
+
+  /** @throws {SwallowedFailureError} when PostgreSQL had nothing to commit, because a statement had failed */
+  async commit(): Promise<void> {
+    const { command } = await this.client.query('commit');
+    if (command !== 'COMMIT') throw new SwallowedFailureError();
+    const due = hints.get(this.client) ?? [];
+    this.#release();
+    for (const hint of due) hint();
+  }
+
+  /**
+   * Leaves the transaction to whoever finishes it by its name.
+   *
+   * @returns the command tag: `ROLLBACK`, and no error, when a statement had failed and nothing is prepared
+   */
+  async prepare(gid: Gid): Promise<'PREPARE' | 'ROLLBACK'> {
+    const { command } = await this.client.query(`prepare transaction ${this.client.escapeLiteral(gid)}`);
+    this.#release();
+    // node-postgres names the command by the first word of the tag, here of PREPARE TRANSACTION.
+    return command === 'PREPARE' ? 'PREPARE' : 'ROLLBACK';
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#over) return;
+    try {
+      if (this.#broken === undefined) await this.client.query('rollback');
+    } catch (error) {
+      this.#onError(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#release();
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#broken = error;
+  };
+
+  #release(): void {
+    if (this.#over) return;
+    this.#over = true;
+    hints.delete(this.client);
+    this.client.removeListener('error', this.#onError);
+    this.client.release(this.#broken);
   }
 }
 
 // The error of every statement after the one that failed, so that one's own error was caught.
-const isFailedTransaction = (error: unknown): boolean => error instanceof DatabaseError && error.code === '25P02';
+export const isFailedTransaction = (error: unknown): boolean => isDatabaseError(error) && error.code === '25P02';
 
 // One message: the settings cost no round trip of their own. All numbers are checked integers.
 const begin = (client: PoolClient, { timeouts, mode, label }: LocalTransactionOptions): string => `
@@ -54,12 +122,3 @@ const begin = (client: PoolClient, { timeouts, mode, label }: LocalTransactionOp
   set local statement_timeout = ${timeouts.statementMs};
   set local idle_in_transaction_session_timeout = ${timeouts.idleInTransactionMs};
   set local application_name = ${client.escapeLiteral(label.slice(0, 63))}`;
-
-async function rollback(client: PoolClient): Promise<Error | undefined> {
-  try {
-    await client.query('rollback');
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}

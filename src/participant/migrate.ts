@@ -4,7 +4,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pool, PoolClient } from 'pg';
-import { SchemaVersionError } from './errors';
+import { MigrationBlockedError, SchemaVersionError } from './errors';
+import { isDatabaseError, SqlState } from './sqlstate';
 
 /** One numbered step of the schema. */
 export interface Migration {
@@ -44,6 +45,7 @@ const PREPARE = `
  * @param pool with a role that may create a schema and tables in this database
  * @returns the version that the schema has now
  * @throws {SchemaVersionError} when the schema is newer than this package
+ * @throws {MigrationBlockedError} when other transactions, prepared ones perhaps, hold what has to be changed
  * @example await migrate(pool);
  */
 export async function migrate(pool: Pool): Promise<number> {
@@ -91,8 +93,15 @@ async function currentVersion(client: Pool | PoolClient): Promise<number> {
 }
 
 async function apply(client: PoolClient, { version, name, sql }: Migration): Promise<void> {
-  await client.query('begin');
-  await client.query(sql);
+  await client.query("begin; set local lock_timeout = '10s'");
+  try {
+    await client.query(sql);
+  } catch (error) {
+    // A prepared transaction may be in the way, which ends only when a worker runs: to wait would be for ever.
+    if (isDatabaseError(error) && error.code === SqlState.LockNotAvailable)
+      throw new MigrationBlockedError(version, name);
+    throw error;
+  }
   await client.query('insert into txn.migration (version, name) values ($1, $2)', [version, name]);
   await client.query('commit');
 }

@@ -3,8 +3,8 @@
  * imports nothing but its type.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { parseOperationName, parseParticipantName } from '../protocol';
-import type { DeclaredOperation, DeclaredParticipant, OperationKind } from '../protocol';
+import { InvalidIdentifier, parseOperationName, parseParticipantName } from '../protocol';
+import type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from '../protocol';
 import type { Tx } from './tx';
 
 /** Any schema that follows Standard Schema: zod, valibot, arktype, … */
@@ -35,15 +35,32 @@ interface ReadOnly<S extends Schema, R> extends Definition<S, R> {
   readonly readOnly: true;
 }
 
+interface Reservable<S extends Schema, R> {
+  /** As for the others. */
+  readonly input: S;
+  /** Reserves, in one local transaction that it cannot end itself. Throws a refusal ({@link refuse}) when it cannot. */
+  try(tx: Tx, input: Output<S>): Promise<R>;
+  /**
+   * Makes the reservation final, once. It uses only what `try` has put aside, so there is nothing that it could refuse; it
+   * is retried until it succeeds.
+   */
+  confirm(tx: Tx, input: Output<S>, result: R): Promise<void>;
+  /** Gives the reservation back, once. Runs only when `try` took effect; it is retried until it succeeds. */
+  cancel(tx: Tx, input: Output<S>, result: R): Promise<void>;
+}
+
 /** A declared operation. */
-export interface Operation<I = unknown, R = unknown, K extends OperationKind = OperationKind> extends DeclaredOperation<
+export interface Operation<I = unknown, R = unknown, K extends OperationKind = DoableKind> extends DeclaredOperation<
   I,
   R,
   K
 > {
   readonly input: Schema;
+  /** A reservable one has `try` in its place. */
   execute(tx: Tx, input: unknown): Promise<R>;
   compensate?(tx: Tx, input: unknown, result: unknown): Promise<void>;
+  confirm?(tx: Tx, input: unknown, result: unknown): Promise<void>;
+  cancel?(tx: Tx, input: unknown, result: unknown): Promise<void>;
 }
 
 /**
@@ -67,22 +84,28 @@ export function operation<S extends Schema, R>(
   definition: Compensatable<S, R>,
 ): Operation<Input<S>, R, 'compensatable'>;
 export function operation<S extends Schema, R>(definition: ReadOnly<S, R>): Operation<Input<S>, R, 'read-only'>;
+export function operation<S extends Schema, R>(definition: Reservable<S, R>): Operation<Input<S>, R, 'reservable'>;
 export function operation<S extends Schema, R>(definition: Definition<S, R>): Operation<Input<S>, R, 'final'>;
 export function operation<S extends Schema, R>(
-  definition: Definition<S, R> | Compensatable<S, R> | ReadOnly<S, R>,
-): Operation<Input<S>, R> {
+  definition: Definition<S, R> | Compensatable<S, R> | ReadOnly<S, R> | Reservable<S, R>,
+): Operation<Input<S>, R, OperationKind> {
   // Casts: what reaches an operation has passed its schema, and a result comes from its own `execute`.
-  return { ...(definition as Omit<Operation<Input<S>, R>, 'kind'>), kind: kindOf(definition) };
+  const declared = { ...(definition as Omit<Operation<Input<S>, R>, 'kind'>), kind: kindOf(definition) };
+  return 'try' in definition ? { ...declared, execute: (tx, input) => definition.try(tx, input) } : declared;
 }
 
 const kindOf = (definition: object): OperationKind => {
   if ('readOnly' in definition) return 'read-only';
+  if ('try' in definition) return 'reservable';
   return 'compensate' in definition ? 'compensatable' : 'final';
 };
 
+/** An operation of any kind. */
+export type AnyOperation = Operation<unknown, unknown, OperationKind>;
+
 /** A service as coordinators know it: its name, which is also its task queue, and its operations. */
 export interface Participant<
-  Operations extends Record<string, Operation> = Record<string, Operation>,
+  Operations extends Record<string, AnyOperation> = Record<string, AnyOperation>,
 > extends DeclaredParticipant<Operations> {
   readonly operations: Operations;
 }
@@ -95,10 +118,14 @@ export interface Participant<
  * @throws {InvalidIdentifier}
  * @example export const accounts = defineParticipant('accounts', { debit, credit });
  */
-export function defineParticipant<const Operations extends Record<string, Operation>>(
+export function defineParticipant<const Operations extends Record<string, AnyOperation>>(
   name: string,
   operations: Operations,
 ): Participant<Operations> {
-  Object.keys(operations).forEach(parseOperationName);
+  for (const operation of Object.keys(operations).map(parseOperationName)) {
+    // It would take the place of the activity that releases semantic locks.
+    if (operation === 'releaseLocks')
+      throw new InvalidIdentifier('operation name', operation, "any other name: this one is the package's own");
+  }
   return { name: parseParticipantName(name), operations };
 }

@@ -30,6 +30,7 @@ const OLD_TRANSACTIONS = `
    group by transaction_id
   having max(greatest(created_at, ended_at)) < clock_timestamp() - make_interval(days => $1)
      and not exists (select from txn.semantic_lock l where l.transaction_id = txn.branch.transaction_id)
+     and not bool_or(state = 'tried')
    order by transaction_id
    limit $3`;
 

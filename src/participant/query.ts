@@ -26,8 +26,7 @@ export const query = (branch: Branch, request: BranchRequest): Promise<QueryAnsw
             answer: 'refused',
             refusal: row.refusal ?? { code: 'refused', message: 'The reason was not kept.' },
           };
-        case 'compensated':
-        case 'fenced':
+        default:
           return { answer: 'never-applied' };
       }
     },

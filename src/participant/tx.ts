@@ -7,6 +7,7 @@ import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 import type { BranchId, TransactionId } from '../protocol';
 import { show } from '../protocol';
 import { ForbiddenStatementError } from './errors';
+import { afterCommit } from './local-transaction';
 
 /** A local transaction in progress. */
 export interface Tx {
@@ -24,6 +25,8 @@ export interface Tx {
     text: string,
     values?: readonly unknown[],
   ): Promise<QueryResult<Row>>;
+  /** Has the relays of the outbox look once this has committed. `outbox.append` does it. */
+  wakeRelay(): void;
 }
 
 /** The same, as the package's own helpers see it. */
@@ -39,6 +42,7 @@ export interface OpenTx extends Tx {
 export async function withTx<T>(
   client: PoolClient,
   { transaction, branch }: Pick<Tx, 'transaction' | 'branch'>,
+  wakeRelays: (() => void) | undefined,
   work: (tx: OpenTx) => Promise<T>,
 ): Promise<T> {
   let over = false;
@@ -52,6 +56,9 @@ export async function withTx<T>(
       // The extended protocol takes one statement a message: no `select 1; commit` can pass the check above.
       const query = { text, values: [...values], queryMode: 'extended' };
       return client.query<Row>(query);
+    },
+    wakeRelay() {
+      if (wakeRelays && !over) afterCommit(client, wakeRelays);
     },
   };
   try {

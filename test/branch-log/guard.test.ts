@@ -223,7 +223,7 @@ describe('what callers without types may pass for a statement', () => {
 
   it('does not reach the connection itself', async () => {
     await test.ledger.branch().execute(async (tx) => {
-      expect(Object.keys(tx).sort()).toEqual(['branch', 'holdsLocks', 'query', 'transaction']);
+      expect(Object.keys(tx).sort()).toEqual(['branch', 'holdsLocks', 'query', 'transaction', 'wakeRelay']);
     });
   });
 });

@@ -26,6 +26,7 @@ export interface Marks {
 export interface LedgerOptions {
   readonly timeouts?: ParticipantOptions['timeouts'];
   readonly startToCloseMs?: number;
+  readonly circuit?: ParticipantOptions['circuit'];
 }
 
 export interface Asked {
@@ -34,6 +35,7 @@ export interface Asked {
   readonly operation: string;
   readonly input: unknown;
   readonly request?: string;
+  readonly failFast?: true;
 }
 
 const QUIET = new DefaultLogger('ERROR');
@@ -133,9 +135,13 @@ export class Ledger {
 
   constructor(
     readonly pool: Pool,
-    { timeouts, startToCloseMs = 10_000 }: LedgerOptions = {},
+    { timeouts, startToCloseMs = 10_000, circuit }: LedgerOptions = {},
   ) {
-    this.activities = participantActivities(participant, { pool, ...(timeouts ? { timeouts } : {}) });
+    this.activities = participantActivities(participant, {
+      pool,
+      ...(timeouts ? { timeouts } : {}),
+      ...(circuit ? { circuit } : {}),
+    });
     this.startToCloseTimeoutMs = startToCloseMs;
   }
 

@@ -3,7 +3,7 @@
  * undone. It belongs to a transaction, never to a clock: a lease could run out while the saga lives.
  *
  * It is set in the local transaction of the step and released by the compensation of that step, or, when the saga
- * completes, by the coordinator.
+ * completes, by the coordinator. One that a try has set is released by its confirmation or cancellation.
  *
  * @see Frank, Zahle: "Semantic ACID properties in multidatabases using remote procedure calls and update propagations", 1998
  * @see Richardson: "Microservices Patterns", 4.3.2
@@ -60,7 +60,7 @@ async function checkOwner(tx: Tx, resource: string, onConflict: 'retry' | 'refus
   throw new ResourceLockedError(resource, owner);
 }
 
-/** Releases what one branch locked. Part of its compensation. */
+/** Releases what one branch locked. Part of its compensation, and of the end of a reservation. */
 export async function releaseBranchLocks(client: PoolClient, { transaction, branch }: BranchRequest): Promise<void> {
   await client.query('delete from txn.semantic_lock where transaction_id = $1 and branch_id = $2', [
     transaction,

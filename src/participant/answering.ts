@@ -1,0 +1,102 @@
+/**
+ * What every activity of a participant does around its work: reads the request, checks the timeouts it was given, sends
+ * heartbeats, and puts an error into the words of the protocol.
+ */
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { Pool } from 'pg';
+import { METRICS } from '../observability';
+import { DEFAULT_TIMEOUTS, FailureType, InvalidTimeouts, parseBranchId, parseTransactionId } from '../protocol';
+import { CircuitOpen } from '../resilience';
+import type { BranchRequest, LocalTimeouts } from '../protocol';
+import type { Branch } from './branch';
+import { failureOf } from './failures';
+import type { AnyOperation } from './operation';
+
+/** A killed worker is noticed within the heartbeat timeout, and a withdrawn request reaches us with the answer to one. */
+const HEARTBEAT_INTERVAL_MS: number = DEFAULT_TIMEOUTS.heartbeat.everyMs;
+
+export async function answering<T>(work: () => Promise<T>, heartbeatMs = HEARTBEAT_INTERVAL_MS): Promise<T> {
+  const context = Context.current();
+  const beat = setInterval(() => context.heartbeat(), heartbeatMs);
+  const began = performance.now();
+  let success = true;
+  try {
+    return await work();
+  } catch (error) {
+    const failure = failureOf(error);
+    success = isAnswer(failure);
+    if (error instanceof CircuitOpen) countNotAttempted(context, error);
+    if (failure !== error) context.log.debug('A branch did not take effect', { error });
+    throw failure;
+  } finally {
+    clearInterval(beat);
+    const { activityType, taskQueue } = context.info;
+    context.metricMeter
+      .createHistogram(METRICS.operationDuration, 'float')
+      .record((performance.now() - began) / 1_000, {
+        participant_id: taskQueue,
+        operation: activityType,
+        success: String(success),
+      });
+  }
+}
+
+/** A business "no", or that something else stands there: the participant is well. */
+const isAnswer = (failure: Error): boolean =>
+  failure instanceof ApplicationFailure &&
+  (failure.type === FailureType.Refusal || failure.type === FailureType.BranchFenced);
+
+const countNotAttempted = ({ metricMeter, info }: Context, { circuit }: CircuitOpen): void =>
+  metricMeter.createCounter(METRICS.notAttempted).add(1, { participant_id: info.taskQueue, circuit });
+
+/** Reads a request into a fresh object: what came over the wire is data, and only the fields that we know go on. */
+export const parseRequest = (request: Partial<BranchRequest>): BranchRequest => ({
+  transaction: parseTransactionId(request.transaction),
+  branch: parseBranchId(request.branch),
+  input: request.input,
+  ...(typeof request.request === 'string' ? { request: request.request } : {}),
+  ...(typeof request.coordinator === 'string' ? { coordinator: request.coordinator } : {}),
+  ...(request.failFast === true ? { failFast: true } : {}),
+});
+
+/** The Temporal namespace of whoever asks: that of the workflow, if one does. */
+export function callerNamespace(): string {
+  const { info } = Context.current();
+  return info.workflowNamespace ?? info.namespace;
+}
+
+/** For finishing what is prepared: that must not fail for good because somebody has changed a timeout meanwhile. */
+export function reopenBranch(name: string, operation: AnyOperation, pool: Pool, timeouts: LocalTimeouts): Branch {
+  const { info } = Context.current();
+  return {
+    pool,
+    timeouts,
+    name,
+    operation,
+    // An activity that no workflow started has nobody the purge could ask about.
+    ...(info.workflowExecution
+      ? { caller: { namespace: callerNamespace(), workflowId: info.workflowExecution.workflowId } }
+      : {}),
+  };
+}
+
+/** @throws {InvalidTimeouts} when an attempt could go on after it was given up */
+export function openBranch(name: string, operation: AnyOperation, pool: Pool, timeouts: LocalTimeouts): Branch {
+  const { info, cancellationSignal } = Context.current();
+  if (info.startToCloseTimeoutMs <= timeouts.idleInTransactionMs) {
+    // Temporal would start the next attempt while PostgreSQL still lets this one commit.
+    throw new InvalidTimeouts(
+      'idleInTransactionMs',
+      'the start-to-close timeout',
+      `the coordinator gives an attempt ${info.startToCloseTimeoutMs} ms, this participant lets a session idle ${timeouts.idleInTransactionMs} ms`,
+    );
+  }
+  return {
+    ...reopenBranch(name, operation, pool, timeouts),
+    checkWithdrawn: () => {
+      if (cancellationSignal.aborted)
+        throw new CancelledFailure('Nothing was changed: the coordinator withdrew the request.');
+    },
+  };
+}

@@ -1,0 +1,176 @@
+/**
+ * The questions of a participant's recovery, as activities. `watch`, `coordinator` and `settle` are asked of the participant
+ * itself, `read` and `decide` of the one that has the register, by participants of three-phase commit too.
+ */
+import { Context, sleep } from '@temporalio/activity';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { Pool } from 'pg';
+import { METRICS } from '../observability';
+import { AbortCode, parseBranchId, parseTransactionId } from '../protocol';
+import type { AbortReason, Ack, Decided, Decision, LocalTimeouts } from '../protocol';
+import { answering, callerNamespace, reopenBranch } from './answering';
+import { UnknownOperationError } from './errors';
+import { keyOf, parseTransactionKey } from './gid';
+import type { TransactionKey } from './gid';
+import type { Participant } from './operation';
+import { forgetEnded, settle, survey } from './recovery';
+import type { Survey } from './recovery';
+import { decide, readDecisionByKey } from './register';
+import { findReservation, overdueReservations } from './reservations';
+import type { OverdueReservation } from './reservations';
+import { endedBefore, endReservation } from './try-confirm-cancel';
+
+interface WatchRequest {
+  /** How long a prepared branch is left alone, in milliseconds. */
+  readonly graceMs: number;
+  /** How long to watch while there is nothing to do, in milliseconds. */
+  readonly forMs: number;
+  /** Pause between two looks, in milliseconds. */
+  readonly everyMs: number;
+  /** What is waited for anyway and does not end the watch: gids of branches, and {@link nameOf} reservations. */
+  readonly known: readonly string[];
+}
+
+/** Which row of the register is meant: by the id of the transaction, where that is known. */
+interface Entry {
+  readonly key?: TransactionKey;
+  readonly transaction?: string;
+}
+
+/** What a watch has found. */
+interface Sighting extends Survey {
+  readonly reservations: readonly OverdueReservation[];
+}
+
+export interface RecoveryActivities {
+  'recovery.watch'(request: WatchRequest): Promise<Sighting>;
+  'recovery.coordinator'(request: {
+    readonly namespace?: string;
+    readonly workflowId?: string;
+  }): Promise<'running' | 'gone' | 'unknown'>;
+  'recovery.settle'(request: { readonly gid: string; readonly decision: Decision }): Promise<Ack>;
+  'recovery.settleReservation'(request: {
+    readonly transaction: string;
+    readonly branch: string;
+    readonly decision: Decision;
+  }): Promise<Ack>;
+  'recovery.read'(request: Entry): Promise<Decision | 'none'>;
+  'recovery.decide'(
+    request: Entry & { readonly propose: Decision; readonly request?: string; readonly reason?: AbortReason },
+  ): Promise<Decided>;
+}
+
+export const recoveryActivities = (
+  pool: Pool,
+  timeouts: LocalTimeouts,
+  operations: Participant['operations'],
+  stopping: () => boolean,
+): RecoveryActivities => ({
+  'recovery.watch': (request) => answering(() => watch(pool, request, stopping), WATCH_HEARTBEAT_MS),
+  'recovery.coordinator': ({ namespace, workflowId }) => answering(() => coordinatorOf(namespace, workflowId)),
+  'recovery.settle': ({ gid, decision }) =>
+    answering(() => settle(pool, timeouts, Context.current().info.taskQueue, gid, decision)),
+  'recovery.settleReservation': ({ transaction, branch, decision }) =>
+    answering(async () => {
+      const key = { transaction: parseTransactionId(transaction), branch: parseBranchId(branch) };
+      const found = await findReservation(pool, key.transaction, key.branch);
+      if (!found) return endedBefore(pool, key, decision);
+      const { operation: name, ...rest } = found;
+      const operation = operations[name];
+      if (!operation) throw new UnknownOperationError(name, key);
+      return endReservation(reopenBranch(name, operation, pool, timeouts), { ...key, ...rest }, decision);
+    }),
+  'recovery.read': (entry) => answering(async () => (await readDecisionByKey(pool, keyIn(entry)))?.decision ?? 'none'),
+  'recovery.decide': (given) =>
+    answering(async () => {
+      const { transaction } = given;
+      const propose = given.propose === 'commit' ? 'commit' : 'abort';
+      const { decision, by, reason } = await decide(pool, {
+        key: keyIn(given),
+        propose,
+        by: Context.current().info.workflowExecution?.workflowId ?? 'an activity',
+        ...(propose === 'commit' ? {} : { reason: given.reason ?? NOBODY }),
+        ...(transaction === undefined ? {} : { transaction: parseTransactionId(transaction) }),
+        ...(typeof given.request === 'string' ? { request: given.request } : {}),
+      });
+      return { decision, by, ...(reason === undefined ? {} : { reason }) };
+    }),
+});
+
+const NOBODY = { code: AbortCode.Recovered, message: 'There was no decision, and no coordinator at work.' };
+
+const keyIn = ({ key, transaction }: Entry): TransactionKey =>
+  transaction === undefined ? parseTransactionKey(key) : keyOf(parseTransactionId(transaction));
+
+/** It lasts for minutes, and each heartbeat costs. */
+const WATCH_HEARTBEAT_MS = 10_000;
+/** How soon it sees that its worker stops, which waits for it. */
+const NAP_MS = 250;
+
+/** Looks until there is something to do or the time is up: one activity for minutes, where a timer for each look would fill the history. */
+async function watch(
+  pool: Pool,
+  { graceMs, forMs, everyMs, known }: WatchRequest,
+  stopping: () => boolean,
+): Promise<Sighting> {
+  const end = Date.now() + forMs;
+  const participant = Context.current().info.taskQueue;
+  for (;;) {
+    const found = {
+      ...(await survey(pool, { participant, namespace: callerNamespace() }, graceMs)),
+      reservations: await overdueReservations(pool, participant, graceMs),
+    };
+    report(found);
+    const all = [...found.overdue.map(({ gid }) => gid), ...found.reservations.map(nameOf)];
+    if (stopping() || all.some((name) => !known.includes(name)) || Date.now() + everyMs > end) {
+      await forgetEnded(pool, graceMs);
+      return found;
+    }
+    for (const next = Date.now() + everyMs; Date.now() < next && !stopping();) await sleep(NAP_MS);
+  }
+}
+
+/** A reservation among what is waited for. No gid has a space. */
+const nameOf = ({ transaction, branch }: OverdueReservation): string => `${transaction} ${branch}`;
+
+/** From this share of the server's slots on, the next transaction may find none. */
+const SLOTS_WARNING = 0.8;
+
+function report({ inDoubt, oldestAgeMs, overdue, foreign, slots }: Survey): void {
+  const { metricMeter, log, info } = Context.current();
+  const label = { participant_id: info.taskQueue };
+  const gauge = (name: string, value: number): void => metricMeter.createGauge(name, 'float').set(value, label);
+  gauge(METRICS.inDoubt, inDoubt);
+  gauge(METRICS.inDoubtOldestAge, oldestAgeMs / 1_000);
+  gauge(METRICS.preparedSlotsUsed, slots.used);
+  gauge(METRICS.preparedSlots, slots.limit);
+  if (overdue.length > 0)
+    log.warn('Branches are in doubt for longer than the grace period', {
+      ...label,
+      count: overdue.length,
+      oldestAgeSeconds: Math.round(oldestAgeMs / 1_000),
+    });
+  if (slots.limit > 0 && slots.used >= slots.limit * SLOTS_WARNING)
+    log.warn('Prepared transactions use most of max_prepared_transactions', { ...label, ...slots });
+  if (foreign.length > 0)
+    log.info('There are prepared transactions of others in this database; they are left alone', {
+      ...label,
+      count: foreign.length,
+    });
+}
+
+/** "Not found" may also mean that we look in the wrong place: whoever is told `gone` still asks the register (O5, O6). */
+async function coordinatorOf(
+  namespace: string | undefined,
+  workflowId: string | undefined,
+): Promise<'running' | 'gone' | 'unknown'> {
+  const { client } = Context.current();
+  if (workflowId === undefined || namespace !== client.options.namespace) return 'unknown';
+  try {
+    const { status } = await client.workflow.getHandle(workflowId).describe();
+    return status.name === 'RUNNING' ? 'running' : 'gone';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return 'gone';
+    throw error;
+  }
+}

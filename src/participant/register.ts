@@ -1,0 +1,140 @@
+/**
+ * The decision register: one write-once row for each transaction, in the database of its first branch.
+ *
+ * A Temporal history is no decision log: a reset can run the decision again with another outcome, terminate and retention
+ * remove it. So whoever wants an outcome, coordinator, recovery or a person, inserts it here or reads what is there, and obeys.
+ *
+ * @see Citus, `pg_dist_transaction`: the presence of a row as proof of commit
+ */
+import type { Pool, PoolClient } from 'pg';
+import type { AbortReason, Decided, Decision, RegisteredBranch, TransactionId } from '../protocol';
+import { DecisionMismatchError } from './errors';
+import { keyOf } from './gid';
+import type { TransactionKey } from './gid';
+
+/** What somebody would like to be decided. */
+export interface Proposal {
+  readonly key: TransactionKey;
+  /** Absent where nothing but a gid is known. */
+  readonly transaction?: TransactionId;
+  readonly propose: Decision;
+  readonly reason?: AbortReason;
+  /** `coordinator`, `recovery`, or the name of a person. */
+  readonly by: string;
+  /** Hash of the transaction's input. */
+  readonly request?: string;
+  readonly branches?: readonly RegisteredBranch[];
+}
+
+/** A row of the register. */
+export interface Registered extends Decided {
+  readonly key: TransactionKey;
+  readonly transaction: string | null;
+  /** Empty when recovery or a person decided. */
+  readonly branches: readonly RegisteredBranch[];
+  readonly decidedAt: Date;
+  readonly requestHash: string | null;
+}
+
+/** For a transaction whose commit others rely on. `remote_apply` and the like are stronger than `on`, and stay. */
+export const DURABLE = `
+  select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') in ('off', 'local')`;
+
+// A worker that stops between two statements would keep the row from coordinator, recovery and operator alike, as long as TCP
+// believes in its connection.
+const IMPATIENT = 'set local idle_in_transaction_session_timeout = 5000';
+
+const INSERT = `
+  insert into txn.decision (transaction_key, transaction_id, outcome, reason, decided_by, request_hash, branches)
+  values ($1, $2, $3, $4, $5, $6, $7)
+  on conflict (transaction_key) do nothing`;
+
+const COLUMNS = `
+  select transaction_key as key, transaction_id as transaction, outcome as decision, reason::text as reason,
+         decided_by as by, request_hash as "requestHash", branches::text as branches, decided_at as "decidedAt"
+    from txn.decision`;
+
+/**
+ * The only way to an outcome: writes the proposal, or reads what was decided before.
+ *
+ * @returns what is decided, which may be something else than was proposed
+ * @throws {DecisionMismatchError} when the transaction was decided for another input
+ */
+export async function decide(pool: Pool, proposal: Proposal): Promise<Registered> {
+  const client = await pool.connect();
+  let failed: Error | undefined;
+  // Without a listener, a server restart in the middle ends the process. The next statement fails with it.
+  const onError = (error: Error): void => {
+    failed = error;
+  };
+  client.on('error', onError);
+  try {
+    // READ COMMITTED: `do nothing` waits for an inserter in flight, and the select sees what that one committed.
+    await client.query(`begin isolation level read committed; ${IMPATIENT}; ${DURABLE}`);
+    await client.query(INSERT, [
+      proposal.key,
+      proposal.transaction ?? null,
+      proposal.propose,
+      proposal.reason === undefined ? null : JSON.stringify(proposal.reason),
+      proposal.by,
+      proposal.request ?? null,
+      proposal.branches === undefined ? null : JSON.stringify(proposal.branches),
+    ]);
+    const decided = await find(client, proposal.key);
+    await client.query('commit');
+    if (!decided) throw new Error('Nothing is decided: the register lost a row between two statements. Try again.');
+    checkSameRequest(decided, proposal);
+    return decided;
+  } catch (error) {
+    // The connection may be in a transaction: it is closed, which ends that.
+    failed ??= error instanceof Error ? error : new Error(String(error));
+    throw error;
+  } finally {
+    client.removeListener('error', onError);
+    client.release(failed);
+  }
+}
+
+/** Reads the register. Undefined when nothing is decided. */
+export const readDecision = (pool: Pool | PoolClient, transaction: string): Promise<Registered | undefined> =>
+  find(pool, keyOf(transaction));
+
+/** The same, for those who know nothing but a gid. */
+export const readDecisionByKey = (pool: Pool, key: TransactionKey): Promise<Registered | undefined> => find(pool, key);
+
+/** Decisions of a given age, in the order of their keys. */
+export async function listDecisions(
+  pool: Pool,
+  { olderThanDays, after, limit }: { readonly olderThanDays: number; readonly after: string; readonly limit: number },
+): Promise<Registered[]> {
+  const { rows } = await pool.query<Stored>(
+    `${COLUMNS} where transaction_key > $2 and decided_at < clock_timestamp() - make_interval(days => $1)
+      order by transaction_key limit $3`,
+    [olderThanDays, after, limit],
+  );
+  return rows.map(read);
+}
+
+type Stored = Omit<Registered, 'reason' | 'branches'> & {
+  readonly reason: string | null;
+  readonly branches: string | null;
+};
+
+async function find(client: Pool | PoolClient, key: TransactionKey): Promise<Registered | undefined> {
+  const { rows } = await client.query<Stored>(`${COLUMNS} where transaction_key = $1`, [key]);
+  return rows[0] && read(rows[0]);
+}
+
+/** Casts: only `decide` writes rows. */
+function read({ reason, branches, ...row }: Stored): Registered {
+  return {
+    ...row,
+    branches: branches === null ? [] : (JSON.parse(branches) as Registered['branches']),
+    ...(reason === null ? {} : { reason: JSON.parse(reason) as AbortReason }),
+  };
+}
+
+function checkSameRequest({ requestHash }: Registered, { request, transaction }: Proposal): void {
+  if (requestHash === null || request === undefined || transaction === undefined) return;
+  if (requestHash !== request) throw new DecisionMismatchError(transaction);
+}

@@ -1,0 +1,52 @@
+/**
+ * The questions of try-confirm-cancel about a branch, as activities: `try`, `decide` at the primary, and `confirm` or `cancel` at
+ * the others.
+ */
+import { Context } from '@temporalio/activity';
+import type { Ack, DecideAnswer, DecideRequest, FinishRequest, PrepareAnswer, TryRequest } from '../protocol';
+import { answering, parseRequest } from './answering';
+import type { Branch } from './branch';
+import { decideBy } from './finish';
+import { endReservation, tryBranch } from './try-confirm-cancel';
+
+export interface ReservationActivities {
+  readonly try: (request: TryRequest) => Promise<PrepareAnswer>;
+  readonly decide: (request: DecideRequest) => Promise<DecideAnswer>;
+  readonly confirm: (request: FinishRequest) => Promise<Ack>;
+  readonly cancel: (request: FinishRequest) => Promise<Ack>;
+}
+
+/** The activities of one operation. */
+export const reservationActivities = (open: () => Branch, reopen: () => Branch): ReservationActivities => ({
+  try: (given) =>
+    answering(() => {
+      const { holdMs } = given;
+      const request: TryRequest = {
+        ...parseRequest(given),
+        register: given.register,
+        ...(Number.isSafeInteger(holdMs) ? { holdMs: holdMs as number } : {}), // Cast: it is a number then.
+      };
+      // The task queue of a participant is its name.
+      return tryBranch({ ...open(), participant: Context.current().info.taskQueue }, request);
+    }),
+  decide: (given) =>
+    answering(async () => {
+      const request = parseEnding(given);
+      const { reason } = given;
+      const propose = given.propose === 'commit' ? 'commit' : 'abort';
+      const branch = reopen();
+      const decided = await decideBy(
+        branch.pool,
+        { ...request, register: given.register, branches: given.branches, propose },
+        { propose, ...(reason === undefined ? {} : { reason }) },
+      );
+      return { ...decided, ack: await endReservation(branch, request, decided.decision) };
+    }),
+  confirm: (given) => answering(() => endReservation(reopen(), parseEnding(given), 'commit')),
+  cancel: (given) => answering(() => endReservation(reopen(), parseEnding(given), 'abort')),
+});
+
+const parseEnding = (given: FinishRequest) => ({
+  ...parseRequest(given),
+  ...(given.wantsResult ? { wantsResult: true as const } : {}),
+});
