@@ -10,7 +10,9 @@ import type { BranchCall } from './dispatch';
 import { SagaDefinitionError } from './errors';
 import { DEFAULT_STEP_TIMEOUT, INSISTENT_RETRY } from './options';
 import type { StepSettings } from './options';
-import type { BranchOperation } from './participant';
+import type { BranchOperation } from '../protocol';
+import { probe } from './probe';
+import type { Probed } from './probe';
 import { retrying } from './retrying';
 
 /** What a free-form step is told. */
@@ -46,6 +48,8 @@ export interface Action {
   insist(limit: Duration): Promise<ExecuteAnswer>;
   /** `result` is undefined when it is not known whether the step happened. */
   compensate(limit: Duration, result: unknown): Promise<CompensateAnswer>;
+  /** How its participant is, once its time was up. Absent for a free-form step. */
+  readonly probe?: () => Promise<Probed>;
   /** Absent when nobody can be asked. */
   readonly query?: (limit: Duration) => Promise<QueryAnswer>;
 }
@@ -74,9 +78,10 @@ function branchAction(
   branch: BranchId,
   input: unknown,
   { id, request, dispatcher }: TransactionContext,
-  { timeout = DEFAULT_STEP_TIMEOUT, attemptTimeout, retry }: StepSettings,
+  settings: StepSettings,
   summary = `at ${participant}`,
 ): Action {
+  const { timeout = DEFAULT_STEP_TIMEOUT, attemptTimeout, retry } = settings;
   const call: BranchCall = {
     transaction: id,
     branch,
@@ -84,6 +89,7 @@ function branchAction(
     operation,
     input,
     ...(request === undefined ? {} : { request }),
+    ...(settings.failFast ? { failFast: true } : {}),
   };
   const insistently = (limit: Duration, line: string) => ({
     timeout: limit,
@@ -96,6 +102,7 @@ function branchAction(
     insist: (limit) => dispatcher.execute(call, insistently(limit, summary)),
     compensate: (limit) => dispatcher.compensate(call, insistently(limit, `at ${participant}`)),
     query: (limit) => dispatcher.query(call, insistently(limit, `at ${participant}`)),
+    probe: () => probe(dispatcher, participant, 'nothing'),
   };
 }
 

@@ -16,12 +16,12 @@ import {
 } from '@temporalio/workflow';
 import { METRICS } from '../observability';
 import type { TxnStatus } from '../observability';
-import { isEnded, stepOfInterest } from '../protocol';
-import type { SagaReport, TransactionId } from '../protocol';
+import { branchOfInterest, isEnded, isHeld, participantsOf } from '../protocol';
+import type { TransactionId, TransactionReport } from '../protocol';
 import { detailsOf } from './details';
 
 /** The reports of every transaction of the workflow, the outermost first. */
-export const reportQuery = defineQuery<readonly SagaReport[]>('report');
+export const reportQuery = defineQuery<readonly TransactionReport[]>('report');
 
 const KEYS = {
   status: defineSearchAttributeKey('TxnStatus', SearchAttributeType.KEYWORD),
@@ -33,55 +33,66 @@ const KEYS = {
 
 interface Posted {
   readonly outermost: boolean;
-  report: SagaReport;
+  readonly began: number;
+  report: TransactionReport;
 }
 
 const posted = new Map<TransactionId, Posted>();
 let shown: string | undefined;
 
 /** Shows how a transaction stands. */
-export function post(report: SagaReport, outermost: boolean): void {
+export function post(report: TransactionReport, outermost: boolean): void {
   if (posted.size === 0)
     setHandler(reportQuery, () => [...posted.values()].map((entry) => entry.report), {
       description: 'How each transaction of this workflow stands',
     });
-  posted.set(report.id, { outermost, report });
+  const before = posted.get(report.id);
+  const began = before?.began ?? Date.now();
+  if (isHeld(report) && !(before && isHeld(before.report)))
+    metricMeter.createCounter(METRICS.held).add(1, { protocol: report.protocol });
+  posted.set(report.id, { outermost, began, report });
   const reports = [...posted.values()].map((entry) => entry.report);
   setCurrentDetails(detailsOf(reports, workflowInfo()));
   showAttributes([...posted.values()]);
-  if (isEnded(report)) count(report);
+  if (isEnded(report)) count(report, Date.now() - began);
 }
 
 function showAttributes(entries: readonly Posted[]): void {
   const status = statusOf(entries);
   if (shown === undefined && (status === undefined || status === 'committed')) return;
   const reports = entries.map(({ report }) => report);
-  const failed = reports.map(({ steps }) => stepOfInterest(steps)).find((step) => step !== undefined);
-  const participants = reports.flatMap(({ steps }) => steps.flatMap(({ participant }) => participant ?? []));
-  const named = [...new Set(participants)].sort();
-  const changed = JSON.stringify([status, named, failed?.branch]);
+  const failed = reports.map(branchOfInterest).find((branch) => branch !== undefined);
+  const named = [...new Set(reports.flatMap(participantsOf))].sort();
+  const changed = JSON.stringify([status, named, failed]);
   if (changed === shown) return;
   // What was shown and is true no more is taken back, with null: a step that a person has settled needs nobody any longer.
   const pairs: SearchAttributeUpdatePair[] = [
     { key: KEYS.status, value: status ?? null },
-    { key: KEYS.protocol, value: 'saga' },
+    { key: KEYS.protocol, value: entries.find(({ outermost }) => outermost)?.report.protocol ?? 'saga' },
     { key: KEYS.participants, value: named },
     { key: KEYS.needsAttention, value: status === 'held' },
-    ...(failed === undefined && shown === undefined ? [] : [{ key: KEYS.failedStep, value: failed?.branch ?? null }]),
+    ...(failed === undefined && shown === undefined ? [] : [{ key: KEYS.failedStep, value: failed ?? null }]),
   ];
   shown = changed;
   upsertSearchAttributes(pairs);
 }
 
-/** One status for the workflow: a held transaction anywhere in it, or else its last outermost one. */
+/** One status for the workflow: a held or overdue transaction anywhere in it, or else its last outermost one. */
 function statusOf(entries: readonly Posted[]): TxnStatus | undefined {
-  if (entries.some(({ report }) => report.outcome === 'held')) return 'held';
-  const last = entries.filter(({ outermost }) => outermost).at(-1);
-  return last === undefined || last.report.outcome === 'running' ? undefined : last.report.outcome;
+  if (entries.some(({ report }) => isHeld(report))) return 'held';
+  if (entries.some(({ report }) => report.outcome === 'overdue')) return 'overdue';
+  const last = entries.filter(({ outermost }) => outermost).at(-1)?.report;
+  if (last === undefined) return undefined;
+  // Under way: nothing that somebody would look for.
+  return isEnded(last) || last.outcome === 'compensating' ? (last.outcome as TxnStatus) : undefined;
 }
 
-function count(report: SagaReport): void {
-  metricMeter.createCounter(METRICS.transactions).add(1, { protocol: report.protocol, outcome: report.outcome });
+function count(report: TransactionReport, tookMs: number): void {
+  const { protocol, outcome } = report;
+  metricMeter.createCounter(METRICS.transactions).add(1, { protocol, outcome });
+  metricMeter.createHistogram(METRICS.transactionDuration, 'float').record(tookMs / 1_000, { protocol, outcome });
+  metricMeter.createHistogram(METRICS.participants, 'int').record(participantsOf(report).length, { protocol });
+  if (report.protocol !== 'saga') return;
   for (const { participant, operation, compensation } of report.steps) {
     if (compensation.kind === 'not-needed') continue;
     metricMeter

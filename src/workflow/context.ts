@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage, workflowInfo } from '@temporalio/workflow';
 import { REQUEST_MEMO } from '../observability';
-import { parseTransactionId } from '../protocol';
+import { parseNewTransactionId, parseTransactionId } from '../protocol';
 import type { TransactionId } from '../protocol';
 import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
@@ -40,9 +40,11 @@ export async function inTransaction<T>(
   const around = storage.getStore() ?? (top ??= surroundingsOfWorkflow());
   around.begun++;
   const { inside, request, dispatcher } = around;
-  const own = id ?? (!inside && around.begun === 1 ? around.parent : `${around.parent}/${around.begun}`);
+  const given = id ?? (!inside && around.begun === 1 ? around.parent : undefined);
+  const own =
+    given === undefined ? parseTransactionId(`${around.parent}/${around.begun}`) : parseNewTransactionId(given);
   const shared = { dispatcher, ...(request === undefined ? {} : { request }) };
-  const context = { id: parseTransactionId(own), outermost: !inside, ...shared };
+  const context = { id: own, outermost: !inside, ...shared };
   return storage.run({ parent: own, inside: true, begun: 0, ...shared }, () => body(context));
 }
 

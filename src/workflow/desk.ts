@@ -58,17 +58,26 @@ export interface Hold {
   close(): void;
 }
 
+/** What can be held. */
+export type Held =
+  | 'step'
+  | 'compensation'
+  /** Of a branch that is prepared: it did otherwise than decided, or does not answer. */
+  | 'finish'
+  /** The register does not answer: nobody can take its place. */
+  | 'decision';
+
 interface Entry {
   readonly transaction: TransactionId;
   readonly branch: BranchId;
-  readonly what: 'step' | 'compensation';
+  readonly what: Held;
   readonly rulings: Ruling[];
 }
 
 const entries = new Set<Entry>();
 let open = false;
 
-export function hold(transaction: TransactionId, branch: BranchId, what: Entry['what']): Hold {
+export function hold(transaction: TransactionId, branch: BranchId, what: Held): Hold {
   openDesk();
   const entry: Entry = { transaction, branch, what, rulings: [] };
   entries.add(entry);
@@ -88,9 +97,9 @@ export function openDesk(): void {
     description: 'Tries a held step or compensation again at once. Input: {"step", "reason", "by"}',
   });
   setHandler(skipStepUpdate, (request) => rule(request, { kind: 'skip', by: request.by, reason: request.reason }), {
-    validator: check,
+    validator: checkSkip,
     description:
-      'Gives a held step up; for a compensation, the effect stays and the outcome is mixed. Input: {"step", "reason", "by"}',
+      'Gives a held step up; for a compensation the effect stays, for a branch it stands otherwise than decided, and the outcome is mixed. Input: {"step", "reason", "by"}',
   });
   setHandler(
     resolveUpdate,
@@ -130,13 +139,24 @@ function check(request: RulingRequest): void {
   find(request);
 }
 
-function checkResolve(request: ResolveRequest): void {
+function checkSkip(request: RulingRequest): void {
   check(request);
+  if (find(request).what === 'decision') refuseRuling(ONLY_THE_REGISTER);
+}
+
+const ONLY_THE_REGISTER =
+  'the decision is in the database of this branch, and nobody can take its place. Bring that database back and use retryStep.';
+
+function checkResolve(request: ResolveRequest): void {
+  checkSkip(request);
   const as: unknown = request.as ?? 'done';
   if (as !== 'done' && as !== 'not-done') refuseRuling(`"as" is ${show(as)}, not "done" or "not-done".`);
-  if (as === 'not-done' && find(request).what === 'compensation') {
+  if (as === 'done') return;
+  const { what } = find(request);
+  if (what === 'compensation')
     refuseRuling('a compensation cannot be resolved as not done. Use skipStep to let the effect stay.');
-  }
+  if (what === 'finish')
+    refuseRuling('a branch cannot be resolved as not done. Use skipStep to let it stand otherwise than decided.');
 }
 
 function find({ step, transaction }: RulingRequest): Entry {

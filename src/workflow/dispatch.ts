@@ -3,17 +3,43 @@
  * Protocols know only the interface, so that another transport, or one activity for many branches, can take its place.
  */
 import type { Duration, RetryPolicy } from '@temporalio/common';
-import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
-import type { BranchRequest, CompensateAnswer, ExecuteAnswer, QueryAnswer, TransactionId } from '../protocol';
+import { ActivityCancellationType, isCancellation, proxyActivities } from '@temporalio/workflow';
+import { DEFAULT_TIMEOUTS, HEALTH } from '../protocol';
+import type {
+  AbortReason,
+  Ack,
+  BranchRequest,
+  CompensateAnswer,
+  Decided,
+  DecideAnswer,
+  DecideRequest,
+  Decision,
+  ExecuteAnswer,
+  FinishRequest,
+  ParticipantHealth,
+  ParticipantReplies,
+  PrepareAnswer,
+  PrepareRequest,
+  QueryAnswer,
+  TransactionId,
+  TryRequest,
+} from '../protocol';
+import { messageOf } from './failures';
+import { listening } from './worker-circuits';
 
 /** A branch and the participant that it is at. */
 export interface BranchCall extends BranchRequest {
   readonly participant: string;
   readonly operation: string;
+  /** It is tried, and confirmed or cancelled, where others are prepared, and committed or aborted. */
+  readonly reserves?: true;
 }
 
+/** What a request adds to its branch. */
+type More<Request extends BranchRequest> = Omit<Request, keyof BranchRequest>;
+
 /** How hard to try. */
-interface Effort {
+export interface Effort {
   /** How long to go on, retries included. No limit when absent. */
   readonly timeout?: Duration;
   /** How long one attempt may take. */
@@ -23,21 +49,72 @@ interface Effort {
   readonly summary: string;
 }
 
+/** What is proposed to a register. */
+interface Proposal {
+  readonly transaction: TransactionId;
+  readonly propose: Decision;
+  /** Why, where it is to be aborted. */
+  readonly reason?: AbortReason;
+  /** Hash of the transaction's input. */
+  readonly request?: string;
+}
+
 export interface Dispatcher {
   execute(call: BranchCall, effort: Effort): Promise<ExecuteAnswer>;
   compensate(call: BranchCall, effort: Effort): Promise<CompensateAnswer>;
   query(call: BranchCall, effort: Effort): Promise<QueryAnswer>;
+  prepare(
+    call: BranchCall,
+    more: More<PrepareRequest> & Pick<TryRequest, 'holdMs'>,
+    effort: Effort,
+  ): Promise<PrepareAnswer>;
+  /** Three-phase commit: writes down that all have voted `commit`. */
+  preCommit(call: BranchCall, more: More<FinishRequest>, effort: Effort): Promise<ParticipantReplies['preCommit']>;
+  /** What the register of a participant says. */
+  readDecision(register: string, transaction: TransactionId, effort: Effort): Promise<Decision | 'none'>;
+  /** Proposes to the register of a participant, without finishing any branch. */
+  propose(register: string, proposal: Proposal, effort: Effort): Promise<Decided>;
+  /** Asked of the primary only. */
+  decide(call: BranchCall, more: More<DecideRequest>, effort: Effort): Promise<DecideAnswer>;
+  finish(call: BranchCall, decision: Decision, more: More<FinishRequest>, effort: Effort): Promise<Ack>;
+  /** Never fails: who does not answer is unhealthy. @throws {CancelledFailure} when the scope around it is cancelled */
+  health(participant: string, effort: Effort): Promise<ParticipantHealth>;
   releaseLocks(participant: string, transaction: TransactionId, effort: Effort): Promise<void>;
 }
 
-/** How soon a killed worker is noticed. Participants send a heartbeat every second. */
-const HEARTBEAT_TIMEOUT = '5 seconds';
+/** How soon a killed worker is noticed. */
+const HEARTBEAT_TIMEOUT = DEFAULT_TIMEOUTS.heartbeat.timeoutMs;
 
 export const activityDispatcher: Dispatcher = {
   execute: (call, effort) => ask(call.participant, call.operation, requestOf(call), effort),
   compensate: (call, effort) => ask(call.participant, `${call.operation}.compensate`, requestOf(call), effort),
   query: (call, effort) => ask(call.participant, `${call.operation}.query`, requestOf(call), effort),
+  prepare: (call, more, effort) =>
+    ask(
+      call.participant,
+      `${call.operation}.${call.reserves ? 'try' : 'prepare'}`,
+      { ...requestOf(call), ...more },
+      effort,
+    ),
+  preCommit: (call, more, effort) =>
+    ask(call.participant, `${call.operation}.preCommit`, { ...requestOf(call), ...more }, effort),
+  readDecision: (register, transaction, effort) => ask(register, 'recovery.read', { transaction }, effort),
+  propose: (register, proposal, effort) => ask(register, 'recovery.decide', proposal, effort),
+  decide: (call, more, effort) =>
+    ask(call.participant, `${call.operation}.decide`, { ...requestOf(call), ...more }, effort),
+  finish: (call, decision, more, effort) =>
+    ask(call.participant, `${call.operation}.${verbOf(call, decision)}`, { ...requestOf(call), ...more }, effort),
+  health: (participant, effort) =>
+    ask<ParticipantHealth>(participant, HEALTH, {}, effort).catch((error: unknown) => {
+      if (isCancellation(error)) throw error;
+      return { status: 'unhealthy', reason: messageOf(error) };
+    }),
   releaseLocks: (participant, transaction, effort) => ask(participant, 'releaseLocks', { transaction }, effort),
+};
+
+const verbOf = ({ reserves }: BranchCall, decision: Decision): string => {
+  if (!reserves) return decision;
+  return decision === 'commit' ? 'confirm' : 'cancel';
 };
 
 async function ask<Answer>(participant: string, activity: string, request: object, effort: Effort): Promise<Answer> {
@@ -52,12 +129,14 @@ async function ask<Answer>(participant: string, activity: string, request: objec
     summary: effort.summary,
   });
   const call = activities[activity] as (request: object) => Promise<Answer>;
-  return call(request);
+  return listening(participant, call(request));
 }
 
-const requestOf = ({ transaction, branch, input, request }: BranchCall): BranchRequest => ({
+const requestOf = ({ transaction, branch, input, coordinator, request, failFast }: BranchCall): BranchRequest => ({
   transaction,
   branch,
   input,
+  ...(coordinator === undefined ? {} : { coordinator }),
   ...(request === undefined ? {} : { request }),
+  ...(failFast === undefined ? {} : { failFast }),
 });

@@ -12,7 +12,8 @@ import type { Refusal, StepFate } from '../protocol';
 
 /**
  * What is known of a step that failed. Only these prove that it did nothing: a refusal and a fence, which the participant
- * has committed, a branch that belongs to another request, and a transaction of its own that was undone. A timeout, a lost worker, a cancellation, any other error
+ * has committed, a branch that belongs to another request, and a transaction of its own
+ * that was undone or aborted. A timeout, a lost worker, a cancellation, any other error
  * proves nothing.
  */
 export function fateOf(error: unknown): StepFate {
@@ -24,6 +25,8 @@ export function fateOf(error: unknown): StepFate {
       return { kind: 'not-done', refusal: { code: 'fenced', message: failure.message } };
     case FailureType.InputMismatch:
       return { kind: 'not-done', refusal: { code: 'input-mismatch', message: failure.message } };
+    case FailureType.TransactionAborted:
+      return { kind: 'not-done', refusal: { code: 'aborted', message: failure.message } };
     case FailureType.TransactionCompensated:
       return { kind: 'not-done', refusal: { code: 'compensated', message: failure.message } };
     default:

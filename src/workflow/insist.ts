@@ -15,8 +15,8 @@ export interface Insistence<T> {
   readonly attempt: (limit: Duration) => Promise<T>;
   /** How long to try before a person is told. */
   readonly holdAfter: Duration;
-  /** Tells the person. Called again whenever the cause changes. */
-  readonly onHeld: (cause: string) => void;
+  /** Tells the person. Called again whenever the cause changes. `stuck`: only a person can help. */
+  readonly onHeld: (cause: string, stuck: boolean) => void;
   /** Opens the desk for rulings. */
   readonly hold: () => Hold;
 }
@@ -33,7 +33,7 @@ export async function insist<T>({ attempt, holdAfter, onHeld, hold }: Insistence
   const held = hold();
   try {
     for (let limitMs = msToNumber(holdAfter); ; limitMs = Math.min(limitMs * 2, LONGEST_ROUND_MS)) {
-      onHeld(messageOf(round.error));
+      onHeld(messageOf(round.error), isFinal(round.error));
       if (isFinal(round.error)) await held.ruled();
       else round = await untilRuled(held, () => paced(limitMs, () => attempt(limitMs)));
       if (round.kind === 'succeeded') return round;

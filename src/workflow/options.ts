@@ -1,5 +1,6 @@
 /** The options of a saga and its steps, with every default in one place. */
 import type { Duration, RetryPolicy } from '@temporalio/common';
+import { DEFAULT_TIMEOUTS } from '../protocol';
 
 /**
  * What to do when it is not known whether a step happened.
@@ -39,6 +40,13 @@ export interface SagaOptions {
   readonly timeout?: Duration;
   /** How long a compensation, or a step after the pivot, may fail until a person is told. It goes on being retried. @default 1 minute */
   readonly holdAfter?: Duration;
+  /**
+   * Fails at once, rather than waits, where something is known to be away. Before anything is asked of anybody: one of these
+   * participants; then it ends as `TransactionNotAttempted`, and may be started again under its id. At a step: something that its
+   * operation calls, see `circuit`; then the step is refused with the code `circuit-open`. Costs a local activity.
+   * @default it waits, as long as the timeouts of its steps say
+   */
+  readonly failFast?: readonly string[];
   /** Defaults for all its steps. */
   readonly steps?: Omit<StepOptions, 'id' | 'summary'>;
 }
@@ -49,17 +57,19 @@ export interface StepSettings {
   readonly attemptTimeout: Duration;
   readonly retry: RetryPolicy;
   readonly onUnknown: OnUnknown;
+  readonly failFast: boolean;
 }
 
-export const DEFAULT_STEP_TIMEOUT: Duration = '2 minutes';
-export const DEFAULT_HOLD_AFTER: Duration = '1 minute';
+export const DEFAULT_STEP_TIMEOUT: Duration = DEFAULT_TIMEOUTS.saga.stepMs;
+export const DEFAULT_HOLD_AFTER: Duration = DEFAULT_TIMEOUTS.saga.holdAfterMs;
 
 export const settingsOf = (saga: SagaOptions, step: StepOptions): StepSettings => ({
   timeout: step.timeout ?? saga.steps?.timeout,
-  attemptTimeout: step.attemptTimeout ?? saga.steps?.attemptTimeout ?? '10 seconds',
+  attemptTimeout: step.attemptTimeout ?? saga.steps?.attemptTimeout ?? DEFAULT_TIMEOUTS.local.startToCloseMs,
   retry: step.retry ??
     saga.steps?.retry ?? { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '10 seconds' },
   onUnknown: step.onUnknown ?? saga.steps?.onUnknown ?? 'compensate',
+  failFast: saga.failFast !== undefined,
 });
 
 /** For what has to succeed in the end. */

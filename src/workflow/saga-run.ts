@@ -10,18 +10,28 @@ import {
   isCancellation,
   log,
 } from '@temporalio/workflow';
-import { needsAttention, outcomeOf, parseBranchId, SagaJournal } from '../protocol';
+import {
+  DEFAULT_TIMEOUTS,
+  LONGEST_TIMEOUT_MS,
+  needsAttention,
+  outcomeOf,
+  parseBranchId,
+  SagaJournal,
+  show,
+} from '../protocol';
 import type { CompensationFate, SagaCause, SagaReport, SettledSagaReport, Step, StepFate, StepRole } from '../protocol';
 import { actionOf, nameOf } from './action';
 import type { Runnable } from './action';
 import { alarm } from './alarm';
 import { post } from './board';
+import { whenCancelled } from './cancellation';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
 import { SagaDefinitionError } from './errors';
 import { messageOf, refusalOf } from './failures';
 import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
-import type { SagaOptions, StepOptions } from './options';
+import { millisecondsOf } from './commit-options';
+import type { SagaOptions, StepOptions, StepSettings } from './options';
 import { misplacement } from './placement';
 import type { Saga } from './saga';
 import { StepRunner } from './step-runner';
@@ -68,7 +78,7 @@ export class SagaRun {
   async settle<R>(body: (s: Saga) => Promise<R>): Promise<SettledSagaReport<R>> {
     openDesk();
     this.#show();
-    CancellationScope.current().cancelRequested.catch(() => this.#turnBack());
+    whenCancelled(() => this.#turnBack());
     return CancellationScope.nonCancellable(async () => {
       let result: R;
       try {
@@ -150,6 +160,7 @@ export class SagaRun {
       throw new SagaDefinitionError(`Two steps have the id ${options.id}. Give each its own.`);
     const branch = parseBranchId(options.id ?? this.#journal.nextBranch(nameOf(runnable)));
     const settings = settingsOf(this.options, options);
+    checkTimeouts(branch, settings);
     const step = this.#journal.begin({
       branch,
       role,
@@ -234,7 +245,7 @@ export class SagaRun {
     const participants = [...this.#running.values()].filter(mayHoldLocks).flatMap(({ step }) => step.participant ?? []);
     const release = (participant: string): Promise<void> =>
       this.context.dispatcher.releaseLocks(participant, this.context.id, {
-        attemptTimeout: '10 seconds',
+        attemptTimeout: DEFAULT_TIMEOUTS.local.startToCloseMs,
         retry: INSISTENT_RETRY,
         summary: `at ${participant}`,
       });
@@ -275,6 +286,18 @@ export class SagaRun {
       ...(this.#cause === undefined ? {} : { cause: this.#cause }),
     };
     post(report, this.context.outermost);
+  }
+}
+
+/** Temporal would refuse them too, later, with every workflow task. @throws {SagaDefinitionError} */
+function checkTimeouts(branch: string, { timeout, attemptTimeout }: StepSettings): void {
+  for (const [name, value] of Object.entries({ timeout, attemptTimeout })) {
+    if (value === undefined) continue;
+    const ms = millisecondsOf(value);
+    if (!(ms > 0 && ms <= LONGEST_TIMEOUT_MS))
+      throw new SagaDefinitionError(
+        `${name} of ${branch} is ${show(value)}. Use a duration above zero and of 30 days at most, such as '10 seconds'.`,
+      );
   }
 }
 

@@ -11,8 +11,9 @@ import type { FreeAction, FreeStep } from './action';
 import { inTransaction } from './context';
 import { TransactionCompensated, TransactionMixed } from './errors';
 import type { SagaOptions, StepOptions } from './options';
-import type { BranchOperation } from './participant';
+import type { BranchOperation } from '../protocol';
 import { SagaRun } from './saga-run';
+import { admit } from './worker-circuits';
 
 /** What the body of a saga works with. */
 export interface Saga {
@@ -51,7 +52,10 @@ async function run<R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}):
 }
 
 const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<SettledSagaReport<R>> =>
-  inTransaction(options.id, (context) => new SagaRun(context, options).settle(body));
+  inTransaction(options.id, async (context) => {
+    if (options.failFast) await admit(options.failFast);
+    return new SagaRun(context, options).settle(body);
+  });
 
 /**
  * Runs a saga and resolves with the value of its body.
@@ -63,6 +67,7 @@ const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Pr
  *
  * @param body the steps
  * @throws {TransactionCompensated} when everything was undone
+ * @throws {TransactionNotAttempted} with `failFast`, when a participant is known to be away
  * @throws {TransactionMixed} when effects stay that should not: a person gave a compensation up, or the code after the pivot failed
  * @example
  * export const transferMoney = (t: Transfer): Promise<Receipt> =>

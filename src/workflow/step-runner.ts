@@ -3,7 +3,7 @@
  * find out is held for a person.
  */
 import type { Duration } from '@temporalio/common';
-import { ApplicationFailure, CancellationScope, TemporalFailure, log } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, TemporalFailure, isCancellation, log } from '@temporalio/workflow';
 import type {
   BranchId,
   CompensationFate,
@@ -20,6 +20,7 @@ import { fateOf, isMismatch, messageOf } from './failures';
 import { insist } from './insist';
 import type { Insisted } from './insist';
 import type { OnUnknown } from './options';
+import { isTimeUp } from './worker-circuits';
 
 /** A step with what it takes to run and undo it. */
 export interface RunningStep {
@@ -48,11 +49,15 @@ export class StepRunner {
 
   /** Resolves with the step's result; rejects with its failure once that is on record. */
   async run(running: RunningStep): Promise<unknown> {
-    for (;;) {
+    for (let probed = false; ;) {
       try {
         return this.#done(running, await running.action.execute());
       } catch (error) {
         const fate = fateOf(error);
+        if (!probed && isTimeUp(error) && running.action.probe) {
+          probed = true;
+          if (await this.#isBack(running.step, running.action.probe)) continue;
+        }
         if (fate.kind !== 'unknown' && !this.#concernsEarlierRun(running.step, error)) {
           return this.#fail(running.step, fate, error);
         }
@@ -64,6 +69,19 @@ export class StepRunner {
         const ruling = await this.#awaitRuling(running.step, error);
         if (ruling.kind !== 'retry') return this.#ruled(running.step, ruling, error);
       }
+    }
+  }
+
+  /** Whether a participant that did not answer in time does so again. Then it is asked once more, which it knows by the branch. */
+  async #isBack({ branch, participant }: Step, ask: NonNullable<Action['probe']>): Promise<boolean> {
+    try {
+      const probed = await ask();
+      log.info('A participant was asked how it is, after a step took too long', { branch, participant, ...probed });
+      return probed.healthy;
+    } catch (error) {
+      // Cancelled meanwhile: what is known of the step has not changed.
+      if (isCancellation(error)) return false;
+      throw error;
     }
   }
 

@@ -5,13 +5,14 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SettledSagaReport } from '../../src/client';
-import { startRealTimeEnvironment } from '../saga-more/environment';
-import type { RealTimeEnvironment } from '../saga-more/environment';
+import { depth } from '../depth';
+import { startRealTimeEnvironment } from '../real-server';
+import type { RealTimeEnvironment } from '../real-server';
 import { WatchedWorld } from '../workflow/watched';
 import type { SagaPlan, Tree } from './plan';
 import { seedOf } from './seed';
 
-const SAGAS = 120;
+const SAGAS = depth({ sample: 80, campaign: 500 });
 const AT_A_TIME = 24;
 const seed = seedOf('interrupted sagas');
 

@@ -5,15 +5,16 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SettledSagaReport } from '../../src/client';
-import { startRealTimeEnvironment } from '../saga-more/environment';
-import type { RealTimeEnvironment } from '../saga-more/environment';
+import { depth } from '../depth';
+import { startRealTimeEnvironment } from '../real-server';
+import type { RealTimeEnvironment } from '../real-server';
 import { failing, ScriptedWorld } from '../saga-more/scripted';
 import type { BranchScript } from '../saga-more/scripted';
 import type { SagaPlan, Tree } from './plan';
 import { seedOf } from './seed';
 
 /** Settable, for a long run at night. */
-const SAGAS = Number(process.env['TXN_CASES'] ?? 300);
+const SAGAS = Number(process.env['TXN_CASES'] ?? depth({ sample: 80, campaign: 500 }));
 const AT_A_TIME = 100;
 const seed = seedOf('random sagas');
 

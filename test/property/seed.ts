@@ -6,3 +6,14 @@ export function seedOf(what: string): number {
   process.stdout.write(`${what}: repeat with TXN_SEED=${seed}\n`);
   return seed;
 }
+
+/** Mulberry32: numbers from 0 to 1, the same ones for a seed each time. */
+export function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -35,7 +35,7 @@ describe('a free-form step', () => {
   it('shows in the report while it runs', async () => {
     const handle = await start('freeFormWithTimers', 'timed-report', 'n2');
     await env.sleep('1 day');
-    expect(await handle.reports()).toMatchObject([
+    expect(await handle.reports<'saga'>()).toMatchObject([
       { outcome: 'running', steps: [{ branch: 'timed', operation: 'timed', fate: { kind: 'running' } }] },
     ]);
     await handle.result();
@@ -117,7 +117,7 @@ describe('the compensation of a free-form step', () => {
     );
     const handle = await start('freeFormNote', 'held', 'h1');
     await env.sleep('90 seconds');
-    expect(await handle.reports()).toMatchObject([
+    expect(await handle.reports<'saga'>()).toMatchObject([
       { outcome: 'held', steps: [{ compensation: { kind: 'held', cause: 'remove h1: fail' } }, {}] },
     ]);
     expect(notes.has('h1')).toBe(true);
@@ -151,7 +151,7 @@ describe('a free-form step that can be asked', () => {
   it('goes on with the answer when it had happened', async () => {
     notes.faults('put q1', ['lose-answer']);
     expect(await run('freeFormQuery', 'asked-yes', 'q1')).toBe('found q1');
-    expect(await env.transactions.handle('asked-yes').reports()).toMatchObject([
+    expect(await env.transactions.handle('asked-yes').reports<'saga'>()).toMatchObject([
       { outcome: 'committed', steps: [{ fate: { kind: 'done', answer: 'applied-before' } }] },
     ]);
   });
@@ -159,7 +159,7 @@ describe('a free-form step that can be asked', () => {
   it('has failed when it had not', async () => {
     notes.faults('put q2', ['fail']);
     expect(await run('freeFormQuery', 'asked-no', 'q2')).toBe('not there (not a refusal)');
-    expect(await env.transactions.handle('asked-no').reports()).toMatchObject([
+    expect(await env.transactions.handle('asked-no').reports<'saga'>()).toMatchObject([
       { steps: [{ fate: { kind: 'not-done', refusal: { code: 'never-applied' } } }] },
     ]);
     expect(notes.has('q2')).toBe(false);

@@ -97,7 +97,7 @@ describe('sagas one after another in a workflow', () => {
 
   it('show every report, the first one first', async () => {
     await run('oneAfterAnother', 'reports');
-    const reports = await env.transactions.handle('reports').reports();
+    const reports = await env.transactions.handle('reports').reports<'saga'>();
     expect(reports.map(({ id, outcome, steps }) => [id, outcome, steps.map(({ branch }) => branch)])).toEqual([
       ['reports', 'committed', ['svc.first']],
       ['reports/2', 'committed', ['svc.first']],
@@ -123,7 +123,7 @@ describe('sagas side by side in a workflow', () => {
     }
     const handle = await env.transactions.start('bothHeld', { id: 'both-held', input: null });
     await env.sleep('2 minutes');
-    expect((await handle.reports()).map(({ id, outcome }) => [id, outcome])).toEqual([
+    expect((await handle.reports<'saga'>()).map(({ id, outcome }) => [id, outcome])).toEqual([
       ['left', 'held'],
       ['right', 'held'],
     ]);

@@ -236,6 +236,10 @@ const BAD: readonly (readonly [string, unknown])[] = [
   ['nothing', undefined],
 ];
 
+it.each(['x'.repeat(251), 'transfer+2'])('an id that a further attempt could have is not started: %s', async (id) => {
+  await expect(transactions.start('twoSteps', { id, input: 'a' })).rejects.toBeInstanceOf(InvalidIdentifier);
+});
+
 describe.each(BAD)('an id that is %s', (_, bad) => {
   const id = bad as string; // Cast: callers in JavaScript can pass anything.
 

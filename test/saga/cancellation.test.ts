@@ -70,7 +70,10 @@ describe('a cancellation', () => {
 
   it('between steps undoes what was done', async () => {
     await begin({ moves: [step('shop.reserve'), pause('1 hour'), step('bank.debit')] });
-    await told.seen('shop.reserve ends');
+    // Not while the step is about to end: see standing-clock.ts.
+    await expect
+      .poll(async () => (await fixture.history(told)).some((event) => event.timerStartedEventAttributes))
+      .toBe(true);
     await told.handle.cancel();
     const report = await settledReport(told);
     expect(report).toMatchObject({ outcome: 'compensated', cause: { kind: 'cancelled' } });
@@ -106,7 +109,7 @@ describe('a cancellation', () => {
   it('after the pivot comes too late', async () => {
     await begin({ moves: [step('shop.reserve'), pivot('bank.debit'), pause('1 hour'), retriable('mail.send')] });
     await told.seen('bank.debit ends');
-    await expect.poll(async () => (await told.handle.reports())[0]?.steps[1]?.fate.kind).toBe('done');
+    await expect.poll(async () => (await told.handle.reports<'saga'>())[0]?.steps[1]?.fate.kind).toBe('done');
     await told.handle.cancel();
     expect(await settledReport(told)).toMatchObject({ outcome: 'committed' });
     expect(told.effects()).toEqual(['shop.reserve', 'bank.debit', 'mail.send']);

@@ -31,6 +31,17 @@ describe('in a test', () => {
     ['a second pivot', SECOND_PIVOT, 'bank.credit is a second pivot'],
     ['two pivots side by side', [together(...SECOND_PIVOT)], 'bank.credit is a second pivot'],
     ['a retriable step before the pivot', BEFORE_PIVOT, 'mail.send is a retriable step before the pivot'],
+    [
+      'no time for a step',
+      [step('bank.debit', { timeout: 0 })],
+      'timeout of bank.debit is 0. Use a duration above zero',
+    ],
+    [
+      'a unit that nobody knows',
+      [step('bank.debit', { attemptTimeout: '5 lightyears' as never })],
+      'attemptTimeout of bank.debit is "5 lightyears". Use',
+    ],
+    ['ages for a step', [step('bank.debit', { timeout: 1e12 })], 'of 30 days at most'],
     ['two steps with one id', SAME_ID, 'Two steps have the id move'],
   ])('%s fails the workflow task, and with it nothing is lost', async (_, moves, message) => {
     expect(await definitionError(fixture, moves)).toContain(message);

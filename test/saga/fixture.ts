@@ -7,8 +7,10 @@ import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { afterAll, beforeAll } from 'vitest';
 import type { TransactionHandle } from '../../src/client';
 import type { SettledSagaReport, StepReport } from '../../src/protocol';
-import { bundleWorkflows, TransactionTestEnvironment } from '../../src/testing';
+import { TransactionTestEnvironment } from '../../src/testing';
 import type { SagaOptions, StepOptions } from '../../src/workflow';
+import { bundleWorkflows } from '../bundle';
+import { surviveStandingClock } from '../standing-clock';
 import { Participants } from './participants';
 import type { Behaviours } from './participants';
 import type { Move, Script } from './workflows';
@@ -137,6 +139,7 @@ export function sagaFixture(): SagaFixture {
   const fixture = new SagaFixture();
   beforeAll(() => fixture.start());
   afterAll(() => fixture.stop());
+  surviveStandingClock(fixture);
   return fixture;
 }
 

@@ -70,7 +70,9 @@ describe('a saga that goes well', () => {
     await told.seen('shop.reserve ends');
     await told.seen('deposit ends');
     await expect
-      .poll(async () => (await told.handle.reports()).flatMap(({ steps }) => steps.map(({ fate }) => fate.kind)))
+      .poll(async () =>
+        (await told.handle.reports<'saga'>()).flatMap(({ steps }) => steps.map(({ fate }) => fate.kind)),
+      )
       .toEqual(['done', 'done']);
     const details = await fixture.currentDetails(told);
     expect(details).toContain(`**Saga ${told.id}: running**`);
@@ -79,7 +81,7 @@ describe('a saga that goes well', () => {
     await told.handle.result();
     expect(await fixture.currentDetails(told)).toContain(`**Saga ${told.id}: committed**`);
     expect(await fixture.currentDetails(told)).toContain('| mail.send | done | – |');
-    expect(await told.handle.reports()).toMatchObject([{ id: told.id, outcome: 'committed' }]);
+    expect(await told.handle.reports<'saga'>()).toMatchObject([{ id: told.id, outcome: 'committed' }]);
   });
 
   it('numbers an operation that it runs several times', async () => {

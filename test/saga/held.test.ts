@@ -15,7 +15,7 @@ const resisting = (behaviour: Behaviour): Story => ({
 });
 
 async function untilHeld(told: Told): Promise<Told> {
-  await expect.poll(async () => (await told.handle.reports())[0]?.outcome, { timeout: 5_000 }).toBe('held');
+  await expect.poll(async () => (await told.handle.reports<'saga'>())[0]?.outcome, { timeout: 5_000 }).toBe('held');
   return told;
 }
 
@@ -33,7 +33,7 @@ describe('a compensation that keeps failing', () => {
     const told = await fixture.begin({ ...resisting('fail'), options: { holdAfter: '10 minutes' } });
     await told.seen('undo bank.debit begins', 2);
     await fixture.environment.sleep('5 minutes');
-    expect((await told.handle.reports())[0]?.outcome).toBe('compensating');
+    expect((await told.handle.reports<'saga'>())[0]?.outcome).toBe('compensating');
     expect(await fixture.attributes(told)).toMatchObject({ TxnStatus: 'compensating', TxnNeedsAttention: false });
     await endWell(told);
   });
@@ -59,7 +59,7 @@ describe('a compensation that keeps failing', () => {
   it('goes on by itself once it succeeds, without anyone', async () => {
     const told = await fixture.begin(resisting('fail'));
     await fixture.environment.sleep('5 minutes');
-    expect((await told.handle.reports())[0]?.outcome).toBe('held');
+    expect((await told.handle.reports<'saga'>())[0]?.outcome).toBe('held');
     told.behave({ 'undo bank.debit': 'work' });
     const report = await settledReport(told);
     expect(report.outcome).toBe('compensated');
@@ -74,7 +74,7 @@ describe('a compensation that keeps failing', () => {
     });
     await fixture.environment.sleep('5 minutes');
     expect(undone(told)).toEqual(['undo shop.reserve']);
-    expect(fates((await told.handle.reports())[0] ?? { steps: [] })).toEqual([
+    expect(fates((await told.handle.reports<'saga'>())[0] ?? { steps: [] })).toEqual([
       'shop.reserve: done, compensated',
       'bank.debit: done, held',
       'mail.send: not-done, not-needed',
@@ -85,7 +85,7 @@ describe('a compensation that keeps failing', () => {
   it('for a month leaves a history that is not too long, and still ends well', async () => {
     const told = await fixture.begin(resisting('be down'));
     await fixture.environment.sleep('30 days');
-    expect((await told.handle.reports())[0]?.outcome).toBe('held');
+    expect((await told.handle.reports<'saga'>())[0]?.outcome).toBe('held');
     expect((await fixture.history(told)).length).toBeLessThan(5_000);
     await endWell(told);
     expect(undone(told)).toEqual(['undo bank.credit', 'undo bank.debit', 'undo shop.reserve']);
@@ -209,7 +209,7 @@ describe('a ruling is refused, and leaves no trace,', () => {
       expect.stringContaining('a compensation cannot be resolved as not done. Use skipStep'),
       expect.stringContaining('"step" is undefined'),
     ]);
-    expect((await handle.reports())[0]?.outcome).toBe('held');
+    expect((await handle.reports<'saga'>())[0]?.outcome).toBe('held');
     expect((await fixture.history(told)).map(typeOf)).not.toContain('workflowExecutionUpdateAccepted');
     await fixture.abandon(told);
   });

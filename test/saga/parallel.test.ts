@@ -13,7 +13,9 @@ describe('steps that run side by side', () => {
     await told.seen('shop.reserve begins');
     await told.seen('bank.debit ends');
     await expect
-      .poll(async () => (await told.handle.reports()).flatMap(({ steps }) => steps.map(({ fate }) => fate.kind)))
+      .poll(async () =>
+        (await told.handle.reports<'saga'>()).flatMap(({ steps }) => steps.map(({ fate }) => fate.kind)),
+      )
       .toEqual(['running', 'not-done']);
     expect(told.log()).not.toContain('undo shop.reserve begins');
     await fixture.participants.openGate();

@@ -25,7 +25,7 @@ describe('a step that its body looks at later', () => {
       workflow: 'looksLater',
       answers: { 'shop.reserve': refusal, 'bank.debit': line },
     });
-    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[0]?.fate.kind).toBe('not-done');
+    await expect.poll(async () => (await begun.handle.reports<'saga'>())[0]?.steps[0]?.fate.kind).toBe('not-done');
     give();
     const report = await begun.report();
     expect(report).toMatchObject({ outcome: 'compensated', cause: { kind: 'refused', branch: 'shop.reserve' } });
@@ -38,7 +38,7 @@ describe('a step that its body never looks at', () => {
   it('is part of the saga all the same, which waits for it', async () => {
     const { line, give } = later();
     const begun = await fixture.begin({ workflow: 'neverLooks', answers: { 'shop.reserve': line } });
-    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[1]?.fate.kind).toBe('done');
+    await expect.poll(async () => (await begun.handle.reports<'saga'>())[0]?.steps[1]?.fate.kind).toBe('done');
     expect(await begun.outcome()).toBe('running');
     give();
     expect(fates(await begun.report())).toEqual(['shop.reserve: done, not-needed', 'bank.debit: done, not-needed']);
@@ -50,7 +50,7 @@ describe('a step that its body never looks at', () => {
       workflow: 'neverLooks',
       answers: { 'shop.reserve': () => line().then(() => Promise.reject(refusal)) },
     });
-    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[1]?.fate.kind).toBe('done');
+    await expect.poll(async () => (await begun.handle.reports<'saga'>())[0]?.steps[1]?.fate.kind).toBe('done');
     give();
     const report = await begun.report();
     expect(report).toMatchObject({ outcome: 'compensated', cause: { kind: 'refused', branch: 'shop.reserve' } });
@@ -64,7 +64,7 @@ describe('a step that its body never looks at', () => {
       workflow: 'neverLooks',
       answers: { 'shop.reserve': refusal, 'bank.debit': line },
     });
-    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[0]?.fate.kind).toBe('not-done');
+    await expect.poll(async () => (await begun.handle.reports<'saga'>())[0]?.steps[0]?.fate.kind).toBe('not-done');
     give();
     expect(fates(await begun.report())[0]).toBe('shop.reserve: not-done, not-needed');
     expect(await begun.taskFailure()).toBeUndefined();

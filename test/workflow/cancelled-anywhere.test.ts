@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SettledSagaReport } from '../../src/protocol';
-import { bundleWorkflows, TransactionTestEnvironment } from '../../src/testing';
+import { TransactionTestEnvironment } from '../../src/testing';
 import { pause, pivot, retriable, step } from '../saga/fixture';
 import type { Move } from '../saga/workflows';
+import { bundleWorkflows } from '../bundle';
 import { WatchedWorld } from './watched';
 import type { Place } from './watched';
 
@@ -49,7 +50,7 @@ async function cancelAt(place: Place, moves: readonly Move[], refused?: string) 
   if (pausing !== undefined) {
     for (let passed = 1; passed < Number(pausing); passed++) await environment.sleep('61 minutes');
     const isDone = async (): Promise<boolean> =>
-      (await handle.reports()).some(({ steps }) =>
+      (await handle.reports<'saga'>()).some(({ steps }) =>
         steps.some((each) => each.branch === branch && each.fate.kind === 'done'),
       );
     await expect.poll(isDone).toBe(true);

@@ -51,7 +51,7 @@ describe('a step whose name is taken by another input', () => {
     });
     await expect.poll(() => begun.outcome()).toBe('held');
     answer();
-    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[0]?.fate.kind).toBe('done');
+    await expect.poll(async () => (await begun.handle.reports<'saga'>())[0]?.steps[0]?.fate.kind).toBe('done');
     expect(begun.asked()).not.toContain('undo shop.reserve');
     await begun.handle.resolve(RULING);
     expect((await begun.report()).outcome).toBe('committed');

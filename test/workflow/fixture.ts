@@ -6,9 +6,11 @@ import type { Payload } from '@temporalio/common';
 import { afterAll, beforeAll } from 'vitest';
 import type { TransactionHandle } from '../../src/client';
 import type { SettledSagaReport } from '../../src/protocol';
-import { bundleWorkflows, TransactionTestEnvironment } from '../../src/testing';
+import { TransactionTestEnvironment } from '../../src/testing';
 import type { SagaOptions } from '../../src/workflow';
 import type { Move, Script } from '../saga/workflows';
+import { bundleWorkflows } from '../bundle';
+import { surviveStandingClock } from '../standing-clock';
 import { Puppets } from './puppets';
 import type { Line } from './puppets';
 
@@ -111,6 +113,7 @@ export function puppetFixture(): PuppetFixture {
   const fixture = new PuppetFixture();
   beforeAll(() => fixture.start());
   afterAll(() => fixture.stop());
+  surviveStandingClock(fixture);
   return fixture;
 }
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { describe, expect, it } from 'vitest';
 import { TransactionClient } from '../../src/client';
-import { bundleWorkflows } from '../../src/testing';
+import { bundleWorkflows } from '../bundle';
 import { puppetFixture } from './fixture';
 
 const fixture = puppetFixture();

@@ -101,7 +101,7 @@ describe('the workflow', () => {
 
   it('that is cancelled writes its search attributes once for each change', async () => {
     const begun = await fixture.begin({ moves: [step('shop.reserve'), step('bank.debit'), pause('1 day')] });
-    await expect.poll(async () => (await begun.handle.reports())[0]?.steps[1]?.fate.kind).toBe('done');
+    await expect.poll(async () => (await begun.handle.reports<'saga'>())[0]?.steps[1]?.fate.kind).toBe('done');
     await begun.handle.cancel();
     await begun.report();
     const written = (await begun.history())

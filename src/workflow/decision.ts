@@ -1,0 +1,31 @@
+/**
+ * The update `decision`: answers as soon as the transaction is decided, while branches may still be following. For clients
+ * that go on at the decision; nobody else pays for it.
+ */
+import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
+import type { Decided, DecisionNotice } from '../protocol';
+import type { TransactionContext } from './context';
+
+export const decisionUpdate = defineUpdate<DecisionNotice>('decision');
+
+let open = false;
+let notice: DecisionNotice | undefined;
+
+/** Offers the update for the first outermost transaction of the workflow: the one whose client knows it. */
+export function openAnnouncement({ outermost }: TransactionContext): void {
+  if (open || !outermost) return;
+  open = true;
+  setHandler(
+    decisionUpdate,
+    async () => {
+      await condition(() => notice !== undefined);
+      return notice as DecisionNotice; // Cast: the line above waits for it.
+    },
+    { description: 'Answers as soon as the transaction is decided' },
+  );
+}
+
+/** Says what was decided, and that nothing more will be. */
+export function announce({ id, outermost }: TransactionContext, decided: Decided): void {
+  if (outermost) notice ??= { ...decided, transaction: id };
+}

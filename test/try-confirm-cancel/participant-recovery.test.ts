@@ -1,0 +1,98 @@
+/** A reservation whose coordinator is gone: recovery sees it, however long it was meant to be held, and tells only what is so. */
+import { describe, expect, it } from 'vitest';
+import { newId, useCompanies } from './companies';
+
+const companies = useCompanies();
+
+const overdue = async (): Promise<readonly { readonly transaction: string }[]> => {
+  const watching = { transaction: 'none', graceMs: 0, forMs: 0, everyMs: 1, known: [] };
+  const found = (await companies.hotel.ask('recovery.watch', watching)) as {
+    readonly reservations: readonly { readonly transaction: string }[];
+  };
+  return found.reservations;
+};
+
+const settle = (transaction: string, decision: 'commit' | 'abort'): Promise<unknown> =>
+  companies.hotel.ask('recovery.settleReservation', { transaction, branch: 'place', decision });
+
+const tried = async () => {
+  const asking = { transaction: newId(), input: await companies.hotel.offer() };
+  await companies.hotel.ask('place.try', asking);
+  return asking;
+};
+
+describe('a look at what is reserved', () => {
+  it('is not stopped by a hold that is longer than any calendar', async () => {
+    const { hotel } = companies;
+    const [forgotten, forEver] = [await tried(), { transaction: newId(), input: await hotel.offer() }];
+    await hotel.ask('place.try', { ...forEver, holdMs: Number.MAX_SAFE_INTEGER });
+    const seen = (await overdue()).map(({ transaction }) => transaction);
+    expect(seen).toContain(forgotten.transaction);
+    expect(seen).not.toContain(forEver.transaction);
+  });
+
+  it('sees what was held once the hold is over, and not before', async () => {
+    const { hotel } = companies;
+    const asking = { transaction: newId(), input: await hotel.offer() };
+    await hotel.ask('place.try', { ...asking, holdMs: 60_000 });
+    const isSeen = async () => (await overdue()).some(({ transaction }) => transaction === asking.transaction);
+    expect(await isSeen()).toBe(false);
+    const age = `update txn.reservation set created_at = created_at - interval '61 seconds' where transaction_id = $1`;
+    await hotel.rows(age, [asking.transaction]);
+    expect(await isSeen()).toBe(true);
+  });
+
+  it('changes nothing, whatever the age: only a decision ends a reservation', async () => {
+    const { hotel } = companies;
+    const { transaction, input } = await tried();
+    await hotel.rows(`update txn.reservation set created_at = created_at - interval '10 years'`);
+    await overdue();
+    expect(await hotel.state(transaction)).toBe('tried');
+    expect(await hotel.places(input.offer)).toEqual([0, 1, 0]);
+  });
+});
+
+describe('a reservation that has ended before recovery comes', () => {
+  it.each([
+    ['confirm', 'commit'],
+    ['cancel', 'abort'],
+  ] as const)('by %s is settled for %s', async (how, decision) => {
+    const asking = await tried();
+    await companies.hotel.ask(`place.${how}`, asking);
+    expect(await settle(asking.transaction, decision)).toEqual({ kind: 'applied' });
+  });
+
+  it.each([
+    ['confirm', 'abort', 'commit'],
+    ['cancel', 'commit', 'abort'],
+  ] as const)('by %s is a heuristic for %s', async (how, decision, took) => {
+    const asking = await tried();
+    await companies.hotel.ask(`place.${how}`, asking);
+    expect(await settle(asking.transaction, decision)).toMatchObject({ kind: 'heuristic', took });
+  });
+
+  it('without a trace is lost for commit, and nothing is left to cancel', async () => {
+    expect(await settle(newId(), 'commit')).toMatchObject({ kind: 'lost' });
+    expect(await settle(newId(), 'abort')).toEqual({ kind: 'applied' });
+  });
+
+  it('is not told as settled while it stands: without its record it is asked for again', async () => {
+    const { hotel } = companies;
+    const { transaction } = await tried();
+    await hotel.rows('delete from txn.reservation where transaction_id = $1', [transaction]);
+    for (const decision of ['commit', 'abort'] as const)
+      await expect(settle(transaction, decision)).rejects.toMatchObject({ nonRetryable: false, type: 'InProgress' });
+    expect(await hotel.state(transaction)).toBe('tried');
+  });
+});
+
+it('an operation that this worker does not have is named, and the reservation waits', async () => {
+  const { hotel } = companies;
+  const { transaction } = await tried();
+  await hotel.rows(`update txn.reservation set operation = 'sauna' where transaction_id = $1`, [transaction]);
+  await expect(settle(transaction, 'abort')).rejects.toMatchObject({
+    nonRetryable: false,
+    message: expect.stringMatching(/Nothing was changed: .* sauna, which this worker does not have\. Deploy/),
+  });
+  expect(await hotel.reservations(transaction)).toBe(1);
+});

@@ -1,0 +1,55 @@
+/** What the Web UI shows, whatever the messages of failures hold. */
+import { describe, expect, it } from 'vitest';
+import { parseBranchId, parseTransactionId } from '../../src/protocol';
+import type { StepReport } from '../../src/protocol';
+import { detailsOf } from '../../src/workflow/details';
+import { messageOf } from '../../src/workflow/failures';
+
+const PLACE = { workflowId: 'w-1', namespace: 'default' };
+
+const heldBy = (cause: string): string => {
+  const step: StepReport = {
+    branch: parseBranchId('bank.debit'),
+    role: 'compensatable',
+    participant: 'bank',
+    operation: 'debit',
+    fate: { kind: 'done', answer: 'applied' },
+    compensation: { kind: 'held', cause },
+  };
+  const id = parseTransactionId('t-1');
+  return detailsOf(
+    [{ id, protocol: 'saga', outcome: 'held', steps: [step], cause: { kind: 'failed', message: cause } }],
+    PLACE,
+  );
+};
+
+const rowOf = (details: string): string | undefined =>
+  details.split('\n').find((line) => line.startsWith('| bank.debit'));
+
+describe('the details', () => {
+  it('name the command that settles a held step', () => {
+    expect(heldBy('down')).toContain('--name retryStep');
+    expect(heldBy('down')).toContain('--workflow-id w-1');
+    expect(heldBy('down')).toContain('{"step":"bank.debit",');
+  });
+
+  it.each([
+    ['a bar', 'a|b', 'a\\|b'],
+    ['a line break', 'a\n\n# b', 'a # b'],
+    ['markup', '<img src=x> [a](b) `c` *d*', '\\<img src=x\\> \\[a\\](b) \\`c\\` \\*d\\*'],
+  ])('keep their table together when a message holds %s', (_, cause, shown) => {
+    expect(rowOf(heldBy(cause))).toContain(`HELD: ${shown}`);
+    expect(heldBy(cause)).toContain(`Cause: failed: ${shown}`);
+  });
+
+  it('stay short when a message is a whole document', () => {
+    expect(heldBy('x'.repeat(100_000)).length).toBeLessThan(2_000);
+  });
+});
+
+describe('the message of a failure in a report', () => {
+  it('is cut to 500 characters: every step carries one', () => {
+    expect(messageOf(new Error('x'.repeat(100_000)))).toHaveLength(501);
+    expect(messageOf(new Error('short'))).toBe('short');
+  });
+});
