@@ -1,4 +1,5 @@
 export { REQUEST_MEMO } from './memo';
-export { METRICS } from './metrics';
+export { HISTOGRAM_BUCKETS, METRIC_TABLE, METRICS } from './metrics';
+export type { Metric } from './metrics';
 export { SEARCH_ATTRIBUTES, searchAttributeList } from './search-attributes';
 export type { SearchAttributeType, TxnStatus } from './search-attributes';

@@ -10,12 +10,12 @@
 export type SearchAttributeType = 'KEYWORD' | 'KEYWORD_LIST' | 'BOOL';
 
 /** What `TxnStatus` can be. A transaction without it is running or has committed, as its workflow status says. */
-export type TxnStatus = 'compensating' | 'held' | 'compensated' | 'mixed' | 'committed';
+export type TxnStatus = 'compensating' | 'overdue' | 'held' | 'compensated' | 'aborted' | 'mixed' | 'committed';
 
 export const SEARCH_ATTRIBUTES = {
   /** How the transaction stands, once it is anything but plainly running or committed: see {@link TxnStatus}. */
   TxnStatus: 'KEYWORD',
-  /** `saga` */
+  /** `saga`, `two-phase-commit`, `three-phase-commit`, `try-confirm-cancel` */
   TxnProtocol: 'KEYWORD',
   /** Names of the participants that it has branches at. */
   TxnParticipants: 'KEYWORD_LIST',

@@ -1,6 +1,10 @@
 export type { HealthOptions } from './health-server';
+export { InvalidMetricsAddress, serveMetrics } from './metrics-endpoint';
+export { ParticipantCircuits } from './participant-circuits';
 export { runCoordinator } from './run-coordinator';
 export type { RunCoordinatorOptions } from './run-coordinator';
 export { runParticipant } from './run-participant';
 export type { RunParticipantOptions } from './run-participant';
+export { runOutboxRelay } from './run-relay';
+export type { OutboxRelaySettings, RunOutboxRelayOptions } from './run-relay';
 export type { RunningWorker } from './running-worker';

@@ -1,9 +1,13 @@
 /** The worker that runs workflows: the coordinators of transactions. It has no database and no activities. */
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { WorkerOptions } from '@temporalio/worker';
 import { checkSearchAttributes, temporalSettings } from '../client';
 import type { TemporalSettings } from '../client';
+import type { CircuitOptions } from '../resilience';
+import { tellCircuit } from './circuit-metrics';
 import type { HealthOptions } from './health-server';
+import { serveMetrics } from './metrics-endpoint';
+import { ParticipantCircuits } from './participant-circuits';
 import { runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
 
@@ -14,6 +18,12 @@ export interface RunCoordinatorOptions {
   readonly taskQueue?: string;
   readonly temporal?: TemporalSettings;
   readonly health?: HealthOptions;
+  /**
+   * When a participant counts as away, for transactions that want to fail fast. Each of them has a circuit, which hears of every
+   * answer, and of every request that nobody answered in time. The health check lists them.
+   * @default after 5 silences in a row
+   */
+  readonly circuits?: CircuitOptions;
 }
 
 /**
@@ -21,6 +31,8 @@ export interface RunCoordinatorOptions {
  *
  * @throws {SearchAttributesMissing} when the namespace lacks them: the first transaction that sets one would stall
  * @throws {InsecureTemporalConnection}
+ * @throws {InvalidCircuit}
+ * @throws {InvalidMetricsAddress}
  * @example
  * const worker = await runCoordinator({ workflows: { workflowsPath: require.resolve('./workflows') } });
  * await worker.stopped;
@@ -30,8 +42,14 @@ export async function runCoordinator({
   taskQueue = 'transactions',
   temporal,
   health,
+  circuits: circuitOptions,
 }: RunCoordinatorOptions): Promise<RunningWorker> {
+  serveMetrics();
   const { connectionOptions, namespace } = temporalSettings(temporal);
+  const circuits = new ParticipantCircuits(circuitOptions, (participant, { state }) => {
+    Runtime.instance().logger.info('The circuit of a participant has changed', { participant, state });
+    tellCircuit(participant, 'coordinator', state);
+  });
   const connection = await NativeConnection.connect(connectionOptions);
   try {
     await checkSearchAttributes(connection, namespace);
@@ -41,6 +59,10 @@ export async function runCoordinator({
       taskQueue,
       identity: `coordinator@${process.pid}`,
       ...workflows,
+      activities: circuits.activities,
+      sinks: circuits.sinks,
+      // One signal that cannot be decoded would otherwise fail every workflow task of its coordinator.
+      dataConverter: { payloadConverterPath: require.resolve('../workflow/tolerant-payload-converter') },
       shutdownGraceTime: '10 seconds',
       // When a worker is killed, its workflows wait this long for it before another one takes them; with the default, 10 s.
       stickyQueueScheduleToStartTimeout: '1 second',
@@ -49,7 +71,7 @@ export async function runCoordinator({
       worker,
       connection,
       ...(health ? { health } : {}),
-      check: async () => ({ taskQueue, healthy: true }),
+      check: async () => ({ taskQueue, healthy: true, circuits: circuits.reports() }),
       close: async () => undefined,
     });
   } catch (error) {

@@ -1,14 +1,31 @@
 /** The worker beside a service: it polls the task queue of the participant's name and works on the participant's database. */
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { hostname } from 'node:os';
 import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
-import { temporalSettings } from '../client';
+import { checkSearchAttributes, temporalSettings } from '../client';
 import type { TemporalSettings } from '../client';
-import { checkSchema, participantActivities, participantHealth } from '../participant';
+import {
+  checkSchema,
+  keepCircuits,
+  participantCircuit,
+  participantActivities,
+  participantHealth,
+  PreparedTransactionsDisabledError,
+  readSlots,
+} from '../participant';
 import type { Participant } from '../participant';
+import { wakeRelays } from '../outbox';
 import { parseParticipantName } from '../protocol';
 import type { LocalTimeouts } from '../protocol';
+import type { Circuit, CircuitOptions } from '../resilience';
+import { tellCircuit } from './circuit-metrics';
 import type { HealthOptions } from './health-server';
+import { serveMetrics } from './metrics-endpoint';
+import { recoveryBundle, recoverySettings, startRecovery } from './recovery';
+import type { RecoverySettings } from './recovery';
+import { runOutboxRelay } from './run-relay';
+import type { OutboxRelaySettings } from './run-relay';
 import { runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
 
@@ -22,6 +39,19 @@ export interface RunParticipantOptions {
   readonly health?: HealthOptions;
   /** How many branches run at the same time; one connection each. @default 20 */
   readonly concurrency?: number;
+  /**
+   * Whether the participant takes part in two-phase commit. `true`: it does not start where PostgreSQL prepares no
+   * transactions. By default it starts with a warning there, and votes to abort.
+   */
+  readonly twoPhaseCommit?: boolean;
+  /** How patient the participant's recovery is. It runs wherever PostgreSQL prepares transactions. */
+  readonly recovery?: RecoverySettings;
+  /** Circuits of what its operations call, so that operators see and rule them. Its own, `participant`, is there anyway. */
+  readonly circuits?: readonly Circuit[];
+  /** When the participant itself counts as away: its database does not answer. @default after 5 failures in a row, tried again after 1 to 10 seconds */
+  readonly circuit?: Omit<CircuitOptions, 'isFailure'>;
+  /** Relays the participant's outbox in this process too. @default another process does, see {@link runOutboxRelay} */
+  readonly outbox?: OutboxRelaySettings;
 }
 
 /**
@@ -29,7 +59,11 @@ export interface RunParticipantOptions {
  *
  * @throws {SchemaVersionError} when the schema `txn` is not migrated
  * @throws {InvalidTimeouts} when the timeouts are out of order
+ * @throws {PreparedTransactionsDisabledError} when `twoPhaseCommit` is true and `max_prepared_transactions` is 0
+ * @throws {SearchAttributesMissing} when the namespace lacks them
  * @throws {InsecureTemporalConnection}
+ * @throws {InvalidCircuit}
+ * @throws {InvalidMetricsAddress}
  * @example
  * const worker = await runParticipant(accounts, { database: { connectionString: process.env.DATABASE_URL } });
  * await worker.stopped;
@@ -37,41 +71,125 @@ export interface RunParticipantOptions {
 export async function runParticipant(participant: Participant, options: RunParticipantOptions): Promise<RunningWorker> {
   const name = parseParticipantName(options.name ?? participant.name);
   const concurrency = options.concurrency ?? 20;
+  serveMetrics();
   const { connectionOptions, namespace } = temporalSettings(options.temporal);
   // Two more than there are branches: the health check must not wait behind them.
   const pool = new Pool({ max: concurrency + 2, connectionTimeoutMillis: 5_000, ...options.database });
+  const circuits = [participantCircuit(options.circuit), ...(options.circuits ?? [])];
+  for (const circuit of circuits) {
+    tellCircuit(name, circuit.name, 'closed');
+    circuit.onChange(() => tellCircuit(name, circuit.name, circuit.report().state));
+  }
   let connection: NativeConnection | undefined;
+  let worker: Worker | undefined;
+  let stopKeeping: (() => Promise<void>) | undefined;
+  let own: RunningWorker;
   try {
     const activities = participantActivities(participant, {
       pool,
+      stopping: () => worker !== undefined && worker.getState() !== 'RUNNING',
+      wakeRelays: () => wakeRelays(pool),
+      circuit: circuits[0] as Circuit, // Cast: it is never empty.
       ...(options.timeouts ? { timeouts: options.timeouts } : {}),
     });
     await checkSchema(pool);
+    stopKeeping = await keepCircuits({
+      pool,
+      worker: `${hostname()}:${process.pid}`,
+      circuits,
+      onError: (error) => {
+        Runtime.instance().logger.warn('Circuits could not be written down', {
+          participant: name,
+          error: String(error),
+        });
+      },
+    });
+    const prepares = await checkPrepares(pool, name, options.twoPhaseCommit);
     connection = await NativeConnection.connect(connectionOptions);
-    const worker = await Worker.create({
+    const recovery = { namespace, participant: name, ...recoverySettings(options.recovery) };
+    const stopRecovering = prepares ? await keepRecovering(connection, recovery) : undefined;
+    worker = await Worker.create({
       connection,
       namespace,
       taskQueue: name,
       identity: `${name}@${process.pid}`,
       activities,
+      ...(prepares ? recoveryBundle() : {}),
       maxConcurrentActivityTaskExecutions: concurrency,
       shutdownGraceTime: '10 seconds',
       // A withdrawn request comes with the answer to a heartbeat: the default lets it wait for most of the heartbeat timeout.
       maxHeartbeatThrottleInterval: '1 second',
+      // When a worker is killed, the recovery that it ran waits this long for it before another one takes it.
+      stickyQueueScheduleToStartTimeout: '1 second',
     });
-    return await runWorker({
+    own = await runWorker({
       worker,
       connection,
       ...(options.health ? { health: options.health } : {}),
       check: async () => {
         const database = await participantHealth(pool);
-        return { participant: name, database, healthy: database.status === 'healthy' };
+        const healthy = database.status === 'healthy';
+        return { participant: name, database, circuits: circuits.map((circuit) => circuit.report()), healthy };
       },
-      close: () => pool.end(),
+      close: async () => {
+        stopRecovering?.();
+        await stopKeeping?.();
+        await pool.end();
+      },
     });
   } catch (error) {
     await connection?.close();
+    await stopKeeping?.();
     await pool.end();
     throw error;
   }
+  return options.outbox ? withRelay(own, name, options, options.outbox) : own;
+}
+
+/** Both run, and both end when one of them does. */
+async function withRelay(
+  own: RunningWorker,
+  name: string,
+  { database, temporal }: RunParticipantOptions,
+  outbox: OutboxRelaySettings,
+): Promise<RunningWorker> {
+  try {
+    const health = { port: 0 };
+    const relay = await runOutboxRelay(name, { ...outbox, database, health, ...(temporal ? { temporal } : {}) });
+    const stop = async (): Promise<void> => void (await Promise.all([own.stop(), relay.stop()]));
+    const stopped = Promise.race([own.stopped, relay.stopped]).finally(stop);
+    return { healthUrl: own.healthUrl, stopped, stop };
+  } catch (error) {
+    await own.stop();
+    throw error;
+  }
+}
+
+/** Somebody may terminate the recovery by hand: it must not take the next deployment to bring it back. */
+const RECOVERY_AGAIN_MS = 10 * 60 * 1000;
+
+/** @returns what ends it */
+async function keepRecovering(
+  connection: NativeConnection,
+  recovery: Parameters<typeof startRecovery>[1],
+): Promise<() => void> {
+  await checkSearchAttributes(connection, recovery.namespace);
+  await startRecovery(connection, recovery);
+  const warn = (error: unknown): void => {
+    Runtime.instance().logger.warn('The recovery could not be started again', { error, ...recovery });
+  };
+  const again = setInterval(() => void startRecovery(connection, recovery).catch(warn), RECOVERY_AGAIN_MS);
+  again.unref();
+  return () => clearInterval(again);
+}
+
+/** Whether PostgreSQL prepares transactions; an answer that the operator hears now, and not from the first transaction. */
+async function checkPrepares(pool: Pool, name: string, twoPhaseCommit: boolean | undefined): Promise<boolean> {
+  if (twoPhaseCommit === false) return false;
+  const { limit } = await readSlots(pool);
+  if (limit > 0) return true;
+  const disabled = new PreparedTransactionsDisabledError(name);
+  if (twoPhaseCommit) throw disabled;
+  Runtime.instance().logger.warn(`Sagas only: ${disabled.message.replace('Nothing was started: ', '')}`);
+  return false;
 }

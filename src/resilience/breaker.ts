@@ -1,0 +1,137 @@
+/**
+ * One circuit breaker, on cockatiel's. It adds what a transaction needs: the answer "not attempted" says when to come back;
+ * while one call tries a half-open circuit the others are not kept waiting, because they may hold locks; and a call that was
+ * begun before the circuit last changed says nothing about it any more (Polly#223).
+ *
+ * @see Nygard: "Release It!", 2nd edition, 2018, chapter 5
+ */
+import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel';
+import type { CircuitBreakerPolicy, IBackoff, IBackoffFactory, IBreaker } from 'cockatiel';
+import { CircuitOpen } from './circuit-open';
+import type { CircuitSettings, Trip } from './options';
+import { ShareOfFailures } from './share-of-failures';
+
+export type BreakerState = 'closed' | 'open' | 'half-open' | 'isolated';
+
+const WORDS: Readonly<Record<CircuitState, BreakerState>> = {
+  [CircuitState.Closed]: 'closed',
+  [CircuitState.Open]: 'open',
+  [CircuitState.HalfOpen]: 'half-open',
+  [CircuitState.Isolated]: 'isolated',
+};
+
+/** While another call tries the circuit, and while an operator isolates it: nobody knows how long that takes. */
+const LOOK_AGAIN_MS = { 'half-open': 1_000, isolated: 5_000 } as const;
+
+/** Carries the end of a call past cockatiel, which must not judge it. */
+class Unjudged extends Error {
+  constructor(readonly end: { readonly value: unknown } | { readonly error: unknown }) {
+    super();
+  }
+}
+
+export class Breaker {
+  readonly #policy: CircuitBreakerPolicy;
+  #isolation: { dispose(): void } | undefined;
+  /** Counts the changes of state. */
+  #age = 0;
+  #halfOpenAt = 0;
+
+  constructor(
+    private readonly circuit: string,
+    private readonly settings: CircuitSettings,
+    onChange: (state: BreakerState) => void,
+  ) {
+    this.#policy = circuitBreaker(
+      handleWhen((error) => !(error instanceof Unjudged)),
+      {
+        halfOpenAfter: new Pauses(settings, (pauseMs) => (this.#halfOpenAt = Date.now() + pauseMs)),
+        breaker: breakerOf(settings.trip),
+      },
+    );
+    this.#policy.onStateChange((state) => {
+      this.#age++;
+      onChange(WORDS[state]);
+    });
+  }
+
+  get state(): BreakerState {
+    return WORDS[this.#policy.state];
+  }
+
+  /** When an open circuit is tried again, as `Date.now()` counts. */
+  get halfOpenAt(): number | undefined {
+    return this.state === 'open' ? this.#halfOpenAt : undefined;
+  }
+
+  /** @throws {CircuitOpen} when the call is not made */
+  admit(): void {
+    const { state } = this;
+    if (state === 'half-open' || state === 'isolated') throw new CircuitOpen(this.circuit, state, LOOK_AGAIN_MS[state]);
+    const leftMs = this.#halfOpenAt - Date.now();
+    if (state === 'open' && leftMs > 0)
+      // Callers that come back all at once would find one of them trying it: they are spread over a tenth of the pause.
+      throw new CircuitOpen(this.circuit, state, Math.ceil(leftMs * (1 + 0.1 * this.settings.random())));
+  }
+
+  /** @throws {CircuitOpen} and whatever the work throws */
+  async run<T>(work: () => Promise<T>, speaksAgainst: (error: unknown) => boolean): Promise<T> {
+    this.admit();
+    try {
+      return await this.#policy.execute(async () => {
+        // Taken here: the call that tries an open circuit changes its state.
+        await Promise.resolve();
+        const age = this.#age;
+        try {
+          const value = await work();
+          if (age === this.#age) return value;
+          throw new Unjudged({ value });
+        } catch (error) {
+          if (error instanceof Unjudged) throw error;
+          if (age !== this.#age || !speaksAgainst(error)) throw new Unjudged({ error });
+          throw error;
+        }
+      });
+    } catch (error) {
+      if (!(error instanceof Unjudged)) throw error;
+      if ('value' in error.end) return error.end.value as T; // Cast: it is what the work returned.
+      throw error.end.error;
+    }
+  }
+
+  isolate(): void {
+    this.#isolation ??= this.#policy.isolate();
+  }
+
+  /** Ends an isolation. */
+  release(): void {
+    this.#isolation?.dispose();
+    this.#isolation = undefined;
+  }
+}
+
+/** Two failures in an hour are a share of all calls, and tell nothing. */
+const DEFAULT_MINIMUM = 1;
+
+const breakerOf = (trip: Trip): IBreaker =>
+  'consecutive' in trip
+    ? new ConsecutiveBreaker(trip.consecutive)
+    : new ShareOfFailures({ minimumPerSecond: DEFAULT_MINIMUM, ...trip });
+
+/** How long the circuit stays open: doubled each time, with jitter. */
+class Pauses implements IBackoffFactory<unknown> {
+  constructor(
+    private readonly settings: Pick<CircuitSettings, 'halfOpenAfterMs' | 'longestOpenMs' | 'jitter' | 'random'>,
+    private readonly onPause: (pauseMs: number) => void,
+    private readonly doublings = 0,
+  ) {}
+
+  next(): IBackoff<unknown> {
+    const { halfOpenAfterMs, longestOpenMs, jitter, random } = this.settings;
+    const plainMs = Math.min(longestOpenMs, halfOpenAfterMs * 2 ** Math.min(this.doublings, 30));
+    const duration = Math.ceil(plainMs * (1 + jitter * random()));
+    this.onPause(duration);
+    const { settings, onPause, doublings } = this;
+    return { duration, next: () => new Pauses(settings, onPause, doublings + 1).next() };
+  }
+}

@@ -1,0 +1,70 @@
+/** The recovery workflow of a participant: its code for the worker, and its start. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client, WorkflowIdReusePolicy } from '@temporalio/client';
+import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+
+/** How patient recovery is, in milliseconds. */
+export interface RecoverySettings {
+  /** How long a prepared branch is left to its coordinator. @default TXN_RECOVERY_GRACE_MS, or 30000 */
+  readonly graceMs?: number;
+  /** From when on a branch without a decision is aborted although its coordinator seems to run. @default one hour */
+  readonly hardLimitMs?: number;
+  /** Pause between two looks at the database. @default TXN_RECOVERY_EVERY_MS, or 5000 */
+  readonly everyMs?: number;
+}
+
+/** Made by the build, because bundling costs every worker seconds of start; see scripts/build.mjs. */
+const BUNDLE = join(__dirname, 'participant-workflows.bundle.js');
+
+/** The code: made before if it was made with the same SDK, and else bundled when the worker starts. */
+export function recoveryBundle(): Pick<WorkerOptions, 'workflowBundle'> | Pick<WorkerOptions, 'workflowsPath'> {
+  if (existsSync(BUNDLE) && builtWith() === installed()) return { workflowBundle: { codePath: BUNDLE } };
+  return { workflowsPath: require.resolve('./participant-workflows') };
+}
+
+const builtWith = (): string => readFileSync(`${BUNDLE}.version`, 'utf8').trim();
+
+function installed(): string {
+  const manifest = readFileSync(require.resolve('@temporalio/workflow/package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version; // Cast: every package has a version.
+}
+
+/** Starts the recovery of a participant, or has the one that runs look at once: any number of workers do so. */
+export async function startRecovery(
+  connection: NativeConnection,
+  {
+    namespace,
+    participant,
+    ...settings
+  }: RecoverySettings & { readonly namespace: string; readonly participant: string },
+): Promise<void> {
+  const client = new Client({ connection, namespace });
+  const options = { participant, ...settings };
+  await client.workflow.signalWithStart('recoverParticipant', {
+    signal: 'look',
+    signalArgs: [options],
+    workflowId: `recovery:${participant}`,
+    taskQueue: participant,
+    args: [options],
+    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+    staticSummary: `Finishes what is prepared at ${participant} and nobody finishes`,
+    // No run or execution timeout: it runs as long as there is a participant.
+  });
+}
+
+/** @throws {RangeError} when one of them is no whole number of milliseconds; nothing was started */
+export function recoverySettings(given: RecoverySettings = {}): RecoverySettings {
+  const { TXN_RECOVERY_GRACE_MS: graceMs, TXN_RECOVERY_EVERY_MS: everyMs } = process.env;
+  return {
+    ...(graceMs ? { graceMs: wholeMs('TXN_RECOVERY_GRACE_MS', graceMs) } : {}),
+    ...(everyMs ? { everyMs: wholeMs('TXN_RECOVERY_EVERY_MS', everyMs) } : {}),
+    ...given,
+  };
+}
+
+function wholeMs(name: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new RangeError(`Nothing was started: ${name} is not a whole number of milliseconds above zero.`);
+}

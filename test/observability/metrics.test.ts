@@ -1,0 +1,177 @@
+/** What Prometheus gets from a worker process after real transactions: names, kinds, labels and values. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { Pool } from 'pg';
+import { TransactionClient } from 'temporal-txn/client';
+import { METRIC_TABLE, METRICS, searchAttributeList } from 'temporal-txn/observability';
+import type { Metric } from 'temporal-txn/observability';
+import { recordRuling } from 'temporal-txn/participant';
+import { freePort, spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
+import type { GuardedProcess } from 'temporal-txn/testing';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { setUpService } from '../../activities/setup';
+import type { Transfer } from '../../workflows/bank-transfer';
+import { usePostgres } from '../participant/fixture';
+import { readMetrics } from './prometheus';
+import type { Scraped } from './prometheus';
+
+const postgres = usePostgres();
+const SERVICES = ['north-bank', 'south-bank', 'audit'] as const;
+const script = resolve(__dirname, '../../dist/test/observability/metrics-worker.js');
+
+let temporal: TemporalDevServer;
+let connection: Connection;
+let worker: GuardedProcess;
+let directory = '';
+let endpoint = '';
+const urls: string[] = [];
+/** Whatever names one transaction, branch or person: none of it may be a label. */
+const IDS = ['txn-committed', 'txn-refused', '2pc-committed', '2pc-refused', 'alice', 'bob', 'txn1_'];
+
+const transferOf = (amount: number): Transfer => ({
+  from: { bank: 'north-bank', account: 'alice' },
+  to: { bank: 'south-bank', account: amount === 1 ? 'nobody' : 'bob' },
+  amount: amount === 1 ? 100 : amount,
+  currency: 'EUR',
+});
+
+const scrape = async (): Promise<Scraped> => readMetrics(await (await fetch(endpoint)).text());
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'temporal-txn-metrics-'));
+  temporal = await TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() });
+  connection = await Connection.connect({ address: temporal.address });
+  for (const name of SERVICES) {
+    const url = await postgres.createService(name.replace('-', '_'));
+    await setUpService(name, url);
+    urls.push(url);
+  }
+  const port = await freePort();
+  endpoint = `http://127.0.0.1:${port}/metrics`;
+  const log = join(directory, 'worker.log');
+  worker = await spawnGuarded(process.execPath, [script], {
+    env: {
+      ...process.env,
+      DATABASE_URLS: urls.join(' '),
+      TEMPORAL_ADDRESS: temporal.address,
+      TXN_METRICS_ADDRESS: String(port),
+    },
+    log,
+  });
+  await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toContain('ready'), { timeout: 30_000, interval: 100 });
+
+  const transactions = new TransactionClient({ client: new Client({ connection, namespace: temporal.namespace }) });
+  const run = (id: string, workflow: string, input: Transfer): Promise<unknown> =>
+    transactions.execute(workflow, { id, input }).catch((error: unknown) => error);
+  await run('txn-committed-1', 'transferMoney', transferOf(100));
+  await run('txn-committed-2', 'transferMoney', transferOf(200));
+  await run('txn-refused', 'transferMoney', transferOf(1));
+  await run('2pc-committed', 'transferMoneyAtomically', transferOf(300));
+  await run('2pc-refused', 'transferMoneyAtomically', transferOf(1));
+  const admin = new Pool({ connectionString: urls[0], max: 1 });
+  await recordRuling(admin, { circuit: 'participant', ruling: 'isolate', by: 'ann', reason: 'test' });
+  await admin.end();
+});
+afterAll(async () => {
+  await worker?.kill();
+  await connection?.close();
+  await temporal?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('after three sagas and two two-phase commits', () => {
+  it('transactions are counted by how they ended, with how long they took and at how many participants', async () => {
+    const scraped = await scrape();
+    const endings = {
+      'committed saga': 2,
+      'compensated saga': 1,
+      'committed two-phase-commit': 1,
+      'aborted two-phase-commit': 1,
+    };
+    expect(scraped.values(METRICS.transactions, ['outcome', 'protocol'])).toEqual(endings);
+    expect(scraped.values(`${METRICS.transactionDuration}_count`, ['outcome', 'protocol'])).toEqual(endings);
+    for (const seconds of Object.values(
+      scraped.values(`${METRICS.transactionDuration}_sum`, ['outcome', 'protocol']),
+    )) {
+      expect(seconds).toBeGreaterThan(0.01);
+      expect(seconds).toBeLessThan(60);
+    }
+    expect(scraped.values(`${METRICS.participants}_sum`, ['protocol'])).toEqual({
+      saga: 3 + 3 + 2,
+      'two-phase-commit': 6,
+    });
+  });
+
+  it('every attempt at every question is there, by participant and operation', async () => {
+    const scraped = await scrape();
+    const counts = scraped.values(`${METRICS.operationDuration}_count`, ['participant_id', 'operation', 'success']);
+    expect(counts).toMatchObject({
+      'north-bank debit true': 3,
+      'south-bank credit true': 3,
+      'audit record true': 2,
+      'north-bank debit.compensate true': 1,
+      'north-bank debit.prepare true': 2,
+      'south-bank credit.prepare true': 2,
+      'audit record.prepare true': 2,
+      'north-bank debit.decide true': 2,
+    });
+    expect(scraped.buckets(METRICS.operationDuration)).toEqual(METRIC_TABLE.operationDuration.buckets);
+    expect(scraped.buckets(METRICS.transactionDuration)).toEqual(METRIC_TABLE.transactionDuration.buckets);
+    expect(scraped.values(METRICS.compensations, ['participant_id', 'operation', 'fate'])).toEqual({
+      'north-bank debit compensated': 1,
+    });
+  });
+
+  it('databases and circuits are watched', async () => {
+    await expect
+      .poll(async () => (await scrape()).values(METRICS.preparedSlots, ['participant_id']), { timeout: 20_000 })
+      .toEqual({ 'north-bank': 64, 'south-bank': 64, audit: 64 });
+    await expect
+      .poll(async () => (await scrape()).values(METRICS.circuitState, ['participant_id', 'circuit']), {
+        timeout: 10_000,
+      })
+      .toEqual({ 'north-bank participant': 3, 'south-bank participant': 0, 'audit participant': 0 });
+    expect((await scrape()).values(METRICS.inDoubt, ['participant_id'])).toEqual({
+      'north-bank': 0,
+      'south-bank': 0,
+      audit: 0,
+    });
+  });
+
+  it('all of it is as the table says, and no label holds an id', async () => {
+    const scraped = await scrape();
+    const table = new Map<string, Metric>(Object.values<Metric>(METRIC_TABLE).map((metric) => [metric.name, metric]));
+    const ours = scraped.families.filter(({ name }) => name.startsWith('txn_'));
+    expect(ours.length).toBeGreaterThan(8);
+    for (const { name, kind, labels } of ours) {
+      const metric = table.get(name);
+      expect(metric, name).toBeDefined();
+      expect(kind, name).toBe(metric?.kind);
+      // Temporal's SDK adds its own.
+      expect(labels, name).toEqual(expect.arrayContaining([...(metric?.labels ?? [])]));
+      const known = [...(metric?.labels ?? []), ...SDK_LABELS];
+      expect(
+        labels.filter((label) => !known.includes(label)),
+        name,
+      ).toEqual([]);
+    }
+    const values = scraped.samples
+      .filter(({ name }) => name.startsWith('txn_'))
+      .flatMap(({ labels }) => Object.values(labels));
+    for (const id of IDS) expect(values.filter((value) => value.includes(id))).toEqual([]);
+  });
+});
+
+const SDK_LABELS = [
+  'namespace',
+  'task_queue',
+  'taskQueue',
+  'workflow_type',
+  'workflowType',
+  'activity_type',
+  'activityType',
+  'service_name',
+  'le',
+];

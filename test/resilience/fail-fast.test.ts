@@ -1,0 +1,171 @@
+/** Transactions that rather fail at once: what their worker knows of participants, and how they end before they begin. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { TransactionNotAttempted } from '../../src/client';
+import type { BranchRequest } from '../../src/protocol';
+import { TransactionTestEnvironment } from '../../src/testing';
+import { ParticipantCircuits } from '../../src/worker';
+import { bundleWorkflows } from '../bundle';
+import { step } from '../saga/fixture'; // which also makes the runtime quiet
+import { compiledWorkflows } from '../saga-more/environment';
+
+describe('what a coordinator knows of a participant', () => {
+  let circuits: ParticipantCircuits;
+  const silence = (times: number, participant = 'bank'): void => {
+    for (let i = 0; i < times; i++) circuits.heard(participant, 'silence');
+  };
+  const flush = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
+  beforeEach(() => {
+    vi.useFakeTimers({ now: 1_000_000 });
+    circuits = new ParticipantCircuits({ halfOpenAfterMs: 5_000, jitter: 0 });
+    return () => void vi.useRealTimers();
+  });
+
+  it('is nothing at first, and that it is away after five silences in a row', async () => {
+    expect(circuits.whoIsAway(['bank', 'shop'])).toEqual([]);
+    silence(4);
+    circuits.heard('bank', 'answer');
+    silence(4);
+    await flush();
+    expect(circuits.whoIsAway(['bank', 'shop'])).toEqual([]);
+    silence(1);
+    await flush();
+    const away = circuits.whoIsAway(['bank', 'shop']);
+    expect(away).toEqual([{ participant: 'bank', retryAfterMs: expect.any(Number) }]);
+    expect(away[0]?.retryAfterMs).toBeGreaterThanOrEqual(5_000);
+  });
+
+  it('is tried by one transaction, whose answer closes the circuit for all', async () => {
+    silence(5);
+    await flush();
+    vi.advanceTimersByTime(5_000);
+    expect(circuits.whoIsAway(['bank'])).toEqual([]);
+    await flush();
+    expect(circuits.whoIsAway(['bank'])).toEqual([{ participant: 'bank', retryAfterMs: 1_000 }]);
+    circuits.heard('bank', 'answer');
+    await flush();
+    expect(circuits.whoIsAway(['bank'])).toEqual([]);
+    expect(circuits.reports()).toMatchObject([{ participant: 'bank', state: 'closed' }]);
+  });
+
+  it.each([
+    ['silence', () => circuits.heard('bank', 'silence')],
+    ['no word for a minute', () => vi.advanceTimersByTime(60_000)],
+  ])('is that it is still away after %s', async (_, happens) => {
+    silence(5);
+    await flush();
+    vi.advanceTimersByTime(5_000);
+    circuits.whoIsAway(['bank']);
+    await flush();
+    happens();
+    await flush();
+    expect(circuits.reports()).toMatchObject([{ participant: 'bank', state: 'open' }]);
+  });
+
+  it('is not tried by a transaction that another participant keeps from beginning', async () => {
+    silence(5, 'bank');
+    await flush();
+    vi.advanceTimersByTime(4_000);
+    silence(5, 'shop');
+    await flush();
+    vi.advanceTimersByTime(1_000);
+    expect(circuits.whoIsAway(['bank', 'shop'])).toMatchObject([{ participant: 'shop' }]);
+    await flush();
+    expect(circuits.whoIsAway(['bank']), 'the trial is still to be had').toEqual([]);
+  });
+});
+
+describe('a transaction that wants to fail fast', () => {
+  const circuits = new ParticipantCircuits({ trip: { consecutive: 2 }, halfOpenAfterMs: 700, jitter: 0 });
+  const asked: string[] = [];
+  const lines: (() => Promise<unknown>)[] = [];
+  const answer = async (request: BranchRequest, usual: object): Promise<unknown> => {
+    asked.push(`${request.branch}${request.failFast ? ', failing fast' : ''}`);
+    return (lines.shift() ?? (async () => usual))();
+  };
+  const activities = {
+    debit: (request: BranchRequest) => answer(request, { answer: 'applied', result: null }),
+    'debit.prepare': (request: BranchRequest) => answer(request, { vote: 'commit', result: null }),
+    'debit.decide': async () => ({ decision: 'commit', by: 'coordinator', ack: { kind: 'applied' } }),
+    'debit.commit': async () => ({ kind: 'applied' }),
+    'debit.compensate': async () => ({ answer: 'compensated' }),
+    releaseLocks: async () => undefined,
+  };
+  let environment: TransactionTestEnvironment;
+  let told = 0;
+  beforeAll(async () => {
+    environment = await TransactionTestEnvironment.start({
+      workflows: await bundleWorkflows(compiledWorkflows('resilience')),
+      participants: { bank: activities, shop: activities },
+      circuits,
+    });
+  });
+  afterAll(() => environment.stop());
+  beforeEach(async () => {
+    asked.length = 0;
+    // Whatever the test before has left: the next answer closes it.
+    await new Promise((resolve) => setTimeout(resolve, 750));
+    for (const participant of ['bank', 'shop']) {
+      circuits.whoIsAway([participant]);
+      await Promise.resolve();
+      circuits.heard(participant, 'answer');
+    }
+  });
+
+  const away = (): void => {
+    circuits.heard('bank', 'silence');
+    circuits.heard('bank', 'silence');
+  };
+  const saga = { moves: [step('shop.debit'), step('bank.debit')], options: { failFast: ['shop', 'bank'] } };
+  const commit = {
+    branches: [
+      { participant: 'shop', operation: 'debit' },
+      { participant: 'bank', operation: 'debit' },
+    ],
+    options: { failFast: true, votes: 'answer' },
+  };
+  const start = (workflow: string, input: unknown, id = `fast-${++told}`): Promise<unknown> =>
+    environment.transactions.execute<unknown, unknown>(workflow, { id, input });
+
+  it.each([
+    ['saga', 'settled', saga],
+    ['two-phase commit', 'settles', commit],
+  ])(
+    '(%s) asks nobody anything, says who is away, and goes on under its id when it is started again',
+    async (_, workflow, input) => {
+      away();
+      const id = `fast-${++told}`;
+      const failure: unknown = await start(workflow, input, id).catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(TransactionNotAttempted);
+      expect(failure).toMatchObject({ id, away: [{ participant: 'bank', retryAfterMs: expect.any(Number) }] });
+      expect((failure as Error).message).toMatch(/^Nothing was attempted/);
+      expect(asked).toEqual([]);
+      await expect(start(workflow, input, id), 'too soon').rejects.toBeInstanceOf(TransactionNotAttempted);
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      expect(await start(workflow, input, id)).toMatchObject({ outcome: 'committed' });
+      expect(await start(workflow, input, id), 'the same answer for ever').toMatchObject({ outcome: 'committed' });
+      expect(asked).toHaveLength(2);
+    },
+  );
+
+  it('tells participants, so that an open circuit behind them is a refusal', async () => {
+    await start('settled', saga);
+    expect(asked).toEqual(['shop.debit, failing fast', 'bank.debit, failing fast']);
+  });
+
+  it('tells its worker of answers and silence, and leaves no event for that', async () => {
+    away();
+    await new Promise((resolve) => setTimeout(resolve, 750));
+    const id = `fast-${++told}`;
+    await start('settled', saga, id);
+    expect(circuits.reports()).toMatchObject([{ state: 'closed' }, { state: 'closed' }]);
+    const { events } = await environment.temporal.client.workflow.getHandle(id).fetchHistory();
+    const extra = (events ?? []).filter(({ markerRecordedEventAttributes: marker }) => marker);
+    expect(extra, 'the question at the beginning').toHaveLength(1);
+  });
+
+  it('is not one that does not say so', async () => {
+    away();
+    expect(await start('settled', { ...saga, options: {} })).toMatchObject({ outcome: 'committed' });
+    expect(asked).toEqual(['shop.debit', 'bank.debit']);
+  });
+});
