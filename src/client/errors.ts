@@ -4,7 +4,7 @@
  */
 import type { SearchAttributeType } from '../observability';
 import { show } from '../protocol';
-import type { SagaReport } from '../protocol';
+import type { Away, SagaReport, TransactionReport } from '../protocol';
 
 /** A transaction ended without committing. */
 export class TransactionFailed extends Error {
@@ -13,8 +13,8 @@ export class TransactionFailed extends Error {
   constructor(
     readonly id: string,
     message: string,
-    /** Every step and compensation with its fate, when the transaction left a report. */
-    readonly report?: SagaReport,
+    /** Every step or branch with its fate, when the transaction left a report. */
+    readonly report?: TransactionReport,
     options?: ErrorOptions,
   ) {
     super(message, options);
@@ -24,6 +24,39 @@ export class TransactionFailed extends Error {
 /** Everything that the transaction did was undone. */
 export class TransactionCompensated extends TransactionFailed {
   override readonly name = 'TransactionCompensated';
+  declare readonly report?: SagaReport;
+}
+
+/** Nothing of the transaction took effect: a branch voted to abort, a vote did not come, or it was cancelled. */
+export class TransactionAborted extends TransactionFailed {
+  override readonly name: string = 'TransactionAborted';
+  declare readonly report?: Exclude<TransactionReport, SagaReport>;
+}
+
+/**
+ * With `failFast`: a participant was known to be away, so the transaction did not begin. It may be started again with the same id
+ * and input.
+ */
+export class TransactionNotAttempted extends TransactionFailed {
+  override readonly name = 'TransactionNotAttempted';
+
+  constructor(
+    id: string,
+    message: string,
+    /** Who, and in how many milliseconds it is worth trying again. */
+    readonly away: readonly Away[],
+    options?: ErrorOptions,
+  ) {
+    super(id, message, undefined, options);
+  }
+}
+
+/**
+ * Nothing took effect, because a participant did not vote in time, or something that it calls was known to be away. Trying it
+ * again later, under a new id, may well succeed.
+ */
+export class ParticipantUnavailable extends TransactionAborted {
+  override readonly name: string = 'ParticipantUnavailable';
 }
 
 /** Some effects of the transaction stay and others do not. */
@@ -38,8 +71,8 @@ export class TransactionInterrupted extends TransactionFailed {
   constructor(id: string, how: 'terminated' | 'timed out', options?: ErrorOptions) {
     super(
       id,
-      `Transaction ${id} was ${how}: the steps that it had done stand, nothing was undone. ` +
-        'Resume it with the same input (client.resume): done steps answer from the branch log, and it goes on from there.',
+      `Transaction ${id} was ${how}: the steps of a saga that were done stand, and what two-phase commit has prepared is finished by recovery. ` +
+        'Resume it with the same input (client.resume): what was done answers from the branch log, and it goes on from there.',
       undefined,
       options,
     );
@@ -91,6 +124,51 @@ export class TransactionNotInterrupted extends Error {
 /** An update was sent that the transaction did not accept. */
 export class RulingRefused extends Error {
   override readonly name = 'RulingRefused';
+}
+
+/** Temporal did not answer for as long as the client is patient. */
+export class TemporalUnavailable extends Error {
+  override readonly name = 'TemporalUnavailable';
+
+  constructor(
+    readonly id: string,
+    /** `nothing`: nothing was changed; `unknown`: what was asked may have been done. */
+    readonly changed: 'nothing' | 'unknown',
+    options?: ErrorOptions,
+  ) {
+    super(
+      (changed === 'nothing' ? 'Nothing was changed' : `It is not known whether anything was changed`) +
+        `: Temporal does not answer, and transaction ${id} was asked about. What has been started goes on when Temporal is back. ` +
+        'Ask again with the same id: that never does anything twice.',
+      options,
+    );
+  }
+}
+
+/** The caller's time is up. The transaction goes on. */
+export class TransactionTimeout extends Error {
+  override readonly name = 'TransactionTimeout';
+
+  constructor(
+    readonly id: string,
+    readonly timeoutMs: number,
+  ) {
+    super(
+      `It is not known how transaction ${id} ends: it was not over within ${timeoutMs} ms, and goes on. ` +
+        'Await it with client.handle(id).result(), or turn it back with cancel().',
+    );
+  }
+}
+
+/** How patient a client or a caller is, is no number of milliseconds. */
+export class InvalidPatience extends Error {
+  override readonly name = 'InvalidPatience';
+
+  constructor(readonly value: unknown) {
+    super(
+      `Nothing was started: ${show(value)} is no time to wait. Use whole milliseconds from 0 to 86400000, which is a day.`,
+    );
+  }
 }
 
 /** Temporal would be reached over a network in plain text: whoever is on it could forge signals. */

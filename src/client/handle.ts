@@ -1,4 +1,5 @@
 /** A transaction that was started: wait for it, look at it, and settle what it cannot settle itself. */
+import { randomUUID } from 'node:crypto';
 import {
   ApplicationFailure,
   TerminatedFailure,
@@ -8,17 +9,24 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import { FailureType } from '../protocol';
-import type { SagaReport } from '../protocol';
+import { AbortCode, FailureType } from '../protocol';
+import type { Away, DecisionNotice, TransactionReport } from '../protocol';
 import {
+  InvalidPatience,
+  ParticipantUnavailable,
   RulingRefused,
+  TransactionAborted,
   TransactionCompensated,
   TransactionFailed,
   TransactionInputMismatch,
   TransactionInterrupted,
   TransactionMixed,
+  TransactionNotAttempted,
   TransactionNotFound,
+  TransactionTimeout,
 } from './errors';
+import { TemporalCalls, WaitOver } from './temporal-calls';
+import type { WaitOptions } from './temporal-calls';
 
 /** Why and by whom a held step is ruled on. */
 export interface Ruling {
@@ -39,61 +47,120 @@ export interface Resolution extends Ruling {
 
 export class TransactionHandle<R = unknown> {
   readonly #workflow: WorkflowHandle;
+  readonly #calls: TemporalCalls;
 
   constructor(
     client: Client,
     readonly id: string,
+    calls = new TemporalCalls(client),
   ) {
     this.#workflow = client.workflow.getHandle(id);
+    this.#calls = calls;
   }
 
   /**
    * Waits for the transaction and returns its result.
    *
-   * @throws {TransactionCompensated} when everything was undone
+   * @param wait how long; a wait that ends leaves the transaction as it is
+   * @throws {TransactionTimeout} when the caller's time is up
+   * @throws {TemporalUnavailable} when Temporal is away for longer than the client is patient
+   * @throws {ParticipantUnavailable} when nothing took effect, because one did not vote in time
+   * @throws {TransactionAborted} {TransactionCompensated} when nothing took effect, or everything was undone
    * @throws {TransactionInputMismatch} when the id belongs to an earlier transaction with another input, which stands
    * @throws {TransactionMixed} when effects stay that should not
+   * @throws {TransactionNotAttempted} when it did not begin, because a participant was away
    * @throws {TransactionInterrupted} when the workflow was terminated or timed out
    * @throws {TransactionFailed} when it failed otherwise
    * @throws {TransactionNotFound}
    */
-  async result(): Promise<R> {
+  async result(wait: WaitOptions = {}): Promise<R> {
+    return (await this.#ask('long', () => this.#workflow.result(), wait)) as R; // Cast: the caller named the workflow and so its result.
+  }
+
+  /** One call about this transaction. */
+  async #ask<T>(kind: 'short' | 'long', make: () => Promise<T>, { timeoutMs, signal }: WaitOptions = {}): Promise<T> {
+    if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new InvalidPatience(timeoutMs);
     try {
-      return (await this.#workflow.result()) as R; // Cast: the caller named the workflow and so its result.
+      return await this.#calls.make({
+        atStake: 'unknown',
+        id: this.id,
+        kind,
+        make,
+        ...(timeoutMs === undefined ? {} : { until: Date.now() + timeoutMs }),
+        ...(signal === undefined ? {} : { signal }),
+      });
     } catch (error) {
+      if (error instanceof WaitOver) throw new TransactionTimeout(this.id, timeoutMs ?? 0);
       throw translate(this.id, error);
     }
   }
 
   /**
+   * Waits until the transaction is decided, which is when a caller may go on: branches may still be following, and will,
+   * whatever crashes. Not for sagas, which decide nothing.
+   *
+   * @param wait how long; a wait that ends leaves the transaction as it is
+   * @throws {TransactionNotFound}
+   * @throws what {@link result} throws, when the transaction has ended without a decision
+   */
+  async decision(wait: WaitOptions = {}): Promise<DecisionNotice> {
+    // The same question, however often it has to be asked.
+    const updateId = randomUUID();
+    const ended = Symbol('ended');
+    const answer = await this.#ask(
+      'long',
+      () =>
+        this.#workflow.executeUpdate<DecisionNotice, []>('decision', { updateId }).catch((error: unknown) => {
+          // It has ended, and an ended workflow answers no updates; or it ended while we asked.
+          if (error instanceof WorkflowNotFoundError || isEndedMeanwhile(error)) return ended;
+          throw error;
+        }),
+      wait,
+    );
+    return typeof answer === 'symbol' ? this.#decisionOfResult() : answer;
+  }
+
+  async #decisionOfResult(): Promise<DecisionNotice> {
+    let report: TransactionReport | undefined;
+    try {
+      await this.result();
+      // A workflow may end well although its transaction did not: `twoPhaseCommit.settle` throws nothing.
+      report = (await this.reports()).find(({ protocol }) => protocol !== 'saga');
+    } catch (error) {
+      if (!(error instanceof TransactionFailed)) throw error;
+      ({ report } = error);
+      if (report === undefined || report.protocol === 'saga' || report.decision === undefined) throw error;
+    }
+    if (report === undefined || report.protocol === 'saga' || report.decision === undefined)
+      throw new TransactionFailed(this.id, `Transaction ${this.id} has ended without a decision.`, report);
+    const cause = 'cause' in report ? report.cause : undefined;
+    return {
+      transaction: report.id,
+      decision: report.decision,
+      ...(cause === undefined ? {} : { reason: cause.reason }),
+    };
+  }
+
+  /**
    * How each transaction of the workflow stands, the outermost first. Asks a worker of the workflow.
    *
+   * @typeParam Protocol which protocols the workflow is known to use: `reports<'saga'>()`
    * @throws {TransactionNotFound}
    */
-  async reports(): Promise<readonly SagaReport[]> {
-    try {
-      return await this.#workflow.query<readonly SagaReport[]>('report');
-    } catch (error) {
-      throw translate(this.id, error);
-    }
+  async reports<Protocol extends TransactionReport['protocol'] = TransactionReport['protocol']>(): Promise<
+    readonly Extract<TransactionReport, { readonly protocol: Protocol }>[]
+  > {
+    return this.#ask('short', () => this.#workflow.query('report'));
   }
 
   /** The status of the workflow: RUNNING, COMPLETED, FAILED, … @throws {TransactionNotFound} */
   async status(): Promise<string> {
-    try {
-      return (await this.#workflow.describe()).status.name;
-    } catch (error) {
-      throw translate(this.id, error);
-    }
+    return this.#ask('short', async () => (await this.#workflow.describe()).status.name);
   }
 
   /** Asks the transaction to turn back: it is undone, unless its pivot is done. Await {@link result} to see how it ended. */
   async cancel(): Promise<void> {
-    try {
-      await this.#workflow.cancel();
-    } catch (error) {
-      throw translate(this.id, error);
-    }
+    await this.#ask('short', () => this.#workflow.cancel());
   }
 
   /** Tries a held step again at once. @throws {RulingRefused} when it is not held */
@@ -112,11 +179,8 @@ export class TransactionHandle<R = unknown> {
   }
 
   async #rule(name: string, ruling: Ruling): Promise<void> {
-    try {
-      await this.#workflow.executeUpdate(name, { args: [ruling] });
-    } catch (error) {
-      throw translate(this.id, error);
-    }
+    const updateId = randomUUID();
+    await this.#ask('long', () => this.#workflow.executeUpdate(name, { args: [ruling], updateId }));
   }
 }
 
@@ -134,14 +198,45 @@ function translate(id: string, error: unknown): unknown {
     if (isCollision(reportIn(cause))) return new TransactionInputMismatch(id, 'input', { cause });
     return new TransactionCompensated(id, message, reportIn(cause), { cause });
   }
+  if (isNotAttempted(cause))
+    // Cast: that is what the workflow fails with.
+    return new TransactionNotAttempted(id, cause.message, (cause.details ?? []) as Away[], { cause });
+  if (cause instanceof ApplicationFailure && cause.type === FailureType.TransactionAborted) {
+    if (isCollision(reportIn(cause))) return new TransactionInputMismatch(id, 'input', { cause });
+    const report = reportIn(cause);
+    const Aborted = isAway(report) ? ParticipantUnavailable : TransactionAborted;
+    return new Aborted(id, message, report, { cause });
+  }
   if (cause instanceof ApplicationFailure && cause.type === FailureType.TransactionMixed)
     return new TransactionMixed(id, message, reportIn(cause), { cause });
   return new TransactionFailed(id, message, undefined, { cause });
 }
 
-const isCollision = (report: SagaReport | undefined): boolean =>
-  report !== undefined && 'cause' in report && report.cause?.refusal?.code === 'input-mismatch';
+function isCollision(report: TransactionReport | undefined): boolean {
+  if (report === undefined || !('cause' in report) || !report.cause) return false;
+  const { cause } = report;
+  return ('reason' in cause ? cause.reason : cause.refusal)?.code === AbortCode.InputMismatch;
+}
+
+/** Whether it was a participant that was away, and not a person who took too long. */
+function isAway(report: TransactionReport | undefined): boolean {
+  if (report === undefined || report.protocol === 'saga' || !('cause' in report)) return false;
+  const code = report.cause?.reason.code;
+  if (code === AbortCode.CircuitOpen) return true;
+  const silent = report.branches.filter(({ vote }) => vote === 'none');
+  return (
+    code === AbortCode.TimedOut && silent.length > 0 && silent.every(({ participant }) => participant !== undefined)
+  );
+}
+
+const isEndedMeanwhile = (error: unknown): boolean =>
+  error instanceof WorkflowUpdateFailedError &&
+  error.cause instanceof ApplicationFailure &&
+  error.cause.type === 'AcceptedUpdateCompletedWorkflow';
 
 // Cast: this package's own workflow code put it there.
-const reportIn = (failure: ApplicationFailure): SagaReport | undefined =>
-  failure.details?.[0] as SagaReport | undefined;
+const reportIn = (failure: ApplicationFailure): TransactionReport | undefined =>
+  failure.details?.[0] as TransactionReport | undefined;
+
+const isNotAttempted = (cause: unknown): cause is ApplicationFailure =>
+  cause instanceof ApplicationFailure && cause.type === FailureType.NotAttempted;

@@ -1,21 +1,41 @@
 export type {
+  AbortCause,
+  AbortReason,
+  Branch,
+  BranchOperation,
+  BranchReport,
   CompensationFate,
+  Decision,
+  DecisionNotice,
+  FinishFate,
+  ParticipantProxy,
   Refusal,
   SagaCause,
   SagaReport,
   SettledSagaReport,
   StepFate,
   StepReport,
+  ThreePhaseCommitReport,
   TransactionOutcome,
+  TransactionReport,
+  TryConfirmCancelReport,
+  TwoPhaseCommitReport,
+  Vote,
 } from '../protocol';
-export { InvalidIdentifier, tellCompensation, tellFate } from '../protocol';
+export { branch, InvalidIdentifier, participant, tellCompensation, tellFate, tellFinish, tellVote } from '../protocol';
 export { connectTemporal, temporalSettings } from './connect';
 export type { TemporalSettings } from './connect';
 export {
   InsecureTemporalConnection,
   RulingRefused,
   SearchAttributesMissing,
+  TransactionAborted,
   TransactionCompensated,
+  TransactionNotAttempted,
+  InvalidPatience,
+  ParticipantUnavailable,
+  TemporalUnavailable,
+  TransactionTimeout,
   TransactionFailed,
   TransactionInputMismatch,
   TransactionInterrupted,
@@ -25,8 +45,11 @@ export {
 } from './errors';
 export { TransactionHandle } from './handle';
 export type { Resolution, Ruling } from './handle';
-export { checkSearchAttributes, registerSearchAttributes } from './search-attributes';
+export type { WaitOptions } from './temporal-calls';
+export { checkSearchAttributes, inspectSearchAttributes, registerSearchAttributes } from './search-attributes';
+export type { SearchAttributesFound } from './search-attributes';
 export { TransactionClient } from './transaction-client';
+export type { VoteRequest } from './transaction-client';
 export type {
   StartOptions,
   TransactionClientOptions,

@@ -12,17 +12,34 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import type { Duration } from '@temporalio/common';
 import { REQUEST_MEMO } from '../observability';
 import type { TxnStatus } from '../observability';
-import { parseTransactionId } from '../protocol';
-import { TransactionInputMismatch, TransactionNotFound, TransactionNotInterrupted } from './errors';
+import { parseNewTransactionId, parseTransactionId } from '../protocol';
+import type { AbortReason, Branch, DecisionNotice, Vote } from '../protocol';
+import {
+  InvalidPatience,
+  TransactionInputMismatch,
+  TransactionNotAttempted,
+  TransactionNotFound,
+  TransactionNotInterrupted,
+  TransactionTimeout,
+} from './errors';
 import { TransactionHandle } from './handle';
 import { requestHash } from './request';
+import { TemporalCalls, WaitOver } from './temporal-calls';
+import type { WaitOptions } from './temporal-calls';
 
 export interface TransactionClientOptions {
   readonly client: Client;
   /** Task queue of the workers that run the workflows. @default 'transactions' */
   readonly taskQueue?: string;
+  /**
+   * How long Temporal may be away before a call fails with `TemporalUnavailable`, in milliseconds; until then it is tried again.
+   * 0: it fails at the first sign. While Temporal is known to be away, calls fail as soon as that is clear.
+   * @default 10000
+   */
+  readonly patienceMs?: number;
 }
 
 /** A workflow that takes one input: its function, or the name of its type. */
@@ -37,6 +54,30 @@ export interface StartOptions<I> {
   readonly summary?: string;
 }
 
+/** Branches that are committed together, or not at all, by the ready-made coordinator. */
+export interface CommitOptions {
+  /** As of {@link StartOptions}. */
+  readonly id: string;
+  /** The first one is the primary: the decision is kept in its database. */
+  readonly branches: readonly Branch[];
+  readonly timeouts?: { readonly prepare?: Duration; readonly commit?: Duration; readonly abort?: Duration };
+  readonly votes?: 'signal' | 'answer';
+  /** Of one attempt to prepare or finish a branch. */
+  readonly attemptTimeout?: Duration;
+  /** How often the whole transaction is tried when it meets contention. */
+  readonly attempts?: number;
+  readonly summary?: string;
+}
+
+/** What a branch that is not ours was told when it was asked to prepare. */
+export interface VoteRequest {
+  /** Workflow id of the coordinator. */
+  readonly workflow: string;
+  readonly transaction: string;
+  readonly branch: string;
+  readonly token: string;
+}
+
 export interface TransactionListEntry {
   readonly id: string;
   readonly type: string;
@@ -48,10 +89,13 @@ export interface TransactionListEntry {
 export class TransactionClient {
   readonly #client: Client;
   readonly #taskQueue: string;
+  readonly #calls: TemporalCalls;
 
-  constructor({ client, taskQueue = 'transactions' }: TransactionClientOptions) {
+  /** @throws {InvalidPatience} */
+  constructor({ client, taskQueue = 'transactions', patienceMs }: TransactionClientOptions) {
     this.#client = client;
     this.#taskQueue = taskQueue;
+    this.#calls = new TemporalCalls(client, patienceMs);
   }
 
   /**
@@ -60,24 +104,125 @@ export class TransactionClient {
    * @returns the result of the workflow
    * @throws {TransactionInputMismatch} when the id belongs to another input or workflow type; nothing was started
    * @throws {InvalidIdentifier} when the id does not follow the grammar; nothing was started
+   * @throws {TemporalUnavailable} when Temporal is away for longer than the client is patient
+   * @throws {TransactionTimeout} when `timeoutMs` have passed; the transaction goes on, if it was started
    * @throws what {@link TransactionHandle.result} throws
    * @example
    * const receipt = await transactions.execute(transferMoney, { id: `transfer-${requestId}`, input: { from, to, amount } });
    */
-  async execute<I, R>(workflow: TransactionWorkflow<I, R>, options: StartOptions<I>): Promise<R> {
-    return (await this.start(workflow, options)).result();
+  async execute<I, R>(
+    workflow: TransactionWorkflow<I, R>,
+    options: StartOptions<I> & WaitOptions & { readonly waitFor?: 'completion' },
+  ): Promise<R>;
+  /** The same, and goes on as soon as it is decided: two-phase commit only, see {@link TransactionHandle.decision}. */
+  async execute<I, R>(
+    workflow: TransactionWorkflow<I, R>,
+    options: StartOptions<I> & WaitOptions & { readonly waitFor: 'decision' },
+  ): Promise<DecisionNotice>;
+  async execute<I, R>(
+    workflow: TransactionWorkflow<I, R>,
+    {
+      waitFor = 'completion',
+      ...options
+    }: StartOptions<I> & WaitOptions & { readonly waitFor?: 'completion' | 'decision' },
+  ): Promise<R | DecisionNotice> {
+    const began = Date.now();
+    const { timeoutMs, signal } = options;
+    const handle = await this.start(workflow, options);
+    const wait: WaitOptions = {
+      ...(timeoutMs === undefined ? {} : { timeoutMs: Math.max(0, timeoutMs - (Date.now() - began)) }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    try {
+      return await (waitFor === 'decision' ? handle.decision(wait) : handle.result(wait));
+    } catch (error) {
+      // What is left for the wait is not what the caller has given.
+      throw error instanceof TransactionTimeout ? new TransactionTimeout(options.id, timeoutMs ?? 0) : error;
+    }
   }
 
-  /** The same without waiting. */
-  async start<I, R>(workflow: TransactionWorkflow<I, R>, options: StartOptions<I>): Promise<TransactionHandle<R>> {
-    const id = parseTransactionId(options.id);
+  /** The same without waiting. `timeoutMs` and `signal` are for the start alone. */
+  async start<I, R>(
+    workflow: TransactionWorkflow<I, R>,
+    options: StartOptions<I> & WaitOptions,
+  ): Promise<TransactionHandle<R>> {
+    const id = parseNewTransactionId(options.id);
     try {
       await this.#launch(workflow, options, WorkflowIdReusePolicy.REJECT_DUPLICATE);
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      checkSame(await this.#describe(id), workflow, options);
+      // It may be this very call that has started it, when its first answer was lost.
+      const existing = await this.#describe(id, options);
+      checkSame(existing, workflow, options);
+      if (existing.status.name === 'FAILED') await this.#startIfNotAttempted(workflow, options);
     }
     return this.handle(id);
+  }
+
+  /** One that did not begin, because a participant was away, has the id for nothing. Any other end is final. */
+  async #startIfNotAttempted<I, R>(workflow: TransactionWorkflow<I, R>, options: StartOptions<I>): Promise<void> {
+    try {
+      await this.handle(options.id).result();
+    } catch (error) {
+      if (!(error instanceof TransactionNotAttempted)) return;
+      await this.#launch(workflow, options, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY).catch(
+        (conflict: unknown) => {
+          // Somebody else was faster, with the same input, as was checked.
+          if (!(conflict instanceof WorkflowExecutionAlreadyStartedError)) throw conflict;
+        },
+      );
+    }
+  }
+
+  /**
+   * Commits operations of several participants together, or none of them, with the ready-made coordinator
+   * (`coordinateTwoPhaseCommit`, which the workers of the task queue must have).
+   *
+   * @returns a handle: `result()` waits for completion, `decision()` only until it is decided
+   * @throws {TransactionInputMismatch} when the id belongs to other branches or another workflow type; nothing was started
+   * @throws {InvalidIdentifier} nothing was started
+   * @example
+   * const bank = participant<typeof accounts>('north-bank');
+   * const handle = await transactions.commit({ id, branches: [branch(bank.debit, { … }), …] });
+   * const { decision } = await handle.decision();
+   */
+  commit({ id, branches, summary, ...options }: CommitOptions): Promise<TransactionHandle<readonly unknown[]>> {
+    return this.start<object, readonly unknown[]>('coordinateTwoPhaseCommit', {
+      id,
+      input: { branches, options },
+      ...(summary === undefined ? {} : { summary }),
+    });
+  }
+
+  /**
+   * Votes for a branch that is not an operation of a participant: a service of another kind, or a person.
+   *
+   * @param request as the branch was told when it was asked
+   * @param reason why, when it votes to abort; no personal data
+   * @throws {TransactionNotFound} when its workflow has ended: ask the register what was decided, never take it for an abort
+   * @example await transactions.vote(request, 'abort', { code: 'declined', message: 'The limit is used up.' });
+   */
+  async vote({ workflow, transaction, branch, token }: VoteRequest, vote: Vote, reason?: AbortReason): Promise<void> {
+    await this.#signal(workflow, 'vote', {
+      transaction,
+      branch,
+      token,
+      vote,
+      ...(reason === undefined ? {} : { reason }),
+    });
+  }
+
+  /** Says that such a branch has followed the decision. @throws {TransactionNotFound} */
+  async acknowledge({ workflow, transaction, branch, token }: VoteRequest): Promise<void> {
+    await this.#signal(workflow, 'ack', { transaction, branch, token });
+  }
+
+  async #signal(workflow: string, name: string, message: object): Promise<void> {
+    try {
+      await this.#ask(workflow, () => this.#client.workflow.getHandle(workflow).signal(name, message));
+    } catch (error) {
+      throw error instanceof WorkflowNotFoundError ? new TransactionNotFound(workflow) : error;
+    }
   }
 
   /**
@@ -88,7 +233,7 @@ export class TransactionClient {
    * @throws {TransactionNotFound}
    */
   async resume<I, R>(workflow: TransactionWorkflow<I, R>, options: StartOptions<I>): Promise<TransactionHandle<R>> {
-    const description = await this.#describe(parseTransactionId(options.id));
+    const description = await this.#describe(parseNewTransactionId(options.id));
     checkSame(description, workflow, options);
     const { name } = description.status;
     if (name !== 'TERMINATED' && name !== 'TIMED_OUT') throw new TransactionNotInterrupted(options.id, name);
@@ -98,7 +243,7 @@ export class TransactionClient {
 
   /** A transaction by its id. Whether it exists shows when the handle is used. */
   handle<R = unknown>(id: string): TransactionHandle<R> {
-    return new TransactionHandle<R>(this.#client, parseTransactionId(id));
+    return new TransactionHandle<R>(this.#client, parseTransactionId(id), this.#calls);
   }
 
   /** The transactions that have a given `TxnStatus`, or all that need a person. Needs a server with visibility, as the dev server has. */
@@ -138,27 +283,47 @@ export class TransactionClient {
 
   async #launch<I, R>(
     workflow: TransactionWorkflow<I, R>,
-    { id, input, summary }: StartOptions<I>,
+    { id, input, summary, ...wait }: StartOptions<I> & WaitOptions,
     workflowIdReusePolicy: WorkflowIdReusePolicy,
   ): Promise<void> {
-    await this.#client.workflow.start<(input: I) => Promise<R>>(
-      typeof workflow === 'string' ? workflow : workflow.name,
-      {
-        workflowId: id,
-        taskQueue: this.#taskQueue,
-        args: [input],
-        memo: { [REQUEST_MEMO]: requestHash(input) },
-        workflowIdReusePolicy,
-        workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
-        // No run, execution or task timeout: a workflow that the server closes undoes nothing.
-        ...(summary === undefined ? {} : { staticSummary: summary }),
-      },
-    );
+    const type = typeof workflow === 'string' ? workflow : workflow.name;
+    const options = {
+      workflowId: id,
+      taskQueue: this.#taskQueue,
+      args: [input] as [I],
+      memo: { [REQUEST_MEMO]: requestHash(input) },
+      workflowIdReusePolicy,
+      workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+      // No run, execution or task timeout: a workflow that the server closes undoes nothing.
+      ...(summary === undefined ? {} : { staticSummary: summary }),
+    };
+    await this.#ask(id, () => this.#client.workflow.start<(input: I) => Promise<R>>(type, options), wait);
   }
 
-  async #describe(id: string): Promise<WorkflowExecutionDescription> {
+  /** One call about a transaction. @throws {TransactionTimeout} */
+  async #ask<T>(id: string, make: () => Promise<T>, { timeoutMs, signal }: WaitOptions = {}): Promise<T> {
+    if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new InvalidPatience(timeoutMs);
     try {
-      return await this.#client.workflow.getHandle(id).describe();
+      return await this.#calls.make({
+        atStake: 'unknown',
+        id,
+        kind: 'short',
+        make,
+        ...(timeoutMs === undefined ? {} : { until: Date.now() + timeoutMs }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      throw error instanceof WaitOver ? new TransactionTimeout(id, timeoutMs ?? 0) : error;
+    }
+  }
+
+  async #describe(id: string, wait: WaitOptions = {}): Promise<WorkflowExecutionDescription> {
+    try {
+      const { timeoutMs, signal } = wait;
+      return await this.#ask(id, () => this.#client.workflow.getHandle(id).describe(), {
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        ...(signal === undefined ? {} : { signal }),
+      });
     } catch (error) {
       throw error instanceof WorkflowNotFoundError ? new TransactionNotFound(id) : error;
     }

@@ -1,6 +1,4 @@
 /** The scripts as people and programs call them: what they print, how they exit, and what happened meanwhile. */
-import { spawn } from 'node:child_process';
-import { join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { TransactionNotFound } from 'temporal-txn/client';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -17,41 +15,19 @@ import {
   until,
   useShop,
 } from '../end-to-end/fixture';
+import { json, start } from './call';
+import type { Ended, Script } from './call';
 
-const dist = resolve(__dirname, '../../dist/clients');
-const shop = useShop();
+const shop = useShop({
+  open: ['north-bank', 'south-bank', 'audit', 'inventory', 'payments', 'shipping', 'orders', 'notifications'],
+});
 let before: Books;
 beforeEach(async () => {
   before = await readBooks(shop());
 });
 
-type Script = 'transfer' | 'order' | 'checkout';
-
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly seconds: number;
-}
-
-function call(script: Script, args: readonly string[], address = shop().stack.temporal.address): Promise<Ended> {
-  return new Promise((ended, reject) => {
-    const began = Date.now();
-    const child = spawn(process.execPath, [join(dist, `${script}.js`), ...args], {
-      env: { PATH: process.env['PATH'], TEMPORAL_ADDRESS: address },
-      timeout: 60_000,
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.once('error', reject);
-    child.once('close', (code) => ended({ code, stdout, stderr, seconds: (Date.now() - began) / 1000 }));
-  });
-}
-
-/** The one JSON value that a script prints. */
-const json = ({ stdout }: Ended): Record<string, unknown> => JSON.parse(stdout) as Record<string, unknown>;
+const call = (script: Script, args: readonly string[], address = shop().stack.temporal.address): Promise<Ended> =>
+  start(script, args, { TEMPORAL_ADDRESS: address }).ended;
 
 const transfer = ['--from', 'north-bank/alice', '--to', 'south-bank/bob', '--amount', '12.50'];
 const order = ['--item', 'BOOK-1:2', '--total', '59.80'];
@@ -141,14 +117,20 @@ describe('wrong input', () => {
       without(transfer, '--amount', '--amount=-5'),
       '"-5" is not a positive amount of EUR',
     ],
-    ['nothing', 'transfer', without(transfer, '--amount', '--amount', '0.00'), '0.00 EUR is not between'],
+    ['nothing', 'transfer', without(transfer, '--amount', '--amount', '0.00'), '"0.00" is not a positive amount'],
     ['too many decimals', 'transfer', without(transfer, '--amount', '--amount', '1.005'), 'with at most 2 decimals'],
     ['yen with decimals', 'transfer', [...transfer, '--currency', 'JPY'], 'with at most 0 decimals'],
     [
       'an amount that no number holds',
       'transfer',
       without(transfer, '--amount', '--amount', '90071992547409.92'),
-      'is not between',
+      '90071992547409.92 EUR is too large: the most is 90071992547409.91.',
+    ],
+    [
+      'an amount that is larger still',
+      'transfer',
+      without(transfer, '--amount', '--amount', '99999999999999999999'),
+      '99999999999999999999 EUR is too large',
     ],
     [
       'an amount in words',
@@ -164,6 +146,30 @@ describe('wrong input', () => {
       '"east-bank/bob" is not an account',
     ],
     ['an odd account', 'transfer', without(transfer, '--from', '--from', "north-bank/a'b"), 'is not an account'],
+    [
+      'a transfer to oneself',
+      'transfer',
+      without(transfer, '--to', '--to', 'north-bank/alice'),
+      '--from and --to are the same account',
+    ],
+    [
+      'a transfer to oneself by two-phase commit',
+      'transfer',
+      [...without(transfer, '--to', '--to', 'north-bank/alice'), '--protocol', '2pc'],
+      '--from and --to are the same account',
+    ],
+    [
+      'a saga that is approved',
+      'transfer',
+      [...transfer, '--protocol', 'saga', '--approved'],
+      '--approved goes by two-phase commit',
+    ],
+    [
+      'three-phase commit that is approved',
+      'transfer',
+      [...transfer, '--protocol', '3pc', '--approved'],
+      '--approved goes by two-phase commit',
+    ],
     ['an odd id', 'transfer', [...transfer, '--id', 'a b'], 'transaction id "a b" is not allowed'],
     ['an unknown option', 'transfer', [...transfer, '--force'], "unknown option '--force'"],
     ['no articles', 'order', without(order, '--item'), '--item'],
@@ -290,6 +296,7 @@ describe('a server that is gone while a script waits', () => {
 
     await audit.start();
     const asked = await call('transfer', [...transfer, '--id', id, '--json']);
+    expect(asked.stderr).toBe('');
     expect(json(asked)).toMatchObject({ id, outcome: 'committed' });
     expect(await entriesOf(shop(), id)).toEqual(['north-bank debit -1250', 'south-bank credit 1250']);
     await expectSoundBooks(shop(), before);

@@ -1,0 +1,86 @@
+/**
+ * Whether the coordinators of transactions are at work, as Temporal tells. An opinion only: the register decides, so Temporal
+ * may be down, and a wrong answer costs an abort at most.
+ */
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { temporalSettings } from '../client';
+import type { InDoubt } from '../protocol';
+import { printable } from './printable';
+
+/** What is known of a coordinator. */
+export interface Coordinator {
+  readonly state: InDoubt['coordinator'];
+  /** In a few words. */
+  readonly told: string;
+}
+
+/** Where a branch was asked for. */
+export interface Caller {
+  readonly workflowId?: string;
+  readonly namespace?: string;
+}
+
+const TIMEOUT_MS = 3_000;
+
+/** Reads the Temporal namespace of the environment, also where its server may not be connected to. */
+export const namespaceOf = (given: string | undefined): string =>
+  temporalSettings({ address: 'localhost', ...(given === undefined ? {} : { namespace: given }) }).namespace;
+
+/** Asks Temporal, if it answers. Connects with the first question. */
+export class Coordinators {
+  #client: Promise<Client | { readonly down: string }> | undefined;
+
+  constructor(private readonly namespace: string) {}
+
+  /** Why Temporal could not be asked. Undefined when it could, or nobody has asked. */
+  async down(): Promise<string | undefined> {
+    const client = await this.#client;
+    return client !== undefined && 'down' in client ? client.down : undefined;
+  }
+
+  /** The client that asks, or why there is none. Never throws. */
+  client(): Promise<Client | { readonly down: string }> {
+    return (this.#client ??= connect(this.namespace));
+  }
+
+  /** Asks about the workflow that asked for a branch. Never throws. */
+  async ask({ workflowId, namespace = this.namespace }: Caller): Promise<Coordinator> {
+    if (workflowId === undefined) return { state: 'unknown', told: 'unknown: nothing says which workflow it is' };
+    if (namespace !== this.namespace)
+      return { state: 'unknown', told: `unknown: it is in namespace ${printable(namespace)}` };
+    const client = await this.client();
+    if ('down' in client) return { state: 'unknown', told: 'unknown: Temporal does not answer' };
+    try {
+      const description = await client.withDeadline(Date.now() + TIMEOUT_MS, () =>
+        client.workflow.getHandle(workflowId).describe(),
+      );
+      const status = description.status.name;
+      return status === 'RUNNING' ? { state: 'running', told: 'running' } : { state: 'gone', told: `ended: ${status}` };
+    } catch (error) {
+      // It may also mean that we look in the wrong place: whoever is told `gone` still asks the register (O5, O6).
+      if (error instanceof WorkflowNotFoundError) return { state: 'gone', told: 'not known to Temporal' };
+      return { state: 'unknown', told: `unknown: ${tell(error)}` };
+    }
+  }
+
+  async close(): Promise<void> {
+    const client = await this.#client;
+    if (client !== undefined && !('down' in client)) await client.connection.close();
+  }
+}
+
+async function connect(namespace: string): Promise<Client | { readonly down: string }> {
+  try {
+    const { connectionOptions } = temporalSettings({ namespace });
+    try {
+      const connection = await Connection.connect({ ...connectionOptions, connectTimeout: TIMEOUT_MS });
+      return new Client({ connection, namespace });
+    } catch (error) {
+      return { down: `no Temporal server answers at ${printable(connectionOptions.address)} (${tell(error)})` };
+    }
+  } catch (error) {
+    return { down: tell(error).replace(/^Nothing was started: /, '') };
+  }
+}
+
+const tell = (error: unknown): string => printable(error instanceof Error ? error.message : String(error));

@@ -1,0 +1,102 @@
+/** Where what a workflow reports and what stands in the databases are not the same. Pure. */
+import { AbortCode } from '../../protocol';
+import type { BranchReport, CommitReport, SagaReport, StepReport, TransactionReport } from '../../protocol';
+import { printable } from '../printable';
+import type { DatabaseLook, Row } from './databases';
+
+/** One branch of which two places say different things. */
+export interface Disagreement {
+  readonly participant: string;
+  readonly branch: string;
+  readonly told: string;
+}
+
+/** The id under which the branches of a report are in the databases: that of its last attempt. */
+export const idInDatabases = (report: TransactionReport): string =>
+  'attempts' in report && report.attempts > 1 ? `${report.id}+${report.attempts}` : report.id;
+
+/** The row of a branch, `undefined` where there is none. */
+export const rowOf = (
+  { rows }: Pick<DatabaseLook, 'rows'>,
+  transaction: string,
+  { branch, participant }: { readonly branch: string; readonly participant?: string },
+): Row | undefined =>
+  rows.find((row) => row.transaction === transaction && row.branch === branch && row.participant === participant);
+
+/** @param purged whether rows may have been purged: then an absence proves nothing */
+export function disagreementsOf(
+  reports: readonly TransactionReport[],
+  look: DatabaseLook,
+  purged: boolean,
+): Disagreement[] {
+  return reports.flatMap((report) =>
+    report.protocol === 'saga' ? ofSaga(report, look, purged) : ofCommit(report, look, purged),
+  );
+}
+
+function ofSaga(report: SagaReport, look: DatabaseLook, purged: boolean): Disagreement[] {
+  return report.steps.flatMap((step) => {
+    const { participant, branch } = step;
+    if (participant === undefined || !look.lookedAt.includes(participant)) return [];
+    const state = rowOf(look, report.id, step)?.state ?? 'no row';
+    const wanted = statesOf(step);
+    if (wanted === undefined || wanted.includes(state) || (purged && state === 'no row')) return [];
+    const said = step.compensation.kind === 'compensated' ? 'compensated' : step.fate.kind;
+    return [{ participant, branch, told: told(`the workflow says ${said}`, participant, state) }];
+  });
+}
+
+type State = Row['state'] | 'no row';
+
+/** What may stand in the branch log. Undefined where anything may: it is being done, or a person has settled it. */
+function statesOf({ fate, compensation }: StepReport): readonly State[] | undefined {
+  switch (compensation.kind) {
+    case 'compensated':
+      return ['compensated', 'fenced'];
+    case 'nothing-to-compensate':
+      return ['fenced', 'compensated'];
+    case 'running':
+    case 'held':
+    case 'resolved':
+    case 'skipped':
+      return undefined;
+    case 'armed':
+    case 'not-needed':
+  }
+  if (fate.kind === 'done' && fate.answer !== 'read-only') return ['applied'];
+  // The row of another request stands there, and is right to.
+  if (fate.kind === 'not-done' && fate.refusal.code !== AbortCode.InputMismatch) return ['refused', 'fenced', 'no row'];
+  return undefined;
+}
+
+function ofCommit(report: CommitReport, look: DatabaseLook, purged: boolean): Disagreement[] {
+  const id = idInDatabases(report as TransactionReport);
+  const decided = look.decisions
+    .filter(
+      ({ transaction, decision }) =>
+        transaction === id && report.decision !== undefined && decision !== report.decision,
+    )
+    .map(({ participant, decision }) => ({
+      participant,
+      branch: report.branches[0]?.branch ?? '',
+      told: `the workflow says that it is decided ${report.decision ?? ''}, the register at ${participant} says ${decision}`,
+    }));
+  const branches = report.branches.flatMap((branch): Disagreement[] => {
+    const { participant } = branch;
+    if (participant === undefined || !look.lookedAt.includes(participant)) return [];
+    const state = rowOf(look, id, branch)?.state ?? 'no row';
+    const wanted = statesAfter(report, branch);
+    if (wanted === undefined || wanted.includes(state) || (purged && state === 'no row')) return [];
+    const said = `the workflow says that it followed the decision ${report.decision ?? ''}`;
+    return [{ participant, branch: branch.branch, told: told(said, participant, state) }];
+  });
+  return [...decided, ...branches];
+}
+
+function statesAfter({ decision }: CommitReport, { vote, finish }: BranchReport): readonly State[] | undefined {
+  if (finish.kind !== 'done' || vote === 'read-only') return undefined;
+  return decision === 'commit' ? ['applied', 'confirmed'] : ['fenced', 'refused', 'cancelled', 'no row'];
+}
+
+const told = (said: string, participant: string, state: State): string =>
+  `${said}, the branch log of ${participant} ${state === 'no row' ? 'has no row of it' : `says ${printable(state)}`}`;

@@ -1,0 +1,157 @@
+/**
+ * How the client talks to Temporal: each call is bounded, tried again while that makes sense, and not made at all while Temporal is
+ * known to be away, so that a thousand callers do not each wait for their time to run out.
+ *
+ * The SDK tries a call again by itself, within moments; here it is about seconds and minutes.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isGrpcServiceError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import { Circuit, CircuitOpen } from '../resilience';
+import { InvalidPatience, TemporalUnavailable } from './errors';
+
+/** How long a caller waits. */
+export interface WaitOptions {
+  /** For how many milliseconds. @default as long as it takes */
+  readonly timeoutMs?: number;
+  /** Ends the wait, and nothing else: the transaction goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/** One call. */
+export interface Call<T> {
+  /** What is known when it failed: `nothing`: nothing was started; `unknown`: it may have been. */
+  readonly atStake: 'nothing' | 'unknown';
+  /** Of the transaction. */
+  readonly id: string;
+  /** `long`: it waits for something in Temporal, and may take days. */
+  readonly kind: 'short' | 'long';
+  /** When the caller loses patience, as `Date.now()` counts. */
+  readonly until?: number;
+  readonly signal?: AbortSignal;
+  /** Must do no harm when it is made twice. */
+  readonly make: () => Promise<T>;
+}
+
+/** Codes of gRPC. */
+const DEADLINE_EXCEEDED = 4;
+/** Temporal does not answer: these speak against it. */
+const AWAY: readonly number[] = [DEADLINE_EXCEEDED, 14 /* UNAVAILABLE */];
+/** It has answered, and wants to be asked again. All others are answers. */
+const LATER: readonly number[] = [8 /* RESOURCE_EXHAUSTED */, 10 /* ABORTED */, 13 /* INTERNAL */];
+
+/** The SDK tries again by itself for as long as an attempt may take. */
+const LONGEST_ATTEMPT_MS = 5_000;
+const SHORTEST_ATTEMPT_MS = 1_000;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+const DEFAULT_PATIENCE_MS = 10_000;
+
+/** The wait is over, and what was waited for is not. */
+export class WaitOver extends Error {}
+
+export class TemporalCalls {
+  readonly #circuit = new Circuit('temporal', {
+    trip: { consecutive: 5 },
+    halfOpenAfterMs: 500,
+    longestOpenMs: 5_000,
+    isFailure: (error) => AWAY.includes(codeOf(error) ?? -1),
+  });
+
+  /** @param patienceMs how long Temporal may be away before a call fails, in milliseconds; 0: it fails at once */
+  constructor(
+    private readonly client: Client,
+    private readonly patienceMs = DEFAULT_PATIENCE_MS,
+  ) {
+    if (!Number.isSafeInteger(patienceMs) || patienceMs < 0 || patienceMs > 86_400_000)
+      throw new InvalidPatience(patienceMs);
+  }
+
+  /**
+   * @throws {TemporalUnavailable} when Temporal is away for longer than the client's patience
+   * @throws {WaitOver} when the caller's time is up
+   * @throws the reason of the signal
+   * @throws what Temporal answers
+   */
+  async make<T>(call: Call<T>): Promise<T> {
+    while (call.kind === 'long') {
+      try {
+        return await this.#attempt(call);
+      } catch (error) {
+        if (!isNoAnswer(error)) throw error;
+      }
+      // How long the wait has lasted says nothing of how long Temporal has been away. A question that it answers at once does.
+      await this.#insist({ ...call, make: () => this.#ask(call.id) });
+      await this.#pause(1_000 * Math.random(), call);
+    }
+    return this.#insist(call);
+  }
+
+  /** Tries again until Temporal answers, or has been away for longer than the client's patience. */
+  async #insist<T>(call: Call<T>): Promise<T> {
+    const short: Call<T> = { ...call, kind: 'short' };
+    const since = Date.now();
+    let made = call.kind === 'long';
+    for (let tried = 0; ; tried++) {
+      let pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tried) * (0.5 + Math.random());
+      try {
+        return await this.#attempt(short, () => (made = true));
+      } catch (error) {
+        if (!isNoAnswer(error)) throw error;
+        if (error instanceof CircuitOpen) pauseMs = Math.max(pauseMs, error.retryAfterMs);
+        if (Date.now() + pauseMs - since > this.patienceMs)
+          throw new TemporalUnavailable(call.id, made ? call.atStake : 'nothing', { cause: error });
+      }
+      await this.#pause(pauseMs, call);
+    }
+  }
+
+  /** Asks after a workflow, whatever the answer is: one that it does not exist is one. */
+  async #ask(id: string): Promise<void> {
+    try {
+      await this.client.workflow.getHandle(id).describe();
+    } catch (error) {
+      if (isNoAnswer(error)) throw error;
+    }
+  }
+
+  async #attempt<T>(call: Call<T>, making?: () => void): Promise<T> {
+    const isOver = (): boolean => call.until !== undefined && Date.now() >= call.until;
+    call.signal?.throwIfAborted();
+    if (isOver()) throw new WaitOver();
+    try {
+      return await this.#circuit.run(() => {
+        making?.();
+        return this.#once(call);
+      });
+    } catch (error) {
+      call.signal?.throwIfAborted();
+      if (codeOf(error) === DEADLINE_EXCEEDED && isOver()) throw new WaitOver();
+      throw error;
+    }
+  }
+
+  #once<T>({ kind, until, signal, make }: Call<T>): Promise<T> {
+    const attemptMs = Math.min(LONGEST_ATTEMPT_MS, Math.max(SHORTEST_ATTEMPT_MS, this.patienceMs));
+    const bound = kind === 'short' ? Math.min(until ?? Infinity, Date.now() + attemptMs) : until;
+    const bounded = (): Promise<T> => (bound === undefined ? make() : this.client.withDeadline(bound, make));
+    return signal === undefined ? bounded() : this.client.withAbortSignal(signal, bounded);
+  }
+
+  async #pause<T>(ms: number, { until, signal }: Call<T>): Promise<void> {
+    const leftMs = until === undefined ? ms : Math.min(ms, Math.max(0, until - Date.now()));
+    await sleep(leftMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+  }
+}
+
+/** Temporal did not answer, or has put us off. */
+function isNoAnswer(error: unknown): boolean {
+  const code = codeOf(error);
+  return error instanceof CircuitOpen || (code !== undefined && [...AWAY, ...LATER].includes(code));
+}
+
+/** The code of gRPC's error, which the SDK may have wrapped. */
+function codeOf(error: unknown): number | undefined {
+  if (isGrpcServiceError(error)) return error.code;
+  return error instanceof Error && isGrpcServiceError(error.cause) ? error.cause.code : undefined;
+}

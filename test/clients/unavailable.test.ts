@@ -1,0 +1,225 @@
+/** A client whose Temporal is away, comes back, loses answers or says nothing: what it is told, how soon, and what has happened. */
+import { Client, Connection } from '@temporalio/client';
+import { searchAttributeList } from 'temporal-txn/observability';
+import { TemporalDevServer } from 'temporal-txn/testing';
+import {
+  InvalidPatience,
+  TemporalUnavailable,
+  TransactionClient,
+  TransactionInterrupted,
+  TransactionTimeout,
+} from 'temporal-txn/client';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { TemporalCalls } from '../../src/client/temporal-calls';
+import { Door } from '../door';
+
+let server: TemporalDevServer;
+let door: Door;
+let direct: Client;
+let behind: Client;
+const connections: Connection[] = [];
+
+const clientAt = (address: string): Client => {
+  const connection = Connection.lazy({ address });
+  connections.push(connection);
+  return new Client({ connection, namespace: server.namespace });
+};
+
+beforeAll(async () => {
+  server = await TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() });
+  const [host = '', port] = server.address.split(':');
+  door = new Door({ host, port: Number(port) });
+  direct = clientAt(server.address);
+  behind = clientAt(`127.0.0.1:${await door.open()}`);
+});
+afterAll(async () => {
+  // What nobody waits for any more is still being tried, within the bound of an attempt.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  for (const connection of connections) await connection.close();
+  await door.close();
+  await server.stop();
+});
+afterEach(() => door.reopen());
+
+let told = 0;
+const newId = (): string => `unavailable-${++told}`;
+const input = { amount: 1 };
+
+async function timed<T>(work: Promise<T>): Promise<{ readonly end: unknown; readonly ms: number }> {
+  const began = Date.now();
+  const end: unknown = await work.catch((error: unknown) => error);
+  return { end, ms: Date.now() - began };
+}
+
+const runsOf = async (id: string): Promise<number> => {
+  let runs = 0;
+  for await (const run of direct.workflow.list({ query: `WorkflowId = '${id}'` })) if (run.workflowId === id) runs++;
+  return runs;
+};
+
+describe('a client that cannot reach Temporal', () => {
+  it('says so when its patience is over, and that nobody knows what was started', async () => {
+    const transactions = new TransactionClient({ client: clientAt('127.0.0.1:1'), patienceMs: 500 });
+    const { end, ms } = await timed(transactions.start('transfer', { id: newId(), input }));
+    expect(end).toBeInstanceOf(TemporalUnavailable);
+    expect(end).toMatchObject({ changed: 'unknown' });
+    expect((end as Error).message).toMatch(/^It is not known whether anything was changed: .* same id/);
+    expect(ms).toBeLessThan(4_000);
+  });
+
+  it('does not ask any more once it is known, and says that nothing was changed', async () => {
+    const calls = new TemporalCalls(direct, 0);
+    const away = Object.assign(new Error('14 UNAVAILABLE: no connection'), { code: 14, details: '', metadata: {} });
+    let made = 0;
+    const call = (): Promise<unknown> =>
+      calls.make({ atStake: 'unknown', id: 'x', kind: 'short', make: () => (made++, Promise.reject(away)) });
+    for (let i = 0; i < 5; i++) await expect(call()).rejects.toMatchObject({ changed: 'unknown' });
+    const before = Date.now();
+    for (let i = 0; i < 500; i++)
+      await expect(call()).rejects.toMatchObject({
+        changed: 'nothing',
+        message: expect.stringMatching(/^Nothing was changed/),
+      });
+    expect(made).toBe(5);
+    expect(Date.now() - before).toBeLessThan(500);
+  });
+
+  it.each([
+    ['INVALID_ARGUMENT', 3],
+    ['NOT_FOUND', 5],
+    ['PERMISSION_DENIED', 7],
+    ['FAILED_PRECONDITION', 9],
+    ['UNAUTHENTICATED', 16],
+  ])('passes on an answer such as %s at once, and does not take it for absence', async (_, code) => {
+    const calls = new TemporalCalls(direct, 10_000);
+    const answer = Object.assign(new Error('an answer'), { code, details: '', metadata: {} });
+    let made = 0;
+    for (let i = 0; i < 8; i++)
+      await expect(
+        calls.make({ atStake: 'nothing', id: 'x', kind: 'short', make: () => (made++, Promise.reject(answer)) }),
+      ).rejects.toBe(answer);
+    expect(made).toBe(8);
+  });
+
+  it.each([-1, 0.5, NaN, Infinity])('is not made with a patience of %s', (patienceMs) => {
+    expect(() => new TransactionClient({ client: direct, patienceMs })).toThrow(InvalidPatience);
+  });
+});
+
+describe('a Temporal that comes back', () => {
+  it('has what was started meanwhile, once', async () => {
+    const transactions = new TransactionClient({ client: behind });
+    const id = newId();
+    door.shut = true;
+    const starting = transactions.start('transfer', { id, input });
+    setTimeout(() => (door.shut = false), 1_500);
+    expect(await (await starting).status()).toBe('RUNNING');
+    expect(await direct.workflow.getHandle(id).describe()).toMatchObject({ status: { name: 'RUNNING' } });
+  });
+
+  it('had heard a start whose answer was lost: it is found, and not started twice', async () => {
+    const transactions = new TransactionClient({ client: behind });
+    await transactions.start('transfer', { id: newId(), input });
+    const id = newId();
+    door.letNothingOut();
+    const starting = transactions.start('transfer', { id, input });
+    await expect
+      .poll(() =>
+        direct.workflow
+          .getHandle(id)
+          .describe()
+          .then(
+            () => true,
+            () => false,
+          ),
+      )
+      .toBe(true);
+    door.reopen();
+    await starting;
+    await expect.poll(() => runsOf(id)).toBe(1);
+    const { events } = await direct.workflow.getHandle(id).fetchHistory();
+    expect(events?.filter((event) => event.workflowExecutionStartedEventAttributes)).toHaveLength(1);
+  });
+
+  it('is awaited by those who wait for a result', async () => {
+    const transactions = new TransactionClient({ client: behind });
+    const id = newId();
+    const waiting = timed((await transactions.start('transfer', { id, input })).result());
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    door.shut = true;
+    await direct.workflow.getHandle(id).terminate();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    door.shut = false;
+    expect((await waiting).end).toBeInstanceOf(TransactionInterrupted);
+  });
+
+  it('finds again whom it had lost for longer than their patience', async () => {
+    const transactions = new TransactionClient({ client: behind, patienceMs: 0 });
+    door.shut = true;
+    expect((await timed(transactions.start('transfer', { id: newId(), input }))).end).toBeInstanceOf(
+      TemporalUnavailable,
+    );
+    door.shut = false;
+    const id = newId();
+    await expect
+      .poll(
+        () =>
+          transactions.start('transfer', { id, input }).then(
+            () => 'started',
+            () => 'not yet',
+          ),
+        { timeout: 25_000 },
+      )
+      .toBe('started');
+  });
+});
+
+describe('a caller whose time is up', () => {
+  it('hears that the transaction goes on, and finds it again', async () => {
+    const transactions = new TransactionClient({ client: direct });
+    const id = newId();
+    const { end, ms } = await timed(transactions.execute('transfer', { id, input, timeoutMs: 400 }));
+    expect(end).toBeInstanceOf(TransactionTimeout);
+    expect(end).toMatchObject({ id, timeoutMs: 400, message: expect.stringContaining('goes on') });
+    expect(ms).toBeLessThan(3_000);
+    expect(await transactions.handle(id).status()).toBe('RUNNING');
+    await direct.workflow.getHandle(id).terminate();
+    await expect(transactions.execute('transfer', { id, input, timeoutMs: 5_000 })).rejects.toBeInstanceOf(
+      TransactionInterrupted,
+    );
+  });
+
+  it('hears the same from a Temporal that accepts everything and answers nothing', async () => {
+    door.letNothingOut();
+    const transactions = new TransactionClient({ client: behind });
+    const { end, ms } = await timed(transactions.execute('transfer', { id: newId(), input, timeoutMs: 800 }));
+    expect(end).toBeInstanceOf(TransactionTimeout);
+    expect(ms).toBeLessThan(4_000);
+  });
+
+  it('may end the wait by a signal, which leaves the transaction as it is', async () => {
+    const transactions = new TransactionClient({ client: direct });
+    const id = newId();
+    const why = new Error('the page was left');
+    const left = new AbortController();
+    const waiting = timed(transactions.execute('transfer', { id, input, signal: left.signal }));
+    await expect
+      .poll(() =>
+        transactions
+          .handle(id)
+          .status()
+          .catch(() => 'not yet'),
+      )
+      .toBe('RUNNING');
+    left.abort(why);
+    expect((await waiting).end).toBe(why);
+    expect(await transactions.handle(id).status()).toBe('RUNNING');
+  });
+
+  it('cannot have no time at all', async () => {
+    const transactions = new TransactionClient({ client: direct });
+    await expect(transactions.execute('transfer', { id: newId(), input, timeoutMs: NaN })).rejects.toBeInstanceOf(
+      InvalidPatience,
+    );
+  });
+});
