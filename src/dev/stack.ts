@@ -4,6 +4,7 @@
  * everything as the first left it; two stacks never share a directory; a start that fails stops what it had started; and however this
  * process ends, nothing of the stack outlives it.
  */
+import { readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 import { lockDirectory, PostgresServer, TemporalDevServer } from '../testing';
@@ -24,6 +25,8 @@ export interface StackOptions<Service extends string> {
   readonly mail?: boolean;
   /** Whether databases survive a crash of the machine. Default: true; tests are faster with false. */
   readonly durable?: boolean;
+  /** Throws away what the directory holds, once it is ours alone. Default: false. */
+  readonly fresh?: boolean;
   /** Hears what is being done and what is ready. Default: nobody. */
   readonly progress?: (message: string) => void;
 }
@@ -34,8 +37,10 @@ export interface Stack<Service extends string> {
   readonly temporal: TemporalDevServer;
   /** Undefined unless it was asked for. */
   readonly mail: MailServer | undefined;
-  /** The connection string of a service's database; it contains a password. */
+  /** The connection string of a service's database for the role that its workers log in as; it contains a password. */
   databaseUrl(service: Service): string;
+  /** The same for the role that owns the database, and migrates it. */
+  ownerUrl(service: Service): string;
   /** Stops everything and gives up the directory. Idempotent. */
   stop(): Promise<void>;
 }
@@ -44,10 +49,18 @@ interface Stoppable {
   stop(): Promise<unknown>;
 }
 
+/** Leaves the lock. */
+async function empty(directory: string): Promise<void> {
+  for (const name of await readdir(directory))
+    if (!name.startsWith('stack.lock.'))
+      await rm(join(directory, name), { recursive: true, force: true, maxRetries: 5 });
+}
+
 /** Starts everything side by side and resolves when all of it can be used. */
 export async function startStack<Service extends string>(options: StackOptions<Service>): Promise<Stack<Service>> {
   const directory = resolve(options.directory);
   const lock = await lockDirectory(directory, 'stack');
+  if (options.fresh) await empty(directory);
   const started: Stoppable[] = [];
   const stop = once(async () => {
     const stopped = await Promise.allSettled(started.map((part) => part.stop()));
@@ -72,22 +85,27 @@ export async function startStack<Service extends string>(options: StackOptions<S
   const services = Object.entries(options.databases) as [Service, PostgresName][];
   const urls = await allOrStop(
     stop,
-    services.map(async ([service, name]) => [service, await postgres[name].createService(service)] as const),
+    services.map(async ([service, name]) => {
+      const owner = await postgres[name].createService(service);
+      return [service, { owner, worker: await postgres[name].createServiceWorker(service) }] as const;
+    }),
   );
-  const urlOf = new Map<Service, string>(urls);
+  const urlsOf = new Map<Service, { readonly owner: string; readonly worker: string }>(urls);
+  const urlsAt = (service: Service): { readonly owner: string; readonly worker: string } => {
+    const found = urlsOf.get(service);
+    if (found === undefined)
+      throw new RangeError(
+        `Nothing was changed: this stack has no database for ${service}. It has ${[...urlsOf.keys()].join(', ')}.`,
+      );
+    return found;
+  };
   return {
     directory,
     postgres,
     temporal,
     mail,
-    databaseUrl(service) {
-      const url = urlOf.get(service);
-      if (url === undefined)
-        throw new RangeError(
-          `Nothing was changed: this stack has no database for ${service}. It has ${[...urlOf.keys()].join(', ')}.`,
-        );
-      return url;
-    },
+    databaseUrl: (service) => urlsAt(service).worker,
+    ownerUrl: (service) => urlsAt(service).owner,
     stop,
   };
 }

@@ -2,6 +2,7 @@
  * Sagas under test: Temporal's time-skipping server, a strict worker for the workflows, and a worker for each participant.
  * Days of timeouts pass in moments, and a misplaced step is an error on the happy path already.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
@@ -9,6 +10,7 @@ import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { Duration } from '@temporalio/common';
 import { TransactionClient } from '../client';
 import { searchAttributeList } from '../observability';
+import { ParticipantCircuits } from '../worker';
 import { startTimeSkipping } from './temporal/time-skipping';
 
 const TASK_QUEUE = 'transactions';
@@ -22,14 +24,29 @@ export interface TransactionTestEnvironmentOptions {
   readonly workflows: string | WorkflowBundleWithSourceMap;
   /** Activities of each participant, by the name of the participant. */
   readonly participants: Readonly<Record<string, Activities>>;
+  /** Whether participants run their part of three-phase commit, which is a workflow of theirs. @default false: they start sooner */
+  readonly threePhaseCommit?: boolean;
+  /** What the worker of the workflows knows of participants, for transactions that want to fail fast. @default it knows of nobody */
+  readonly circuits?: ParticipantCircuits;
 }
 
 /** Bundles workflow code once, for several environments. */
 export const bundleWorkflows = (workflowsPath: string): Promise<WorkflowBundleWithSourceMap> =>
-  bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [strictModule()] });
+  bundleWorkflowCode({
+    workflowsPath,
+    workflowInterceptorModules: [strictModule()],
+    payloadConverterPath: payloadConverterModule(),
+  });
 
 // Without an extension, so that the bundler finds it among the sources too, where a test runner has loaded this file.
 const strictModule = (): string => join(__dirname, 'strict-workflows');
+// Compiled, or the source where a test runner has loaded this file.
+const participantModule = (): string => {
+  const module = join(__dirname, '../worker/participant-workflows');
+  return existsSync(`${module}.js`) ? `${module}.js` : `${module}.ts`;
+};
+// As runCoordinator has it: a signal that cannot be decoded must not wedge the workflow.
+const payloadConverterModule = (): string => join(__dirname, '../workflow/tolerant-payload-converter');
 
 export class TransactionTestEnvironment {
   private constructor(
@@ -53,6 +70,8 @@ export class TransactionTestEnvironment {
   static async start({
     workflows,
     participants,
+    threePhaseCommit = false,
+    circuits = new ParticipantCircuits(),
   }: TransactionTestEnvironmentOptions): Promise<TransactionTestEnvironment> {
     const temporal = await startTimeSkipping({ searchAttributes: searchAttributeList() });
     const workers: { worker: Worker; stopped: Promise<void> }[] = [];
@@ -65,9 +84,12 @@ export class TransactionTestEnvironment {
       const workflowBundle = typeof workflows === 'string' ? await bundleWorkflows(workflows) : workflows;
       const connection = temporal.nativeConnection;
       const start = (worker: Worker): void => void workers.push({ worker, stopped: worker.run() });
-      start(await Worker.create({ connection, taskQueue: TASK_QUEUE, workflowBundle }));
+      const { activities: asking, sinks } = circuits;
+      start(await Worker.create({ connection, taskQueue: TASK_QUEUE, workflowBundle, activities: asking, sinks }));
+      const own = threePhaseCommit ? { workflowBundle: await bundleWorkflows(participantModule()) } : {};
       for (const [taskQueue, activities] of Object.entries(participants)) {
-        start(await Worker.create({ connection, taskQueue, activities, maxHeartbeatThrottleInterval: '1 second' }));
+        const options = { connection, taskQueue, activities, maxHeartbeatThrottleInterval: '1 second' } as const;
+        start(await Worker.create({ ...options, ...own }));
       }
       return environment;
     } catch (error) {

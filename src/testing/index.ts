@@ -16,8 +16,12 @@ export {
 } from './errors';
 export type { Attempt } from './errors';
 export { freePort } from './free-port';
+export { PostgresFaultProxy } from './postgres/fault-proxy';
+export type { PostgresFaultProxyOptions } from './postgres/fault-proxy';
+export type { Fault, InjectedFault, Injection, StruckStatement } from './postgres/faults';
 export { PostgresServer } from './postgres/server';
 export type { DatabaseAddress, PostgresServerOptions } from './postgres/server';
+export type { Answer } from './postgres/wire';
 export { lockDirectory } from './processes/directory-lock';
 export type { DirectoryLock } from './processes/directory-lock';
 export { GuardedProcess, spawnGuarded } from './processes/spawn';

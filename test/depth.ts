@@ -1,0 +1,24 @@
+/**
+ * How much is tried where there is no end of what could be tried: a sample with `npm test`, and with `npm run test:campaign`, for
+ * which there is an evening, all of it.
+ */
+import { generator, seedOf } from './property/seed';
+
+export const CAMPAIGN = process.env['TXN_CAMPAIGN'] === '1';
+
+/** @example const SECONDS = depth({ sample: 12, campaign: 300 }); */
+export const depth = ({ sample, campaign }: { readonly sample: number; readonly campaign: number }): number =>
+  CAMPAIGN ? campaign : sample;
+
+/**
+ * Some of many, others in each run, and all of them in a campaign. TXN_SEED repeats the choice.
+ *
+ * @param what is printed with the seed
+ */
+export function some<T>(all: readonly T[], sample: number, what: string): readonly T[] {
+  if (CAMPAIGN || sample >= all.length) return all;
+  const random = generator(seedOf(what));
+  const left = [...all.keys()];
+  const chosen = new Set(Array.from({ length: sample }, () => left.splice(Math.floor(random() * left.length), 1)[0]));
+  return all.filter((_, i) => chosen.has(i));
+}
