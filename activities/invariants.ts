@@ -15,7 +15,7 @@ export interface Violation {
 /**
  * Lists what is wrong in a service's database; nothing when all is well.
  *
- * @param pool of a service that has the view: a bank, inventory, payments or orders. The constraints of the others say it all.
+ * @param pool of a service that has the view: a bank, inventory, payments, orders or a travel company. The constraints of the others say it all.
  */
 export async function violations(pool: Pool): Promise<Violation[]> {
   const { rows } = await pool.query<Violation>('select invariant, subject, details from invariant_violation');

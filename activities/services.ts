@@ -14,7 +14,11 @@ export const services = {
   payments: { folder: 'payments', seed: 'seed.sql' },
   shipping: { folder: 'shipping', seed: 'seed.sql' },
   orders: { folder: 'orders', seed: 'seed.sql' },
+  savings: { folder: 'savings', seed: 'seed.sql' },
   notifications: { folder: 'notifications', seed: 'seed.sql' },
+  airline: { folder: 'travel', seed: 'seed.airline.sql' },
+  hotel: { folder: 'travel', seed: 'seed.hotel.sql' },
+  'car-rental': { folder: 'travel', seed: 'seed.car-rental.sql' },
 } as const satisfies Record<string, DatabaseFiles>;
 
 export type ServiceName = keyof typeof services;

@@ -1,14 +1,19 @@
 /**
- * Makes the databases of the services: role, database, the schema `txn`, the service's own tables and sample data. For
- * docker compose; safe to run again.
+ * Makes the databases of the services ready: the schema `txn`, the service's own tables and sample data, and what its workers may
+ * do with them. Safe to run again.
  */
-import { Pool } from 'pg';
-import { migrate } from 'temporal-txn/participant';
+import { escapeIdentifier, Pool } from 'pg';
+import { grantWorker, migrate } from 'temporal-txn/participant';
 import { applySchema, applySeed } from './database';
 import type { ServiceName } from './services';
 
-/** Brings one service's database up to date. */
-export async function setUpService(service: ServiceName, connectionString: string): Promise<void> {
+/**
+ * Brings one service's database up to date.
+ *
+ * @param connectionString of the role that owns the database
+ * @param worker the role that the service's workers log in as, if it is another one: it may read and write rows, and change no table
+ */
+export async function setUpService(service: ServiceName, connectionString: string, worker?: string): Promise<void> {
   const pool = new Pool({ connectionString, max: 1 });
   // A server that stops while the pool closes must not end this process.
   pool.on('error', () => undefined);
@@ -16,6 +21,11 @@ export async function setUpService(service: ServiceName, connectionString: strin
     await migrate(pool);
     await applySchema(pool, service);
     await applySeed(pool, service);
+    if (worker === undefined) return;
+    await grantWorker(pool, worker);
+    await pool.query(
+      `grant select, insert, update, delete on all tables in schema public to ${escapeIdentifier(worker)}`,
+    );
   } finally {
     await pool.end();
   }

@@ -48,7 +48,7 @@ export function matching(pattern: RegExp, rule: string): z.ZodString {
   return z.string({ error: rule }).regex(pattern, { error: rule });
 }
 
-function wholeNumber(least: number, most: number, unit: string): z.ZodInt {
+export function wholeNumber(least: number, most: number, unit: string): z.ZodInt {
   const rule = `must be a whole number of ${unit} from ${least} to ${most}`;
   return z.int({ error: rule }).min(least, { error: rule }).max(most, { error: rule });
 }

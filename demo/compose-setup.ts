@@ -5,34 +5,57 @@ import { services } from '../activities/services';
 import type { ServiceName } from '../activities/services';
 import { setUpService } from '../activities/setup';
 
-const ON_SERVER_A: readonly ServiceName[] = ['north-bank', 'inventory', 'shipping', 'notifications'];
+const ON_SERVER_A: readonly ServiceName[] = [
+  'north-bank',
+  'inventory',
+  'shipping',
+  'notifications',
+  'savings',
+  'airline',
+  'car-rental',
+];
 
 async function main(): Promise<void> {
   const client = await connectTemporal();
   await registerSearchAttributes(client.connection, client.options.namespace);
   await client.connection.close();
-  const password = required('SERVICE_PASSWORD');
+  const passwords = { owner: required('OWNER_PASSWORD'), worker: required('SERVICE_PASSWORD') };
   for (const service of Object.keys(services) as ServiceName[]) {
     const admin = required(ON_SERVER_A.includes(service) ? 'POSTGRES_A_URL' : 'POSTGRES_B_URL');
-    await createDatabase(admin, service, password);
-    await setUpService(service, addressOf(admin, service, password));
+    const worker = `${service}-worker`;
+    await createDatabase(admin, service, { [service]: passwords.owner, [worker]: passwords.worker });
+    await setUpService(service, addressOf(admin, service, passwords.owner), worker);
     console.log(`${service}: ready`);
   }
 }
 
-/** A role of its own that owns a database of its own, and nobody else may enter. */
-async function createDatabase(admin: string, service: ServiceName, password: string): Promise<void> {
+/**
+ * A database that nobody may enter but these roles.
+ *
+ * @param passwords by role: the service's own name is its owner, the other one, its workers', owns nothing
+ */
+async function createDatabase(
+  admin: string,
+  service: ServiceName,
+  passwords: Readonly<Record<string, string>>,
+): Promise<void> {
   const client = new Client({ connectionString: admin });
   await client.connect();
   try {
-    const name = client.escapeIdentifier(service);
-    const known = async (query: string): Promise<boolean> => (await client.query(query, [service])).rowCount === 1;
-    if (!(await known('select from pg_roles where rolname = $1')))
-      await client.query(`create role ${name} login nosuperuser`);
-    await client.query(`alter role ${name} password ${client.escapeLiteral(password)}`);
-    if (!(await known('select from pg_database where datname = $1')))
-      await client.query(`create database ${name} owner ${name}`);
-    await client.query(`revoke connect on database ${name} from public`);
+    const known = async (query: string, value: string): Promise<boolean> =>
+      (await client.query(query, [value])).rowCount === 1;
+    for (const [role, password] of Object.entries(passwords)) {
+      const name = client.escapeIdentifier(role);
+      if (!(await known('select from pg_roles where rolname = $1', role)))
+        await client.query(`create role ${name} login nosuperuser nocreatedb nocreaterole noreplication`);
+      await client.query(`alter role ${name} password ${client.escapeLiteral(password)}`);
+    }
+    const database = client.escapeIdentifier(service);
+    if (!(await known('select from pg_database where datname = $1', service)))
+      await client.query(`create database ${database} owner ${database}`);
+    await client.query(`revoke all on database ${database} from public`);
+    for (const role of Object.keys(passwords))
+      await client.query(`grant connect on database ${database} to ${client.escapeIdentifier(role)}`);
   } finally {
     await client.end();
   }

@@ -2,16 +2,17 @@
  * `npm run demo`: starts everything, plays the scenes, shows that the books add up, and stays up to be looked at until Ctrl-C.
  * With `--once` it ends by itself, with exit code 0 only when every scene ended as it should and every invariant held.
  */
-import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { table } from '../clients/lib/table';
 import { untilInterrupted } from '../src/dev';
+import { DirectoryInUse } from '../src/testing';
 import { audit, booksTable, readBooks } from './books';
-import { outcomeOf, scenes } from './scenes';
-import type { Scene, Stage } from './scenes';
+import { scenes } from './scenes';
 import { openShop } from './shop';
 import type { Shop } from './shop';
+import { outcomeOf } from './staging';
+import type { Scene, Stage } from './staging';
 
 interface Options {
   readonly once?: boolean;
@@ -23,14 +24,13 @@ const command = new Command('demo')
   .description('Plays transfers and orders between real databases, with crashes, and shows that the books add up')
   .option('--once', 'end after the last scene instead of staying up')
   .option('--fresh', 'throw away what earlier runs left')
-  .option('--directory <path>', 'where databases, logs and state are kept', '.demo');
+  .option('--directory <path>', 'where databases, logs and state are kept; each demo at a time needs its own', '.demo');
 
 async function main(): Promise<number> {
   const { once, fresh, directory } = command.parse().opts<Options>();
   const interrupted = untilInterrupted();
   const home = resolve(directory);
-  if (fresh) await rm(home, { recursive: true, force: true });
-  const opening = openShop({ directory: home, progress: say });
+  const opening = openShop({ directory: home, progress: say, ...(fresh ? { fresh } : {}) });
   const first = await Promise.race([opening.then(() => 'open' as const), interrupted]);
   const shop = await opening;
   try {
@@ -73,7 +73,8 @@ async function play(shop: Shop): Promise<boolean> {
 async function perform(scene: Scene, stage: Stage): Promise<string[]> {
   const id = `demo-${stage.run}-${scene.name}`;
   try {
-    const { outcome, why } = await outcomeOf(await scene.play(stage, id));
+    const handle = await scene.play(stage, id);
+    const { outcome, why } = await (scene.outcome ? scene.outcome(stage, id) : outcomeOf(handle));
     const asExpected = outcome === scene.expect;
     stage.say(
       asExpected
@@ -87,14 +88,17 @@ async function perform(scene: Scene, stage: Stage): Promise<string[]> {
   }
 }
 
-function showLinks({ stack }: Shop): void {
+function showLinks({ stack, configFile }: Shop): void {
   const ui = `${stack.temporal.uiUrl}/namespaces/${stack.temporal.namespace}/workflows`;
   console.log(`
   Web UI                 ${ui}
   undone transactions    ${ui}?query=${encodeURIComponent("TxnStatus='compensated'")}
+  recovery               ${ui}?query=${encodeURIComponent("WorkflowType='recoverParticipant'")}
   waiting for a person   ${ui}?query=${encodeURIComponent('TxnNeedsAttention=true')}
   mail that was sent     ${stack.mail?.url}
-  try one yourself       TEMPORAL_ADDRESS=${stack.temporal.address} npm run transfer -- --from north-bank/alice --to south-bank/bob --amount 5
+  try one yourself       TEMPORAL_ADDRESS=${stack.temporal.address} npm run transfer -- --from north-bank/alice --to south-bank/bob --amount 5 --protocol 2pc
+  hold a trip            TEMPORAL_ADDRESS=${stack.temporal.address} npm run trip -- --flight LIS-900 --room DOUBLE --car COMPACT
+  is my money safe?      TEMPORAL_ADDRESS=${stack.temporal.address} TXN_CONFIG=${configFile} npm run -s temporal-txn -- audit
 `);
 }
 
@@ -108,6 +112,7 @@ main().then(
   (code) => process.exit(code),
   (error: unknown) => {
     console.error(error instanceof Error ? error.message : error);
+    if (error instanceof DirectoryInUse) console.error('Name one: npm run demo -- --directory <path>');
     process.exit(2);
   },
 );

@@ -2,44 +2,15 @@
  * What the demo plays: money and orders that move, refusals, a service that crashes in the middle, an answer that never comes,
  * and a compensation that a person has to help. Each scene says what it expects, and fails when something else happens.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { TransactionFailed } from 'temporal-txn/client';
-import type { SagaReport, TransactionHandle } from 'temporal-txn/client';
-import type { AccountRef, Transfer } from '../workflows/bank-transfer';
+import type { TransactionHandle } from 'temporal-txn/client';
 import type { Cart } from '../workflows/checkout';
 import type { OrderRequest } from '../workflows/order-processing';
-import type { Shop } from './shop';
-
-export interface Stage extends Shop {
-  /** Makes the ids of this run different from those of the runs before. */
-  readonly run: string;
-  /** Tells the audience what happens. */
-  readonly say: (line: string) => void;
-}
-
-export interface Scene {
-  /** Also the end of the transaction id. */
-  readonly name: string;
-  readonly story: string;
-  /** How the transaction must end, and why. */
-  readonly expect: 'committed' | 'compensated';
-  readonly because: string;
-  readonly play: (stage: Stage, id: string) => Promise<TransactionHandle>;
-}
-
-const north = (account: string): AccountRef => ({ bank: 'north-bank', account });
-const south = (account: string): AccountRef => ({ bank: 'south-bank', account });
-const euros = (from: AccountRef, to: AccountRef, amount: number): Transfer => ({
-  from,
-  to,
-  amount: amount * 100,
-  currency: 'EUR',
-});
-
-const transfer =
-  (input: Transfer) =>
-  ({ transactions }: Stage, id: string): Promise<TransactionHandle> =>
-    transactions.start('transferMoney', { id, input });
+import { eventScenes } from './event-scenes';
+import { euros, killAt, north, south, transfer, untilReport } from './staging';
+import type { Scene, Stage } from './staging';
+import { threePhaseScenes } from './three-phase-scenes';
+import { tripScenes } from './trip-scenes';
+import { twoPhaseScenes } from './two-phase-scenes';
 
 const buy =
   (sku: string, card: string) =>
@@ -156,6 +127,10 @@ export const scenes: readonly Scene[] = [
     because: 'a person brought the money back and had the step tried again',
     play: stuckCompensation,
   },
+  ...twoPhaseScenes,
+  ...threePhaseScenes,
+  ...tripScenes,
+  ...eventScenes,
 ];
 
 async function crashInTheMiddle(stage: Stage, id: string): Promise<TransactionHandle> {
@@ -176,7 +151,7 @@ async function answerThatNeverComes(stage: Stage, id: string): Promise<Transacti
   await carrier.died();
   await carrier.stop();
   stage.say('the carrier is dead and stays away; the order gives it 15 seconds');
-  await until(handle, 'the order turns back', (report) => report.outcome !== 'running');
+  await untilReport(handle, 'the order turns back', (report) => report.outcome !== 'running');
   stage.say('the outcome is unknown, so everything is undone; the parcel as soon as the carrier is back');
   await carrier.start();
   return handle;
@@ -188,16 +163,16 @@ async function stuckCompensation(stage: Stage, id: string): Promise<TransactionH
   const balance = await daveHas(stage);
   await workers.audit.stop();
   const handle = await transfer(euros(north('alice'), south('dave'), 10))(stage, id);
-  await until(handle, 'Dave has the money', ({ steps }) => steps[1]?.fate.kind === 'done');
+  await untilReport(handle, 'Dave has the money', ({ steps }) => steps[1]?.fate.kind === 'done');
   const spent = await transactions.start('transferMoney', {
     id: `${id}-spent`,
     input: { ...euros(south('dave'), north('alice'), 0), amount: balance + 1_000 },
   });
-  await until(spent, 'Dave has spent it', ({ steps }) => steps[1]?.fate.kind === 'done');
+  await untilReport(spent, 'Dave has spent it', ({ steps }) => steps[1]?.fate.kind === 'done');
   await handle.cancel();
   await workers.audit.start();
   await spent.result();
-  await until(handle, 'the compensation is held', ({ outcome }) => outcome === 'held');
+  await untilReport(handle, 'the compensation is held', ({ outcome }) => outcome === 'held');
   say(
     'held: Dave has spent the money. The Web UI shows it under TxnNeedsAttention = true, with the command that settles it',
   );
@@ -215,31 +190,4 @@ async function daveHas({ databases }: Stage): Promise<number> {
     "select balance from account where id = 'dave'",
   );
   return Number(rows[0]?.balance);
-}
-
-const killAt = (at: string): Record<string, string> => ({
-  TXN_CRASHPOINT: JSON.stringify([{ at, action: { kind: 'kill' } }]),
-});
-
-const PATIENCE_MS = 90_000;
-
-async function until(handle: TransactionHandle, what: string, reached: (report: SagaReport) => boolean): Promise<void> {
-  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(200)) {
-    const [report] = await handle.reports();
-    if (report && reached(report)) return;
-  }
-  throw new Error(`${handle.id}: waited ${PATIENCE_MS / 1000} s until ${what}, in vain.`);
-}
-
-/** Waits for the end and says how it came. */
-export async function outcomeOf(handle: TransactionHandle): Promise<{ outcome: string; why: string }> {
-  try {
-    await handle.result();
-    return { outcome: 'committed', why: '' };
-  } catch (error) {
-    if (!(error instanceof TransactionFailed) || error.report === undefined) throw error;
-    const { report } = error;
-    const cause = 'cause' in report ? report.cause : undefined;
-    return { outcome: report.outcome, why: cause?.refusal?.code ?? cause?.kind ?? '' };
-  }
 }

@@ -2,7 +2,7 @@
  * The whole company of the examples on one machine: the embedded stack, a database for each service, one worker process a
  * service and one for the workflows. The demo plays its scenes here, and the end-to-end tests break it.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Pool } from 'pg';
 import { connectTemporal, TransactionClient } from 'temporal-txn/client';
@@ -22,7 +22,11 @@ const SERVER_OF = {
   payments: 'b',
   shipping: 'a',
   orders: 'b',
+  savings: 'a',
   notifications: 'a',
+  airline: 'a',
+  hotel: 'b',
+  'car-rental': 'a',
 } as const satisfies Record<ServiceName, PostgresName>;
 
 export type WorkerName = ServiceName | 'transactions';
@@ -34,7 +38,11 @@ export interface ShopOptions {
   readonly directory: string;
   /** Whether databases survive a crash of the machine. @default true */
   readonly durable?: boolean;
+  /** Throws away what the directory holds. @default false */
+  readonly fresh?: boolean;
   readonly progress?: (message: string) => void;
+  /** Services whose workers run; every one has its database. @default all of them */
+  readonly open?: readonly ServiceName[];
   /** How long a dead worker stays down, in milliseconds. @default 1000 */
   readonly restartAfterMs?: number;
 }
@@ -42,10 +50,16 @@ export interface ShopOptions {
 export interface Shop {
   readonly stack: Stack<string>;
   readonly transactions: TransactionClient;
-  /** Worker processes by the name of their service; `transactions` runs the workflows. */
+  /** Worker processes by the name of their service, of those that are open; `transactions` runs the workflows. */
   readonly workers: Readonly<Record<WorkerName, ServiceProcess>>;
   /** Connections to a service's database, to look into it. */
   readonly databases: Readonly<Record<ServiceName, Pool>>;
+  /** Where the command `temporal-txn` finds the databases. Holds passwords. */
+  readonly configFile: string;
+  /** Ends a workflow on the spot, as a person at the Web UI could. */
+  readonly terminate: (id: string) => Promise<void>;
+  /** Takes a trip that is held, or gives it back. */
+  readonly answerTrip: (id: string, accept: boolean) => Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -58,6 +72,7 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
     mail: true,
     progress,
     ...(options.durable === undefined ? {} : { durable: options.durable }),
+    ...(options.fresh === undefined ? {} : { fresh: options.fresh }),
   });
   const closing: (() => Promise<unknown>)[] = [() => stack.stop()];
   const stop = async (): Promise<void> => {
@@ -65,7 +80,9 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
   };
   try {
     progress('preparing the databases of the services');
-    await Promise.all(serviceNames.map((name) => setUpService(name, stack.databaseUrl(databaseOf(name)))));
+    await Promise.all(
+      serviceNames.map((name) => setUpService(name, stack.ownerUrl(databaseOf(name)), `${databaseOf(name)}_worker`)),
+    );
     const databases = openDatabases(stack);
     closing.push(() => Promise.all(Object.values(databases).map((pool) => pool.end())));
     progress('starting the workers');
@@ -73,7 +90,16 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
     closing.push(() => Promise.all(Object.values(workers).map((worker) => worker.stop())));
     const client = await connectTemporal({ address: stack.temporal.address, namespace: stack.temporal.namespace });
     closing.push(() => client.connection.close());
-    return { stack, transactions: new TransactionClient({ client }), workers, databases, stop };
+    return {
+      stack,
+      transactions: new TransactionClient({ client }),
+      workers,
+      databases,
+      configFile: writeConfig(stack),
+      terminate: async (id) => void (await client.workflow.getHandle(id).terminate('by the demo')),
+      answerTrip: (id, accept) => client.workflow.getHandle(id).executeUpdate('answerTrip', { args: [{ accept }] }),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -82,9 +108,17 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
 
 const databaseOf = (service: ServiceName): string => service.replaceAll('-', '_');
 
+/** For the command `temporal-txn`: the databases of the participants, readable by their owner only. */
+function writeConfig(stack: Stack<string>): string {
+  const databases = Object.fromEntries(serviceNames.map((name) => [name, stack.databaseUrl(databaseOf(name))]));
+  const file = join(stack.directory, 'temporal-txn.json');
+  writeFileSync(file, `${JSON.stringify({ databases }, null, 2)}\n`, { mode: 0o600 });
+  return file;
+}
+
 function openDatabases(stack: Stack<string>): Record<ServiceName, Pool> {
   const open = (service: ServiceName): [ServiceName, Pool] => {
-    const pool = new Pool({ connectionString: stack.databaseUrl(databaseOf(service)), max: 4 });
+    const pool = new Pool({ connectionString: stack.ownerUrl(databaseOf(service)), max: 4 });
     // A server that is killed, as some scenes do, must not end this process: the next query opens a new connection.
     pool.on('error', () => undefined);
     return [service, pool];
@@ -118,10 +152,13 @@ async function startWorkers(stack: Stack<string>, options: ShopOptions): Promise
   };
   const starting = [
     start('transactions', 'workflows/worker.js', {}),
-    ...serviceNames.map((name) =>
+    ...(options.open ?? serviceNames).map((name) =>
       start(name, `activities/${services[name].folder}/worker.js`, {
         SERVICE_NAME: name,
         DATABASE_URL: stack.databaseUrl(databaseOf(name)),
+        // So that nobody waits long for what recovery does.
+        TXN_RECOVERY_GRACE_MS: '5000',
+        TXN_RECOVERY_EVERY_MS: '1000',
         ...(name === 'notifications' ? { SMTP_URL: stack.mail?.smtpUrl ?? '' } : {}),
       }),
     ),

@@ -1,5 +1,9 @@
-/** Moves money between two banks and writes the audit entry: all of it, or none. */
-import { participant, saga } from 'temporal-txn/workflow';
+/**
+ * Moves money between two banks and writes the audit entry: all of it, or none. Three times, with the same operations: as a saga,
+ * whose steps are seen one by one and undone when a later one fails; by two-phase commit, where all are kept back until all have
+ * agreed; and by three-phase commit, where all know that all have agreed before the first one books, and need no coordinator then.
+ */
+import { branch, participant, saga, threePhaseCommit, twoPhaseCommit } from 'temporal-txn/workflow';
 import type { accounts } from '../activities/accounts/operations';
 import type { audit } from '../activities/audit/operations';
 
@@ -39,3 +43,26 @@ export async function transferMoney({ from, to, amount, currency }: Transfer): P
     return { auditEntry: entry.id, balanceAfter: debit.balance };
   });
 }
+
+export async function transferMoneyAtomically(transfer: Transfer): Promise<TransferReceipt> {
+  const [debit, , entry] = await twoPhaseCommit(branchesOf(transfer));
+  return { auditEntry: entry.id, balanceAfter: debit.balance };
+}
+
+export async function transferMoneyInThreePhases(transfer: Transfer): Promise<TransferReceipt> {
+  const [debit, , entry] = await threePhaseCommit(branchesOf(transfer), { timeouts: { preCommit: '2 seconds' } });
+  return { auditEntry: entry.id, balanceAfter: debit.balance };
+}
+
+const branchesOf = ({ from, to, amount, currency }: Transfer) =>
+  [
+    branch(bank(from.bank).debit, { account: from.account, amount, currency }),
+    branch(bank(to.bank).credit, { account: to.account, amount, currency }),
+    branch(ledger.record, {
+      kind: 'transfer',
+      from: `${from.bank}/${from.account}`,
+      to: `${to.bank}/${to.account}`,
+      amount,
+      currency,
+    }),
+  ] as const;

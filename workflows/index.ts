@@ -1,4 +1,11 @@
-/** The workflow types that the workers register. */
-export { transferMoney } from './bank-transfer';
+/** The workflow types that the workers register: the business ones, and the ready-made coordinator. */
+export { coordinateTwoPhaseCommit } from 'temporal-txn/workflow';
+export { transferOnceApproved } from './approved-transfer';
+export { transferMoney, transferMoneyAtomically, transferMoneyInThreePhases } from './bank-transfer';
+export { bookTrip } from './book-trip';
 export { checkout } from './checkout';
+export { createOrder } from './create-order';
+export { deliverEvent } from './deliver-event';
 export { processOrder } from './order-processing';
+export { saveMoney } from './save-money';
+export { sellTrip } from './sell-trip';

@@ -2,4 +2,4 @@ import { runService } from '../worker-main';
 import { accounts } from './operations';
 
 /** Each bank runs this with a name and a database of its own. */
-runService(accounts, process.env['SERVICE_NAME']);
+runService(accounts);

@@ -27,6 +27,15 @@ create table if not exists reservation_item (
   primary key (reservation, sku)
 );
 
+-- What the order service has told of each order, in the order in which it came.
+create table if not exists heard (
+  arrival        bigint  generated always as identity primary key,
+  customer_order text    not null,
+  sequence       bigint  not null check (sequence > 0),
+  type           text    not null,
+  unique (customer_order, sequence)
+);
+
 create or replace view invariant_violation (invariant, subject, details) as
   select 'every piece is available, reserved or sold', sku,
          format('stocked %s, available %s, reserved %s, sold %s', stocked, available, reserved, sold)
@@ -45,4 +54,9 @@ create or replace view invariant_violation (invariant, subject, details) as
   union all
   select 'a reservation has items', id::text, status
     from reservation
-   where not exists (select from reservation_item where reservation = reservation.id);
+   where not exists (select from reservation_item where reservation = reservation.id)
+  union all
+  select 'what is told of an order comes once, in order, and all of it', customer_order,
+         format('sequence %s came as number %s', sequence, place)
+    from (select customer_order, sequence, row_number() over (partition by customer_order order by arrival) as place from heard) h
+   where sequence <> place;

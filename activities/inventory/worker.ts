@@ -1,4 +1,4 @@
 import { runService } from '../worker-main';
 import { inventory } from './operations';
 
-runService(inventory);
+runService(inventory, { tells: true });

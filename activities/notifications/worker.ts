@@ -1,5 +1,5 @@
 import { runService } from '../worker-main';
-import { smtpMailer } from './mailer';
+import { mailServerCircuit, smtpMailer } from './mailer';
 import { defineNotifications } from './operations';
 
 const url = process.env['SMTP_URL'];
@@ -9,5 +9,7 @@ if (url === undefined || url === '') {
   );
   process.exitCode = 2;
 } else {
-  runService(defineNotifications({ mailer: smtpMailer(url), from: 'orders@shop.example' }));
+  const server = mailServerCircuit();
+  const mailer = smtpMailer(url, server);
+  runService(defineNotifications({ mailer, from: 'orders@shop.example' }), { circuits: [server] });
 }

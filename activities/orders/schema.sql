@@ -16,11 +16,27 @@ create table if not exists customer_order (
   unique (transaction_id, branch_id)
 );
 
+-- CARD: paid as it is ordered. ACCOUNT: sent an invoice.
+alter table customer_order add column if not exists terms text not null default 'CARD' check (terms in ('CARD', 'ACCOUNT'));
+
 create table if not exists order_item (
   customer_order text    not null references customer_order,
   sku            text    not null,
   quantity       integer not null check (quantity > 0),
   primary key (customer_order, sku)
+);
+
+-- What the staff see of orders on account: a projection of their events, made anew from them at any time.
+create table if not exists order_summary (
+  id         text        primary key,
+  customer   text        not null,
+  pieces     integer     not null,
+  total      bigint      not null,
+  currency   text        not null,
+  status     text        not null,
+  note       text,
+  created_at timestamptz not null,
+  settled_at timestamptz
 );
 
 create or replace view invariant_violation (invariant, subject, details) as

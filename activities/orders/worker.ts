@@ -1,4 +1,5 @@
 import { runService } from '../worker-main';
+import { orderSummaries } from './history';
 import { orders } from './operations';
 
-runService(orders);
+runService(orders, { tells: true, projections: [orderSummaries] });

@@ -17,16 +17,16 @@ function decimalsOf(currency: string): number {
  */
 function parseAmount(text: string, currency: string): number {
   const decimals = decimalsOf(currency);
-  const [, whole = '', fraction = ''] = /^(\d{1,16})(?:\.(\d+))?$/.exec(text) ?? [];
-  if (whole === '' || fraction.length > decimals) {
+  const [, whole = '', fraction = ''] = /^(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
+  const minor = BigInt(whole + fraction.padEnd(decimals, '0'));
+  if (minor < 1n || fraction.length > decimals) {
     throw new InvalidArgumentError(
       `"${text}" is not a positive amount of ${currency} with at most ${decimals} decimals. Write it like 100 or 99.50.`,
     );
   }
-  const minor = BigInt(whole + fraction.padEnd(decimals, '0'));
-  if (minor < 1n || minor > BigInt(Number.MAX_SAFE_INTEGER)) {
+  if (minor > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new InvalidArgumentError(
-      `${text} ${currency} is not between 1 and ${Number.MAX_SAFE_INTEGER} of its smallest unit.`,
+      `${text} ${currency} is too large: the most is ${formatAmount(Number.MAX_SAFE_INTEGER, currency)}.`,
     );
   }
   return Number(minor);

@@ -130,6 +130,21 @@ describe('an account', () => {
     expect(await holds('carol')).toBe(2000);
     expect(await violations(bank.pool)).toEqual([]);
   });
+
+  it('is set up a second time while a transaction is prepared, which nobody could finish before its worker runs', async () => {
+    const client = await bank.pool.connect();
+    await client.query('begin');
+    await client.query('lock table account, entry in row exclusive mode');
+    await client.query('select pg_current_xact_id()');
+    await client.query(`prepare transaction 'since the last run'`);
+    client.release();
+    try {
+      await applySchema(bank.pool, 'north-bank');
+      await applySeed(bank.pool, 'north-bank');
+    } finally {
+      await bank.pool.query(`rollback prepared 'since the last run'`);
+    }
+  });
 });
 
 describe('the compensation of a debit', () => {

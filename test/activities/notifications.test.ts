@@ -171,6 +171,20 @@ describe('a mail server that takes nothing', () => {
     await expect(smtpMailer('smtp://127.0.0.1:1').send(mail)).rejects.toThrow(MailDeferred);
   });
 
+  it('because it is away, is not asked by everybody, and is when it may be back', async () => {
+    const mailer = smtpMailer('smtp://127.0.0.1:1');
+    for (let i = 0; i < 3; i++) await expect(mailer.send(mail)).rejects.toThrow(MailDeferred);
+    await expect(mailer.send(mail)).rejects.toMatchObject({ name: 'CircuitOpen', circuit: 'mail-server' });
+  });
+
+  it('for one mailbox that is full, is asked by the others', async () => {
+    const mailer = smtpMailer(urlOf());
+    for (let i = 0; i < 5; i++)
+      await expect(mailer.send({ ...mail, to: 'busy@customer.example' })).rejects.toThrow(MailDeferred);
+    await mailer.send(mail);
+    expect(inbox).toHaveLength(1);
+  });
+
   it('because of our login, has nothing against the message', async () => {
     const failure = smtpMailer(urlOf('shop:secret@')).send(mail);
     await expect(failure).rejects.toThrow(MailDeferred);

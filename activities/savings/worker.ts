@@ -1,0 +1,4 @@
+import { runService } from '../worker-main';
+import { savings } from './operations';
+
+runService(savings);
