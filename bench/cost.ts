@@ -16,6 +16,9 @@ export interface Cost {
   readonly activities: number;
   readonly timers: number;
   readonly upserts: number;
+  /** That the workflow received. */
+  readonly signals: number;
+  readonly updates: number;
   readonly actions: number;
 }
 
@@ -27,10 +30,10 @@ export function costOf({ events }: History): Cost {
   const activities = attempts.reduce((sum, attempt) => sum + attempt, 0);
   const timers = count('timerStartedEventAttributes');
   const upserts = count('upsertWorkflowSearchAttributesEventAttributes');
+  const signals = count('workflowExecutionSignaledEventAttributes');
+  const updates = count('workflowExecutionUpdateAcceptedEventAttributes');
   const others =
     count('workflowExecutionStartedEventAttributes') +
-    count('workflowExecutionSignaledEventAttributes') +
-    count('workflowExecutionUpdateAcceptedEventAttributes') +
     count('startChildWorkflowExecutionInitiatedEventAttributes') +
     count('signalExternalWorkflowExecutionInitiatedEventAttributes') +
     count('markerRecordedEventAttributes');
@@ -40,6 +43,35 @@ export function costOf({ events }: History): Cost {
     activities,
     timers,
     upserts,
-    actions: others + activities + timers + upserts,
+    signals,
+    updates,
+    actions: others + activities + timers + upserts + signals + updates,
+  };
+}
+
+/**
+ * What a transaction costs that has several workflows. A child or a signal that one of them sent to another is counted once,
+ * where it arrived.
+ */
+export function costOfAll(histories: readonly History[]): Cost {
+  const costs = histories.map((history) => {
+    const sent = (history.events ?? []).filter(
+      (event) =>
+        event.startChildWorkflowExecutionInitiatedEventAttributes ??
+        event.signalExternalWorkflowExecutionInitiatedEventAttributes,
+    );
+    const cost = costOf(history);
+    return histories.length > 1 ? { ...cost, actions: cost.actions - sent.length } : cost;
+  });
+  const sum = (key: keyof Cost): number => costs.reduce((total, cost) => total + cost[key], 0);
+  return {
+    events: sum('events'),
+    workflowTasks: sum('workflowTasks'),
+    activities: sum('activities'),
+    timers: sum('timers'),
+    upserts: sum('upserts'),
+    signals: sum('signals'),
+    updates: sum('updates'),
+    actions: sum('actions'),
   };
 }

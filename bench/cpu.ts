@@ -3,10 +3,11 @@
  * who else is at work makes everything late, and adds little to what it costs. Linux only.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Way } from './transfer';
 
-export type Part = 'temporal' | 'postgres' | Way;
-export type CpuSeconds = Readonly<Record<Part, number>>;
+/** The worker processes of a way are told by the folder of their main module. */
+export type WorkerFolder = 'saga' | 'hand-written' | 'two-phase' | 'direct' | 'protocols';
+export type Part = 'temporal' | 'postgres' | WorkerFolder;
+export type Cpu = Readonly<Record<Part, number>>;
 
 interface Process {
   readonly pid: number;
@@ -19,20 +20,29 @@ interface Process {
 const TICKS_PER_SECOND = 100;
 
 /** Undefined where there is no /proc. */
-export function cpuSeconds(): CpuSeconds | undefined {
+export function cpuSeconds(): Cpu | undefined {
   const processes = readProcesses();
   if (processes.length === 0) return undefined;
-  const sum: Record<Part, number> = { temporal: 0, postgres: 0, saga: 0, 'hand-written': 0 };
-  for (const { command, seconds } of below(process.pid, processes)) {
-    const part = partOf(command);
-    if (part !== undefined) sum[part] += seconds;
-  }
-  return sum;
+  const all = below(process.pid, processes);
+  return eachPart((part) =>
+    all.reduce((sum, { command, seconds }) => (partOf(command) === part ? sum + seconds : sum), 0),
+  );
 }
 
+/** The same for each part. */
+export const eachPart = (of: (part: Part) => number): Cpu => ({
+  temporal: of('temporal'),
+  postgres: of('postgres'),
+  saga: of('saga'),
+  'hand-written': of('hand-written'),
+  'two-phase': of('two-phase'),
+  direct: of('direct'),
+  protocols: of('protocols'),
+});
+
 function partOf(command: string): Part | undefined {
-  if (command.includes('/bench/saga/')) return 'saga';
-  if (command.includes('/bench/hand-written/')) return 'hand-written';
+  const [, folder] = /\/bench\/(saga|hand-written|two-phase|direct|protocols)\//.exec(command) ?? [];
+  if (folder !== undefined) return folder as WorkerFolder; // Cast: the expression has these and no others.
   if (command.includes('postgres')) return 'postgres';
   if (command.includes('start-dev')) return 'temporal';
   return undefined;

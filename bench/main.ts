@@ -1,29 +1,76 @@
-/** `npm run bench`: what `saga()` costs over the same transfer written by hand on plain Temporal. */
-import { Command, InvalidArgumentError } from 'commander';
+/** `npm run bench`: what `saga()` costs over plain Temporal, what two-phase commit costs over a saga, all protocols side by side, and the outbox. */
+import { Argument, Command, InvalidArgumentError } from 'commander';
 import { untilInterrupted } from '../src/dev';
-import { costOf } from './cost';
-import { BLOCKS, CONCURRENCY, measureRound } from './measure';
-import type { Round } from './measure';
-import { printReport, reportOf } from './report';
-import { openStage } from './stage';
-import type { Stage } from './stage';
-import type { Way } from './transfer';
+import type { Outcome, Part } from './contest';
+import { CONCURRENCY } from './measure';
+import type { Size } from './measure';
+import { openOutboxPart } from './outbox/part';
+import { openProtocolsPart } from './protocols/part';
+import { openSagaPart } from './saga/part';
+import { openTwoPhasePart } from './two-phase/part';
 
 interface Options {
   readonly rounds: number;
   readonly transactions: number;
+  readonly quick?: boolean;
   readonly json?: boolean;
 }
 
+type PartName = 'saga' | 'two-phase' | 'protocols' | 'outbox';
+
+interface PartEntry {
+  readonly title: string;
+  readonly open: (progress: (message: string) => void) => Promise<Part>;
+  readonly sizeOf: (transactions: number) => Size;
+  /** Where that of a few transfers would take long. */
+  readonly quickSize?: Size;
+  readonly lastBeginMs: number;
+}
+
+const PARTS: Readonly<Record<PartName, PartEntry>> = {
+  saga: {
+    title: 'A saga, and the same by hand on plain Temporal',
+    open: openSagaPart,
+    sizeOf: (transactions) => ({ alone: transactions, together: transactions }),
+    lastBeginMs: 120_000,
+  },
+  // More ways, so fewer turns, and blocks in which each caller has a second turn.
+  'two-phase': {
+    title: 'Two-phase commit, and other ways to change three databases',
+    open: openTwoPhasePart,
+    sizeOf: (transactions) => ({ alone: Math.ceil(transactions / 2), together: 2 * transactions }),
+    lastBeginMs: 160_000,
+  },
+  protocols: {
+    title: 'Saga, two-phase commit, three-phase commit and try-confirm-cancel, between two banks',
+    open: openProtocolsPart,
+    sizeOf: (transactions) => ({ alone: Math.ceil(transactions / 2), together: transactions }),
+    lastBeginMs: 160_000,
+  },
+  // Events where the others have transfers: some that wait for a poll, and a backlog.
+  outbox: {
+    title: 'The transactional outbox, and pg-transactional-outbox',
+    open: openOutboxPart,
+    sizeOf: (transactions) => ({ alone: Math.ceil(transactions / 4), together: 2_000 * transactions }),
+    quickSize: { alone: 1, together: 1_200 },
+    lastBeginMs: 160_000,
+  },
+};
+
+/** Enough to see that it works, too little to say anything of time. */
+const QUICK = { rounds: 1, transactions: 4 };
+
 const command = new Command('bench')
-  .description('Measures a transfer as a saga against the same transfer written by hand, in turns on the same servers')
+  .description('Measures ways to make the same transfer against each other, in turns on the same servers')
+  .addArgument(new Argument('[part]', 'only this part').choices(Object.keys(PARTS)))
   .option('--rounds <number>', 'how often each way has its turn', positive, 20)
   .option(
     '--transactions <number>',
-    `transfers a way and round, one at a time and twice as many ${CONCURRENCY} at a time`,
+    `transfers a way and round; ${CONCURRENCY} at a time in blocks of as many (two-phase and protocols: half of them one at a time; two-phase: blocks of twice as many; outbox: a backlog of 2,000 times as many events)`,
     positive,
     16,
   )
+  .option('--quick', 'one round of a few transfers: shows that it works, and says nothing of time')
   .option('--json', 'print the figures as JSON');
 
 const started = Date.now();
@@ -33,52 +80,45 @@ function say(line: string): void {
   console.error(`${((Date.now() - started) / 1000).toFixed(1).padStart(6)} s  ${line}`);
 }
 
-const ORDER: readonly Way[] = ['saga', 'hand-written'];
-/** Until code is compiled, connections are open and pollers have settled. */
-const WARM_UP = 16;
-/** On a machine that others use too, no round begins later than this: an early end says less, but says it. */
-const LAST_BEGIN_MS = 120_000;
-
 async function main(): Promise<number> {
-  const options = command.parse().opts<Options>();
+  command.parse();
+  const options = command.opts<Options>();
+  const [only] = command.processedArgs as [PartName | undefined]; // Cast: commander has checked the choice.
   const interrupted = untilInterrupted();
-  const opening = openStage(say);
-  const first = await Promise.race([opening, interrupted]);
-  const stage = await opening;
-  try {
-    if (first !== stage) return 130;
-    const running = run(stage, options);
-    running.catch(() => undefined); // Cut short, it fails for lack of servers, and there is nobody left to tell.
-    const code = await Promise.race([running, interrupted]);
-    return typeof code === 'number' ? code : 130;
-  } finally {
-    await stage.stop();
+  const reports: Partial<Record<PartName, object>> = {};
+  let violations = 0;
+  for (const name of Object.keys(PARTS) as PartName[]) {
+    if (only !== undefined && only !== name) continue;
+    const outcome = await play(name, options, interrupted);
+    if (outcome === 'interrupted') return 130;
+    reports[name] = outcome.report;
+    violations += outcome.violations;
+    if (!options.json) console.log(`\n${PARTS[name].title}\n\n${outcome.text}`);
   }
-}
-
-async function run(stage: Stage, { rounds, transactions, json }: Options): Promise<number> {
-  say('warming up');
-  await measureRound(stage, ORDER, 0, WARM_UP);
-  const measured: Round[] = [];
-  for (let i = 0; i < rounds; i++) {
-    if (i > 0 && Date.now() - started > LAST_BEGIN_MS) {
-      say(`time is up after ${i} rounds of ${rounds}`);
-      break;
-    }
-    say(`round ${i + 1} of ${rounds}`);
-    const order = i % 2 === 0 ? ORDER : ORDER.toReversed();
-    measured.push(await measureRound(stage, order, BLOCKS * (WARM_UP + i * transactions), transactions));
-  }
-  const costs = {
-    saga: costOf(await stage.historyOf('saga', 0)),
-    'hand-written': costOf(await stage.historyOf('hand-written', 0)),
-  };
-  const report = reportOf(measured, transactions, costs);
-  if (json) console.log(JSON.stringify(report, undefined, 2));
-  else printReport(report);
-  const violations = await stage.violations();
+  if (options.json) console.log(JSON.stringify(reports, undefined, 2));
   if (violations > 0) console.error(`The books do not add up: ${violations} promises of the tables are broken.`);
   return violations === 0 ? 0 : 1;
+}
+
+async function play(
+  name: PartName,
+  { rounds, transactions, quick }: Options,
+  interrupted: Promise<unknown>,
+): Promise<Outcome | 'interrupted'> {
+  const { open, sizeOf, quickSize, lastBeginMs } = PARTS[name];
+  const wanted = quick ? QUICK : { rounds, transactions };
+  const size = (quick && quickSize) || sizeOf(wanted.transactions);
+  const opening = open(say);
+  const first = await Promise.race([opening, interrupted]);
+  const part: Part = await opening;
+  try {
+    if (first !== part) return 'interrupted';
+    const running = part.run({ rounds: wanted.rounds, size, lastBeginMs, say });
+    running.catch(() => undefined); // Cut short, it fails for lack of servers, and there is nobody left to tell.
+    return await Promise.race([running, interrupted.then(() => 'interrupted' as const)]);
+  } finally {
+    await part.stop();
+  }
 }
 
 function positive(text: string): number {

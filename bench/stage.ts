@@ -1,24 +1,28 @@
 /**
- * Where the benchmark plays: the embedded stack, two banks on a PostgreSQL server each, and for each way of writing the
- * transfer three worker processes — one for workflows, one beside each bank — as they would be deployed.
+ * Where the benchmark plays: the embedded stack, each service with a database of its own on one of two PostgreSQL servers, and
+ * worker processes, as they would be deployed.
  */
 import { mkdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import { Pool } from 'pg';
 import { setUpService } from '../activities/setup';
 import { connectTemporal, TransactionClient } from '../src/client';
 import { ServiceProcess, startStack } from '../src/dev';
 import type { Stack } from '../src/dev';
+import type { PostgresName } from '../src/dev';
 import { searchAttributeList } from '../src/observability';
 import type { History } from './cost';
-import { HANDLED } from './hand-written/activities';
-import { QUEUES } from './transfer';
-import type { Bank, Transfer, Way } from './transfer';
 
-type Database = 'north_bank' | 'south_bank';
-const BANKS = { 'north-bank': 'north_bank', 'south-bank': 'south_bank' } as const satisfies Record<Bank, Database>;
+export type Service = 'north-bank' | 'south-bank' | 'audit';
+
+const DATABASES = {
+  'north-bank': { name: 'north_bank', server: 'a' },
+  'south-bank': { name: 'south_bank', server: 'b' },
+  audit: { name: 'audit', server: 'b' },
+} as const satisfies Record<Service, { name: string; server: PostgresName }>;
 
 /** More than there are transfers at a time, so that none waits for another one's account. */
 const ACCOUNTS = 64;
@@ -32,16 +36,30 @@ const OPEN_ACCOUNTS = `
   insert into entry (account, kind, amount, transaction_id, branch_id)
   select id, 'opening', balance, 'bench', id from opened`;
 
+/** The account of a transfer at either bank. Transfers with neighbouring numbers never meet. */
+export const accountOf = (n: number): string => `account-${n % ACCOUNTS}`;
+
+export interface StageOptions {
+  readonly services: readonly Service[];
+  /** Whether the servers keep the time of each commit, which costs them a little. */
+  readonly commitTimestamps?: boolean;
+  readonly progress: (message: string) => void;
+}
+
 export interface Stage {
-  /** Makes one transfer and waits for it; the same number is never used twice by one way. */
-  readonly transfer: (way: Way, n: number) => Promise<void>;
-  readonly historyOf: (way: Way, n: number) => Promise<History>;
-  /** How many promises of the banks' tables are broken: none, or what was measured is worth nothing. */
+  readonly client: Client;
+  readonly transactions: TransactionClient;
+  readonly pool: (service: Service) => Pool;
+  readonly databaseUrl: (service: Service) => string;
+  /** Starts a process by its compiled main module below bench/, and waits until it is healthy. */
+  readonly startProcess: (name: string, script: string, env?: Record<string, string>) => Promise<ServiceProcess>;
+  readonly historyOf: (workflowId: string) => Promise<History>;
+  /** How many promises of the tables are broken: none, or what was measured is worth nothing. */
   readonly violations: () => Promise<number>;
   readonly stop: () => Promise<void>;
 }
 
-export async function openStage(progress: (message: string) => void): Promise<Stage> {
+export async function openStage({ services, commitTimestamps, progress }: StageOptions): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), 'temporal-txn-bench-'));
   const closing: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
@@ -51,33 +69,54 @@ export async function openStage(progress: (message: string) => void): Promise<St
     progress('starting two PostgreSQL servers and Temporal');
     const stack = await startStack({
       directory,
-      databases: { north_bank: 'a', south_bank: 'b' },
+      databases: Object.fromEntries(services.map((service) => [DATABASES[service].name, DATABASES[service].server])),
       searchAttributes: searchAttributeList(),
       durable: true,
     });
     closing.push(() => stack.stop());
-    const pools = await openBanks(stack);
-    closing.push(() => Promise.all(pools.map((pool) => pool.end())));
-    progress('starting three worker processes for each way');
-    const workers = await startWorkers(stack);
+    if (commitTimestamps) {
+      for (const server of Object.values(stack.postgres)) {
+        await once(server.adminUrl, 'alter system set track_commit_timestamp = on');
+        await server.kill();
+        await server.restart();
+      }
+    }
+    const databaseUrl = (service: Service): string => stack.databaseUrl(DATABASES[service].name);
+    const pools = new Map<Service, Pool>();
+    closing.push(() => Promise.all([...pools.values()].map((pool) => pool.end())));
+    for (const service of services) pools.set(service, await openService(service, stack));
+    const pool = (service: Service): Pool => {
+      const found = pools.get(service);
+      if (!found) throw new RangeError(`Nothing was changed: this stage has no ${service}.`);
+      return found;
+    };
+    const workers: ServiceProcess[] = [];
     closing.push(() => Promise.all(workers.map((worker) => worker.stop())));
+    const logs = join(directory, 'logs');
+    mkdirSync(logs, { recursive: true });
+    const { address, namespace } = stack.temporal;
     // Left open: a transfer that Ctrl-C cut short may still be trying, and the process ends with the stage anyway.
-    const client = await connectTemporal({ address: stack.temporal.address, namespace: stack.temporal.namespace });
-    const transactions = new TransactionClient({ client });
+    const client = await connectTemporal({ address, namespace });
     return {
-      transfer: async (way, n) => {
-        const [id, input] = [`${way}-${n}`, transferOf(n)];
-        if (way === 'saga') await transactions.execute<Transfer, number>('transferBySaga', { id, input });
-        else
-          await client.workflow.execute<(input: Transfer) => Promise<number>>('transferByHand', {
-            workflowId: id,
-            taskQueue: QUEUES[way],
-            args: [input],
-          });
+      client,
+      transactions: new TransactionClient({ client }),
+      pool,
+      databaseUrl,
+      startProcess: async (name, script, env = {}) => {
+        const worker = await ServiceProcess.start({
+          name,
+          script: join(__dirname, script),
+          env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, ...env },
+          log: join(logs, `${name}.log`),
+          restartAfterMs: 'never',
+        });
+        workers.push(worker);
+        return worker;
       },
-      historyOf: (way, n) => client.workflow.getHandle(`${way}-${n}`).fetchHistory(),
+      historyOf: (workflowId) => client.workflow.getHandle(workflowId).fetchHistory(),
       violations: async () => {
-        const found = await Promise.all(pools.map((pool) => pool.query('select from invariant_violation')));
+        const banks = services.filter((service) => service !== 'audit').map(pool);
+        const found = await Promise.all(banks.map((bank) => bank.query('select from invariant_violation')));
         return found.reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0);
       },
       stop,
@@ -88,45 +127,22 @@ export async function openStage(progress: (message: string) => void): Promise<St
   }
 }
 
-const transferOf = (n: number): Transfer => ({
-  from: `account-${n % ACCOUNTS}`,
-  to: `account-${n % ACCOUNTS}`,
-  amount: 1,
-  currency: 'EUR',
-});
-
-async function openBanks(stack: Stack<Database>): Promise<Pool[]> {
-  const open = async ([bank, database]: [string, Database]): Promise<Pool> => {
-    await setUpService(bank as Bank, stack.databaseUrl(database)); // Cast: a key of BANKS.
-    const pool = new Pool({ connectionString: stack.databaseUrl(database), max: 1 });
-    pool.on('error', () => undefined); // A server that stops first must not end this process.
-    await pool.query(`${HANDLED};${OPEN_ACCOUNTS}`);
-    return pool;
-  };
-  return Promise.all(Object.entries(BANKS).map(open));
+async function openService(service: Service, stack: Stack<string>): Promise<Pool> {
+  const { name } = DATABASES[service];
+  const connectionString = stack.ownerUrl(name);
+  await setUpService(service, connectionString, `${name}_worker`);
+  const pool = new Pool({ connectionString, max: 1 });
+  pool.on('error', () => undefined); // A server that stops first must not end this process.
+  if (service !== 'audit') await pool.query(OPEN_ACCOUNTS);
+  return pool;
 }
 
-async function startWorkers(stack: Stack<Database>): Promise<ServiceProcess[]> {
-  const logs = join(stack.directory, 'logs');
-  mkdirSync(logs, { recursive: true });
-  const { address, namespace } = stack.temporal;
-  const start = (name: string, script: string, env: Record<string, string> = {}): Promise<ServiceProcess> =>
-    ServiceProcess.start({
-      name,
-      script: join(__dirname, script),
-      env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, ...env },
-      log: join(logs, `${name}.log`),
-      restartAfterMs: 'never',
-    });
-  return Promise.all([
-    start('saga workflows', 'saga/workflow-worker.js'),
-    start('hand-written workflows', 'hand-written/workflow-worker.js'),
-    ...Object.entries(BANKS).flatMap(([bank, database]) => {
-      const env = { SERVICE_NAME: bank, DATABASE_URL: stack.databaseUrl(database) };
-      return [
-        start(`saga ${bank}`, 'saga/bank-worker.js', env),
-        start(`hand-written ${bank}`, 'hand-written/bank-worker.js', env),
-      ];
-    }),
-  ]);
+async function once(connectionString: string, statement: string): Promise<void> {
+  const pool = new Pool({ connectionString, max: 1 });
+  pool.on('error', () => undefined);
+  try {
+    await pool.query(statement);
+  } finally {
+    await pool.end();
+  }
 }

@@ -1,4 +1,4 @@
-/** What both ways do: the same transfer, each on task queues of its own. */
+/** What every way does: the same transfer, and where. */
 
 /** From an account at North Bank to one at South Bank. */
 export interface Transfer {
@@ -8,11 +8,19 @@ export interface Transfer {
   readonly currency: string;
 }
 
-export type Way = 'saga' | 'hand-written';
 export type Bank = 'north-bank' | 'south-bank';
 
-/** Where the workflows of each way run. */
-export const QUEUES = { saga: 'transactions', 'hand-written': 'hand-written' } as const satisfies Record<Way, string>;
+/** The record that is kept of a transfer where there are three databases. */
+export const recordOf = ({ from, to, amount, currency }: Transfer) => ({
+  kind: 'transfer',
+  from: `north-bank/${from}`,
+  to: `south-bank/${to}`,
+  amount,
+  currency,
+});
+
+/** Where the workflows of the two-database ways run. */
+export const QUEUES = { saga: 'transactions', 'hand-written': 'hand-written' } as const;
 
 /** The queue of a bank's hand-written activities. A participant's queue has the name of the participant. */
 export const handWrittenQueue = (bank: Bank): string => `hand-written-${bank}`;

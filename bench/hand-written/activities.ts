@@ -2,9 +2,10 @@
  * The activities as a careful team writes them: one local transaction each, with a row that makes a repeated attempt return
  * what the first one returned. The business statements are those of activities/accounts, word for word.
  */
-import { ApplicationFailure } from '@temporalio/common';
 import type { Pool, PoolClient } from 'pg';
 import { Movement } from '../../activities/accounts/operations';
+import { book, lockForMovement, refusal } from './statements';
+import type { Balance } from './statements';
 
 export const HANDLED = `
   create table if not exists handled (
@@ -14,10 +15,6 @@ export const HANDLED = `
   )`;
 
 type KeyedMovement = Movement & { readonly key: string };
-
-export interface Balance {
-  readonly balance: number;
-}
 
 export interface BankActivities {
   debit(request: KeyedMovement): Promise<Balance>;
@@ -79,42 +76,3 @@ async function responseOf(client: PoolClient, key: string): Promise<Balance> {
   if (!rows[0]) throw new Error(`Nothing was changed: there is no response to ${key} any more`);
   return rows[0].response;
 }
-
-interface AccountRow {
-  currency: string;
-  balance: string;
-  blocked: boolean;
-}
-
-async function lockForMovement(client: PoolClient, id: string, currency: string): Promise<{ balance: number }> {
-  const { rows } = await client.query<AccountRow>(
-    'select currency, balance, blocked from account where id = $1 for no key update',
-    [id],
-  );
-  const account = rows[0];
-  if (!account) throw refusal('unknown-account', `There is no account ${id}`);
-  if (account.currency !== currency) throw refusal('currency-mismatch', `Account ${id} is kept in ${account.currency}`);
-  if (account.blocked) throw refusal('account-blocked', `Account ${id} is blocked`);
-  return { balance: Number(account.balance) };
-}
-
-async function book(
-  client: PoolClient,
-  kind: 'debit' | 'credit' | 'reversal',
-  account: string,
-  amount: number,
-  key: string,
-): Promise<Balance> {
-  await client.query(
-    'insert into entry (account, kind, amount, transaction_id, branch_id) values ($1, $2, $3, $4, $5)',
-    [account, kind, amount, key, kind],
-  );
-  const { rows } = await client.query<{ value: string }>(
-    'update "account" set "balance" = "balance" + $1 where "id" = $2 returning "balance"::text as value',
-    [amount, account],
-  );
-  return { balance: Number(rows[0]?.value) };
-}
-
-const refusal = (type: string, message: string): ApplicationFailure =>
-  ApplicationFailure.create({ type, message, nonRetryable: true });

@@ -2,4 +2,4 @@
 import { runService } from '../../activities/worker-main';
 import { accounts } from '../../activities/accounts/operations';
 
-runService(accounts, process.env['SERVICE_NAME']);
+runService(accounts);

@@ -1,0 +1,44 @@
+/** The process that makes transfers without a coordinator: `POST /transfer`, and it answers twice, decided and done. */
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { Pool } from 'pg';
+import { transferDirectly } from './two-phase-commit';
+import type { Databases } from './two-phase-commit';
+import { DECIDED, DONE } from './client';
+import type { DirectRequest } from './client';
+
+const open = (name: string): Pool =>
+  new Pool({
+    connectionString: process.env[name],
+    max: 22, // As many as a participant has.
+    options: '-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=8s',
+  });
+
+const databases: Databases = {
+  north: open('NORTH_DATABASE_URL'),
+  south: open('SOUTH_DATABASE_URL'),
+  audit: open('AUDIT_DATABASE_URL'),
+};
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method === 'POST') {
+    const { id, transfer } = JSON.parse(await text(request)) as DirectRequest; // Cast: only the benchmark asks.
+    await transferDirectly(databases, id, transfer, () => response.write(DECIDED));
+    response.end(DONE);
+  } else {
+    await Promise.all(Object.values(databases).map((pool: Pool) => pool.query('select')));
+    response.end('healthy');
+  }
+}
+
+const server = createServer((request, response) => {
+  answer(request, response).catch((error: unknown) => {
+    console.error(error);
+    if (!response.headersSent) response.statusCode = 500;
+    response.end();
+  });
+});
+server.listen(Number(process.env['TXN_HEALTH_PORT']), process.env['TXN_HEALTH_HOST']);
+
+process.on('SIGTERM', () => process.exit(0));

@@ -1,0 +1,5 @@
+/** The process of one bank. */
+import { runService } from '../../activities/worker-main';
+import { bank } from './operations';
+
+runService(bank);
