@@ -97,7 +97,7 @@ export const untilReport = (
   reached: (report: SagaReport) => boolean,
 ): Promise<void> =>
   until(`${handle.id}: ${what}`, async () => {
-    const [report] = await handle.reports();
+    const [report] = await handle.reports<'saga'>();
     return report !== undefined && reached(report);
   });
 

@@ -22,7 +22,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'temporal-txn-workers-'));
   // No search attributes: a worker for workflows must miss them.
   stack = await startStack({ directory, databases: { north_bank: 'a', bare: 'b' }, durable: false });
-  await setUpService('north-bank', stack.databaseUrl('north_bank'));
+  await setUpService('north-bank', stack.ownerUrl('north_bank'), 'north_bank_worker');
 });
 afterAll(async () => {
   await stack.stop();
@@ -136,12 +136,19 @@ describe('a worker does not start', () => {
 });
 
 describe('the health check', () => {
+  beforeAll(async () => {
+    const client = await connectTemporal({ address: stack.temporal.address });
+    await registerSearchAttributes(client.connection, 'default');
+    await client.connection.close();
+  });
+
   it('is 200 while the worker can work, 503 while its database is away, and 404 elsewhere', async () => {
     const { url, process: worker } = await start(BANK, { DATABASE_URL: stack.databaseUrl('north_bank') });
     await untilStatus(`${url}/health`, 200);
     expect(await (await fetch(`${url}/health`)).json()).toEqual({
       participant: 'north-bank',
-      database: { status: 'healthy' },
+      database: { status: 'healthy', slots: { used: expect.any(Number), limit: expect.any(Number) } },
+      circuits: [{ circuit: 'participant', state: 'closed', cutOff: 0, since: expect.any(Number) }],
       worker: 'RUNNING',
       healthy: true,
     });
@@ -164,7 +171,6 @@ describe('a worker that is told to stop', () => {
   it('with SIGTERM finishes what it has, reports it, and exits with 0', async () => {
     const client = await connectTemporal({ address: stack.temporal.address });
     onTestFinished(() => client.connection.close());
-    await registerSearchAttributes(client.connection, 'default');
     const workflows = await start(WORKFLOWS, {});
     const bank = await start(
       BANK,
@@ -176,7 +182,7 @@ describe('a worker that is told to stop', () => {
       join(dist, 'src/testing/crashpoints-preload.js'),
     );
     await Promise.all([workflows, bank].map(({ url }) => untilStatus(`${url}/health`, 200)));
-    const pool = new Pool({ connectionString: stack.databaseUrl('north_bank'), max: 1 });
+    const pool = new Pool({ connectionString: stack.ownerUrl('north_bank'), max: 1 });
     onTestFinished(() => pool.end());
     const handle = await new TransactionClient({ client }).start('transferMoney', {
       id: newId('graceful'),

@@ -1,18 +1,23 @@
 /**
  * Records the histories that replay.test.ts replays: `node dist/test/replay/record.js`, after a build. Record anew only when a
- * change that old histories cannot follow is meant and versioned; the diff of the histories then shows what it costs.
+ * change that old histories cannot follow is meant and versioned; the diff of the histories then shows what it costs. With the
+ * names of cases it records these alone.
  */
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
-import type { TransactionHandle } from '../../src/client';
-import { packageRoot, startRealTimeEnvironment } from '../saga-more/environment';
-import type { RealTimeEnvironment } from '../saga-more/environment';
+import type { TransactionHandle, VoteRequest } from '../../src/client';
+import { packageRoot } from '../saga-more/environment';
+import { PARTICIPANT_BUNDLE, startRealTimeEnvironment } from '../real-server';
+import type { RealTimeEnvironment } from '../real-server';
 import { gate, ScriptedWorld } from '../saga-more/scripted';
+import { ModelParticipants } from '../two-phase-commit/participants';
 import { CASES } from './cases';
 import type { RecordedCase } from './cases';
+import { TWO_PHASE_CASES } from './two-phase-cases';
+import type { TwoPhaseCase } from './two-phase-cases';
 
 const directory = join(packageRoot, 'test/replay/histories');
 
@@ -28,15 +33,27 @@ const OPERATIONS = {
   svc: ['first', 'second', 'third'],
 };
 
+const COMPANIES = ['airline', 'hotel', 'car-rental'];
+
 async function main(): Promise<void> {
+  const only = process.argv.slice(2);
+  const wanted = ({ name }: { readonly name: string }): boolean => only.length === 0 || only.includes(name);
   const world = new ScriptedWorld();
+  const model = new ModelParticipants();
+  const atomic = model.activities();
   const participants = Object.entries(OPERATIONS).map(([name, of]) => [name, world.participant(of)] as const);
-  const env = await startRealTimeEnvironment('replay', Object.fromEntries(participants));
+  const everybody = {
+    ...Object.fromEntries(participants.map(([name, activities]) => [name, { ...atomic, ...activities }])),
+    recovered: { ...atomic, ...model.recovery() },
+    ...Object.fromEntries(COMPANIES.map((name) => [name, { ...atomic, ...model.registerActivities() }])),
+  };
+  const env = await startRealTimeEnvironment('replay', everybody, PARTICIPANT_BUNDLE);
   try {
     await mkdir(directory, { recursive: true });
-    for (const old of await readdir(directory)) await rm(join(directory, old));
-    for (const one of CASES) {
-      await play(env, world, one);
+    for (const old of await readdir(directory)) if (only.length === 0) await rm(join(directory, old));
+    for (const one of [...CASES, ...TWO_PHASE_CASES].filter(wanted)) {
+      if ('scripts' in one) await play(env, world, one);
+      else await playTwoPhase(env, model, one);
       const history = await env.client.workflow.getHandle(one.name).fetchHistory();
       await writeFile(join(directory, `${one.name}.json`), withoutTraces(historyToJSON(history)));
       console.log(`${one.name}: ${history.events?.length ?? 0} events`);
@@ -63,6 +80,56 @@ async function play(env: RealTimeEnvironment, world: ScriptedWorld, one: Recorde
   if (then?.kind === 'retry') {
     while (!(await isHeld(handle))) await pause(20);
     await handle.retryStep({ step: then.branch, reason: 'recorded', by: 'kim' });
+  }
+  await handle.result().catch(() => undefined); // How it ends is in the history.
+}
+
+async function playTwoPhase(env: RealTimeEnvironment, model: ModelParticipants, one: TwoPhaseCase): Promise<void> {
+  const { name, workflow, input, answers = {}, then } = one;
+  for (const [question, lines] of Object.entries(answers)) model.say(name, question, ...lines);
+  const waiting = gate();
+  if (then?.kind === 'cancel')
+    model.say(name, `prepare ${then.branch}`, async (usual) => {
+      await waiting.script(1);
+      return usual();
+    });
+  const handle = await env.transactions.start(workflow, { id: name, input });
+  switch (then?.kind) {
+    case 'cancel':
+      await waiting.entered;
+      await handle.cancel();
+      while (!model.asked(name).some((question) => question.startsWith('abort'))) await pause(20);
+      waiting.release();
+      break;
+    case 'skip':
+      while (!(await isHeld(handle))) await pause(20);
+      await handle.skipStep({ step: then.branch, reason: 'recorded', by: 'kim' });
+      break;
+    case 'vote': {
+      const asked = env.client.workflow.getHandle(name);
+      const pending = async () => asked.query<{ request: VoteRequest } | null>('pendingApproval').catch(() => null);
+      let found = await pending();
+      for (; found === null; found = await pending()) await pause(20);
+      await env.transactions.vote(found.request, 'commit');
+      break;
+    }
+    case 'accept':
+      while ((await handle.reports())[0]?.outcome !== 'reserved') await pause(20);
+      await env.client.workflow.getHandle(name).executeUpdate('answerTrip', { args: [{ accept: true }] });
+      break;
+    case 'tell': {
+      const told = env.client.workflow.getHandle(name);
+      while (model.state(name, then.branch) !== 'prepared') await pause(20);
+      await told.signal('preCommit', { token: 'token' });
+      while (!model.preCommitted.has(`${name} ${then.branch}`)) await pause(20);
+      await told.signal('doCommit', { token: 'token' });
+      break;
+    }
+    case 'end':
+      while (model.asked(name).filter((question) => question === then.branch).length < 4) await pause(20);
+      await env.client.workflow.getHandle(name).terminate('recorded');
+      break;
+    case undefined:
   }
   await handle.result().catch(() => undefined); // How it ends is in the history.
 }

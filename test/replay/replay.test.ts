@@ -7,7 +7,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { bundleWorkflows } from '../../src/testing';
 import { compiledWorkflows, quiet } from '../saga-more/environment';
 import { CASES } from './cases';
+import { TWO_PHASE_CASES } from './two-phase-cases';
 
+const ALL = [...CASES, ...TWO_PHASE_CASES];
 const directory = join(__dirname, 'histories');
 const recorded = readdirSync(directory)
   .filter((file) => file.endsWith('.json'))
@@ -38,18 +40,22 @@ beforeAll(() => void quiet());
 
 describe('the recorded histories', () => {
   it('are those of every case', () => {
-    expect(recorded).toEqual(CASES.map(({ name }) => name).sort());
+    expect(recorded).toEqual(ALL.map(({ name }) => name).sort());
   });
 
-  it.each(CASES.map(({ name, workflow }) => [name, workflow]))('of %s end as the name says', (name, workflow) => {
+  it.each(ALL.map(({ name, workflow }) => [name, workflow]))('of %s end as the name says', (name, workflow) => {
     const { events } = historyOf(name);
-    const committed = /-(committed|asked)$/.test(name);
+    const ended = /-(committed|asked|accepted)$/.test(name)
+      ? 'COMPLETED'
+      : name.endsWith('-terminated')
+        ? 'TERMINATED'
+        : 'FAILED';
     expect(events[0]).toMatchObject({ workflowExecutionStartedEventAttributes: { workflowType: { name: workflow } } });
-    expect(events.at(-1)?.eventType).toBe(`EVENT_TYPE_WORKFLOW_EXECUTION_${committed ? 'COMPLETED' : 'FAILED'}`);
+    expect(events.at(-1)?.eventType).toBe(`EVENT_TYPE_WORKFLOW_EXECUTION_${ended}`);
     const happened = (type: string) =>
       events.some(({ eventType }) => eventType === `EVENT_TYPE_WORKFLOW_EXECUTION_${type}`);
     expect(happened('CANCEL_REQUESTED')).toBe(name.endsWith('-cancelled'));
-    expect(happened('UPDATE_COMPLETED')).toBe(name.endsWith('-held'));
+    expect(happened('UPDATE_COMPLETED')).toBe(/-(held|accepted)$/.test(name));
   });
 
   it('tell nothing of the machine that recorded them', () => {
@@ -81,6 +87,7 @@ describe('a workflow that was changed without a thought for those that run', () 
     ['a timer was put before its first step', 'transferMoney-committed'],
     ['a timer was put before its first step, and it was undone', 'transferMoney-held'],
     ['two steps changed places', 'pivot-committed'],
+    ['another branch became the primary', 'transferMoneyAtomically-committed'],
   ])('is caught: %s', async (_, name) => {
     const error = (await replay(bundle, [name])).get(name);
     expect(error?.message).toMatch(/nondeterminism/i);

@@ -3,7 +3,17 @@ import { participant, saga } from 'temporal-txn/workflow';
 import type { FreeStep } from 'temporal-txn/workflow';
 import type { DeclaredOperation } from '../../src/protocol';
 
-export { checkout, processOrder, transferMoney } from '../../workflows';
+export {
+  bookTrip,
+  checkout,
+  coordinateTwoPhaseCommit,
+  processOrder,
+  transferMoney,
+  transferMoneyAtomically,
+  transferMoneyInThreePhases,
+  transferOnceApproved,
+} from '../../workflows';
+export { participateInThreePhaseCommit, recoverParticipant } from 'temporal-txn/workflow';
 
 type Operation = DeclaredOperation<null, string, 'compensatable'>;
 

@@ -1,0 +1,366 @@
+/**
+ * Two-phase commit with every process and server that can die in it: each time all databases do what the register says, and
+ * nothing stays prepared. The recovery of the participants finishes what has no coordinator any more.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import { TransactionAborted, TransactionInterrupted } from 'temporal-txn/client';
+import { recoveryQuery } from 'temporal-txn/workflow';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readBooks } from '../../demo/books';
+import type { Books } from '../../demo/books';
+import type { CrashpointName } from '../../src/protocol';
+import type { CrashAction } from '../../src/testing';
+import type { Transfer, TransferReceipt } from '../../workflows/bank-transfer';
+import { some } from '../depth';
+import { countOf, expectSoundBooks, newId, until, useShop } from './fixture';
+import {
+  armAll,
+  ATOMICALLY,
+  decisionsOf,
+  endOfAny,
+  expectObeyed,
+  parties,
+  secondsSince,
+  untilDecided,
+  untilNothingPrepared,
+  untilPrepared,
+} from './two-phase-fixture';
+
+const shop = useShop({ open: ['north-bank', 'south-bank', 'audit'] });
+let temporal: Client;
+let before: Books;
+beforeAll(async () => {
+  const { address, namespace } = shop().stack.temporal;
+  temporal = new Client({ connection: await Connection.connect({ address }), namespace });
+});
+afterAll(() => temporal.connection.close());
+beforeEach(async () => {
+  before = await readBooks(shop());
+});
+
+const figures: string[] = [];
+afterAll(() => console.log(['two-phase-faults:', ...figures].join('\n  ')));
+const figure = (what: string, sinceMs: number): void => void figures.push(`${secondsSince(sinceMs)}: ${what}`);
+
+const at = (point: CrashpointName, action: CrashAction = { kind: 'kill' }, passage = 1) => ({
+  at: point,
+  action,
+  passage,
+});
+const later = (ms: number): CrashAction => ({ kind: 'delay', ms });
+
+function transfer(from: string, to: string, amount = 500): Transfer {
+  const ref = (text: string): Transfer['from'] => {
+    const [bank, account] = text.split('/') as [Transfer['from']['bank'], string];
+    return { bank, account };
+  };
+  return { from: ref(from), to: ref(to), amount, currency: 'EUR' };
+}
+
+/** More than anybody has: the primary votes abort, the other bank commit. */
+const TOO_MUCH = 99_000_000;
+const southward = transfer('north-bank/alice', 'south-bank/bob');
+const northward = transfer('south-bank/dave', 'north-bank/carol');
+
+async function start(name: string, input: Transfer): Promise<string> {
+  const id = newId(name);
+  await shop().transactions.start(ATOMICALLY, { id, input });
+  return id;
+}
+
+/** The transfer ended so, all databases obeyed, and the books add up. */
+async function expectEnd(id: string, input: Transfer, end: 'committed' | 'aborted'): Promise<void> {
+  expect(await endOfAny(shop(), id), id).toBe(end);
+  expect(await expectObeyed(shop(), id, input)).toBe(end === 'committed' ? 'commit' : 'abort');
+}
+
+const toNobody = transfer('north-bank/alice', 'south-bank/nobody');
+const northwardToNobody = transfer('south-bank/bob', 'north-bank/nobody');
+
+/** For each bank where it dies, and the transfers under way then. The primary is the bank that pays. */
+const POINTS = [
+  ['before-prepare', 'before-prepare', [[southward, 'committed']]],
+  ['prepared-before-vote', 'prepared-before-vote', [[southward, 'committed']]],
+  ['voted-before-answer', 'voted-before-answer', [[southward, 'committed']]],
+  [
+    'refused-before-vote',
+    'refused-before-vote',
+    [
+      [northwardToNobody, 'aborted'],
+      [toNobody, 'aborted'],
+    ],
+  ],
+  [
+    'decided-before-finish',
+    'decided-before-finish',
+    [
+      [southward, 'committed'],
+      [northwardToNobody, 'aborted'],
+    ],
+  ],
+  [
+    'finished-before-report',
+    'finished-before-report',
+    [
+      [toNobody, 'aborted'],
+      [northward, 'committed'],
+    ],
+  ],
+  [
+    'rolled-back-before-tombstone',
+    'rolled-back-before-tombstone',
+    [
+      [toNobody, 'aborted'],
+      [transfer('north-bank/carol', 'south-bank/dave', TOO_MUCH), 'aborted'],
+    ],
+  ],
+  [
+    'aborted-before-ack',
+    'committed-before-ack',
+    [
+      [transfer('south-bank/dave', 'north-bank/carol', TOO_MUCH), 'aborted'],
+      [southward, 'committed'],
+    ],
+  ],
+] as const;
+
+describe('both banks are killed at', () => {
+  it.each(some(POINTS, 3, 'both banks are killed'))(
+    '%s and %s, and obey the register when they are back',
+    async (atNorth, atSouth, transfers) => {
+      const points = [`two-phase.${atNorth}`, `two-phase.${atSouth}`] as const;
+      const killing = await armAll(shop(), { 'north-bank': [at(points[0])], 'south-bank': [at(points[1])] });
+      const ids = await Promise.all(transfers.map(([input]) => start('killed', input)));
+      const died = await killing.died;
+      for (const [i, [input, end]] of transfers.entries()) await expectEnd(ids[i]!, input, end);
+      figure(`ended, after both banks were killed at ${[...new Set(points)].join(' and ')}`, died);
+      expect(killing.notes()).toEqual(points);
+      await expectSoundBooks(shop(), before);
+    },
+    90_000,
+  );
+});
+
+/** Holds a transfer up while both banks are prepared and the audit has not voted. */
+async function whilePrepared(name: string, what: () => Promise<void>): Promise<void> {
+  const { audit } = shop().workers;
+  await audit.stop();
+  const id = await start(name, southward);
+  await untilPrepared(shop(), id, 2);
+  await what();
+  const since = Date.now();
+  await audit.start();
+  await expectEnd(id, southward, 'committed');
+  figure(`committed after: ${name}, while votes are collected`, since);
+}
+
+/** Holds a transfer up right after its decision. */
+async function onceDecided(name: string, what: () => Promise<void>): Promise<void> {
+  await armAll(shop(), { 'north-bank': [at('two-phase.decided-before-finish', later(1_500))] });
+  const id = await start(name, southward);
+  await untilDecided(shop(), id);
+  await what();
+  const since = Date.now();
+  await expectEnd(id, southward, 'committed');
+  figure(`committed after: ${name}, right after the decision`, since);
+}
+
+describe.each([
+  ['while votes are collected', whilePrepared],
+  ['right after the decision', onceDecided],
+])('%s', (_, inTheMiddle) => {
+  it('the worker of the coordinators is killed, and another one goes on', async () => {
+    const worker = shop().workers.transactions;
+    const { restarts } = worker;
+    await inTheMiddle('coordinator-killed', () => worker.kill());
+    expect(worker.restarts).toBe(restarts + 1);
+    await expectSoundBooks(shop(), before);
+  }, 90_000);
+
+  it('both PostgreSQL servers crash, and what was prepared and decided is there when they are back', async () => {
+    const { a, b } = shop().stack.postgres;
+    await inTheMiddle('postgres-killed', async () => {
+      await Promise.all([a.kill(), b.kill()]);
+      await Promise.all([a.restart(), b.restart()]);
+    });
+    await expectSoundBooks(shop(), before);
+  }, 90_000);
+
+  it('Temporal crashes and comes back', async () => {
+    const server = shop().stack.temporal;
+    await inTheMiddle('temporal-killed', async () => {
+      await server.kill();
+      await server.restart();
+    });
+    await expectSoundBooks(shop(), before);
+  }, 90_000);
+});
+
+async function remove(workflowId: string): Promise<void> {
+  const { connection, options } = temporal;
+  await connection.workflowService.deleteWorkflowExecution({
+    namespace: options.namespace,
+    workflowExecution: { workflowId },
+  });
+}
+
+/** Has the coordinator forget everything since its first task, as a person can at the command line. */
+async function reset(workflowId: string): Promise<void> {
+  const { connection, options } = temporal;
+  const { events } = await temporal.workflow.getHandle(workflowId).fetchHistory();
+  const first = events?.find(({ workflowTaskCompletedEventAttributes }) => workflowTaskCompletedEventAttributes);
+  await connection.workflowService.resetWorkflowExecution({
+    namespace: options.namespace,
+    workflowExecution: { workflowId },
+    workflowTaskFinishEventId: first!.eventId!,
+    requestId: newId('reset'),
+    reason: 'a test',
+  });
+}
+
+it('a coordinator that is reset after the decision and then cancelled obeys the register, and commits', async () => {
+  const { transactions, workers } = shop();
+  await armAll(shop(), { 'north-bank': [at('two-phase.finished-before-report', later(60_000))] });
+  const id = await start('reset', southward);
+  await until('North Bank has committed', async () => {
+    return (await countOf(shop(), 'north-bank', 'entry where transaction_id = $1', [id])) === 1;
+  });
+  await workers.transactions.stop();
+  await reset(id);
+  // What it proposes now, before it has asked anybody, is to abort.
+  await transactions.handle(id).cancel();
+  const since = Date.now();
+  await workers.transactions.start();
+  await expectEnd(id, southward, 'committed');
+  figure('committed after a reset and a cancellation', since);
+  const [report] = await transactions.handle(id).reports<'two-phase-commit'>();
+  expect(report?.branches.map(({ vote }) => vote)).toContain('none');
+  expect(await decisionsOf(shop(), 'north-bank', id)).toMatchObject([{ decision: 'commit', by: 'coordinator' }]);
+  await expectSoundBooks(shop(), before);
+}, 90_000);
+
+/** Two for the coordinators that go before the decision, two for those that go after it. */
+const orphans = [
+  transfer('north-bank/alice', 'south-bank/bob'),
+  transfer('north-bank/carol', 'south-bank/dave'),
+  transfer('north-bank/olga', 'south-bank/otto'),
+  transfer('north-bank/oona', 'south-bank/oleg'),
+] as const;
+
+async function openAccount(bank: Transfer['from']['bank'], id: string): Promise<void> {
+  await shop().databases[bank].query(
+    `with opened as (insert into account (id, owner, currency, balance) values ($1, 'Somebody', 'EUR', 10000) returning id)
+     insert into entry (account, kind, amount, transaction_id, branch_id) select id, 'opening', 10000, 'opening', id from opened`,
+    [id],
+  );
+}
+
+describe('the recovery of the participants', () => {
+  it('aborts what a terminated or deleted coordinator left undecided, commits what was decided, and is killed itself', async () => {
+    for (const id of ['olga', 'oona']) await openAccount('north-bank', id);
+    for (const id of ['otto', 'oleg']) await openAccount('south-bank', id);
+    before = await readBooks(shop());
+    const { transactions, workers } = shop();
+    const recovered = 'two-phase.recovered-before-report';
+    const killing = await armAll(shop(), {
+      'north-bank': [
+        at('two-phase.decided-before-finish', later(60_000), 1),
+        at('two-phase.decided-before-finish', later(60_000), 2),
+        at(recovered),
+      ],
+      'south-bank': [at(recovered)],
+    });
+    const ids = await Promise.all(orphans.slice(2).map((input) => start('decided', input)));
+    await Promise.all(ids.map((id) => untilDecided(shop(), id)));
+    await workers.audit.stop();
+    ids.unshift(...(await Promise.all(orphans.slice(0, 2).map((input) => start('undecided', input)))));
+    await Promise.all(ids.map((id) => untilPrepared(shop(), id, 2)));
+    const [terminated, deleted, terminatedDecided, deletedDecided] = ids as [string, string, string, string];
+    await Promise.all([terminated, terminatedDecided].map((id) => shop().terminate(id)));
+    await Promise.all([deleted, deletedDecided].map((id) => remove(id)));
+    const since = Date.now();
+    await workers.audit.start();
+    await untilNothingPrepared(shop());
+    figure('nothing is prepared, after four coordinators were terminated or deleted and recovery was killed', since);
+    await killing.died;
+    expect(killing.notes()).toEqual([recovered, recovered]);
+
+    for (const [i, id] of ids.entries()) {
+      expect(await expectObeyed(shop(), id, orphans[i]!), id).toBe(i < 2 ? 'abort' : 'commit');
+      const by = i < 2 ? expect.stringMatching(/^recovery:(north|south)-bank$/) : 'coordinator';
+      expect(await decisionsOf(shop(), 'north-bank', id)).toMatchObject([{ transaction: id, by }]);
+    }
+    await expect(transactions.execute(ATOMICALLY, { id: terminated, input: orphans[0] })).rejects.toThrow(
+      TransactionInterrupted,
+    );
+    const resumed = await transactions.resume(ATOMICALLY, { id: terminated, input: orphans[0] });
+    await expect(resumed.result()).rejects.toThrow(TransactionAborted);
+    const again = await transactions.resume<Transfer, TransferReceipt>(ATOMICALLY, {
+      id: terminatedDecided,
+      input: orphans[2],
+    });
+    expect(await again.result()).toEqual({ auditEntry: expect.any(String), balanceAfter: 10_000 - orphans[2].amount });
+    expect(await expectObeyed(shop(), terminated, orphans[0])).toBe('abort');
+    expect(await expectObeyed(shop(), terminatedDecided, orphans[2])).toBe('commit');
+    await expectSoundBooks(shop(), before);
+  }, 90_000);
+
+  it('is one workflow each, however many workers have started it, and tells what it has found', async () => {
+    const found: string[] = [];
+    await until('visibility lists them', async () => {
+      found.length = 0;
+      const query = "WorkflowType = 'recoverParticipant' and ExecutionStatus = 'Running'";
+      for await (const { workflowId } of temporal.workflow.list({ query })) found.push(workflowId);
+      return found.length >= parties.length;
+    });
+    expect(found.sort()).toEqual(parties.map((name) => `recovery:${name}`).sort());
+    expect(shop().workers['north-bank'].restarts).toBeGreaterThan(0);
+    const report = await temporal.workflow.getHandle('recovery:north-bank').query(recoveryQuery);
+    expect(report).toMatchObject({ participant: 'north-bank', waiting: [], foreign: 0 });
+    expect(report.settled).toBeGreaterThan(0);
+    expect(report.slots.limit).toBeGreaterThan(0);
+    for (const name of parties) {
+      const { status, runId, raw } = await temporal.workflow.getHandle(`recovery:${name}`).describe();
+      expect(status.name, name).toBe('RUNNING');
+      // It has never ended and been started again: its one run is the first of its chain.
+      expect(raw.workflowExecutionInfo?.firstRunId, name).toBe(runId);
+    }
+  });
+
+  it('guesses nothing while a register is away, and a coordinator does not give up a branch that is away', async () => {
+    const { workers, stack } = shop();
+    const beforeFinish = [at('two-phase.decided-before-finish', later(60_000))];
+    await armAll(shop(), {
+      'north-bank': beforeFinish,
+      'south-bank': [at('two-phase.decided-before-finish', later(2_000))],
+    });
+    // The register of the one and a branch of the other are in the server that goes away.
+    const [orphan, patient] = await Promise.all([start('register-away', southward), start('branch-away', northward)]);
+    await untilDecided(shop(), orphan);
+    await until('the other one is decided', async () => (await decisionsOf(shop(), 'south-bank', patient)).length > 0);
+    await Promise.all([shop().terminate(orphan), stack.postgres.a.kill()]);
+    await workers['north-bank'].stop();
+    const away = Date.now();
+    const recovery = temporal.workflow.getHandle('recovery:south-bank');
+    await until('the recovery of South Bank waits for the register', async () => {
+      const { waiting } = await recovery.query(recoveryQuery);
+      return waiting.some(({ transaction, state }) => transaction === orphan && state === 'left');
+    });
+    const { waiting } = await recovery.query(recoveryQuery);
+    expect(waiting).toMatchObject([{ transaction: orphan, because: expect.stringContaining('does not answer') }]);
+    const report = await shop().transactions.handle(patient).reports<'two-phase-commit'>();
+    expect(report).toMatchObject([{ outcome: 'committing', decision: 'commit' }]);
+    // Longer than any single question to the branch may take.
+    await sleep(Math.max(0, 12_000 - (Date.now() - away)));
+    const back = Date.now();
+    await stack.postgres.a.restart();
+    await workers['north-bank'].start();
+    await expectEnd(patient, northward, 'committed');
+    figure('committed by the coordinator, after the PostgreSQL of a branch came back', back);
+    await untilNothingPrepared(shop(), 90_000);
+    figure('committed by recovery, after the PostgreSQL of the register came back', back);
+    expect(await expectObeyed(shop(), orphan, southward)).toBe('commit');
+    await expectSoundBooks(shop(), before);
+  }, 150_000);
+});
