@@ -137,10 +137,10 @@ describe('the workers', () => {
   });
 
   it.each(participants)(
-    '%s has a database of its own, as a role of its own, on a server that is there',
+    '%s has a database of its own, as a role that does not own it, on a server that is there',
     (name, worker) => {
       const url = new URL(databaseOf(worker));
-      expect([url.username, url.pathname]).toEqual([name, `/${name}`]);
+      expect([url.username, url.pathname]).toEqual([`${name}-worker`, `/${name}`]);
       expect(servers.map(([server]) => server)).toContain(url.hostname);
     },
   );
@@ -170,7 +170,9 @@ describe('the set-up', () => {
   it('is given what it reads', () => {
     const source = readFileSync(join(root, 'demo/compose-setup.ts'), 'utf8');
     const read = [...source.matchAll(/'([A-Z]+(?:_[A-Z]+)+)'/g)].map(([, variable = '']) => variable);
-    expect(read).toEqual(expect.arrayContaining(['POSTGRES_A_URL', 'POSTGRES_B_URL', 'SERVICE_PASSWORD']));
+    expect(read).toEqual(
+      expect.arrayContaining(['POSTGRES_A_URL', 'POSTGRES_B_URL', 'OWNER_PASSWORD', 'SERVICE_PASSWORD']),
+    );
     const given = Object.keys(compose.services['setup']?.environment ?? {});
     expect(given).toEqual(expect.arrayContaining(read.filter((variable) => variable !== 'ON_SERVER_A')));
   });

@@ -55,7 +55,9 @@ describe.each(pages)('%s', (page) => {
 
   it('names npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-    const named = [...text.matchAll(/npm (?:run ([\w:-]+)|(test)\b)/g)].map(([, script, test]) => script ?? test ?? '');
+    const named = [...text.matchAll(/npm (?:run (?:-s )?([\w:-]+)|(test)\b)/g)].map(
+      ([, script, test]) => script ?? test ?? '',
+    );
     expect(named.filter((script) => scripts[script] === undefined)).toEqual([]);
   });
 
