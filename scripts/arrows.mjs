@@ -13,7 +13,7 @@ const typeOnly = ['type-only', 'pre-compilation-only'];
 /** Rooms that put other rooms together, and so may import any room's index. */
 const assemblers = '^src/(worker|cli|dev|testing)/';
 /** Rooms that report what happens, and so may import the names of metrics and search attributes. */
-const observed = '^src/(participant|client|workflow)/';
+const observed = '^src/(participant|client|workflow|outbox)/';
 const applications = '^(workflows|activities|clients)/';
 /** What Temporal loads into the workflow sandbox, except worker mains that happen to lie beside it. */
 const sandboxed = { path: '^(src/(workflow|protocol)|workflows)/', pathNot: workerMain };
@@ -34,9 +34,17 @@ export const sourceRules = [
   },
   {
     name: 'observed-rooms-know-only-protocol-and-observability',
-    comment: 'participant, client and workflow import ../protocol, ../observability and themselves.',
-    from: { path: observed },
-    to: { path: index, pathNot: '^src/($1|protocol|observability)/' },
+    comment:
+      'participant, client and workflow import ../protocol, ../observability and themselves; the first two ../resilience.',
+    from: { path: observed, pathNot: '^src/outbox/' },
+    to: { path: index, pathNot: ['^src/($1|protocol|observability)/', '^src/resilience/'] },
+  },
+  {
+    name: 'outbox-stands-on-the-participant-side',
+    comment:
+      'The outbox is beside the same service and in the same database: it runs local transactions as participants do.',
+    from: { path: '^src/outbox/' },
+    to: { path: index, pathNot: '^src/(outbox|participant|protocol|observability)/' },
   },
   {
     name: 'protocol-imports-nothing',

@@ -5,7 +5,17 @@
  * `--if-stale` builds only when a source changed since the last build that succeeded.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +24,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const stamp = join(dist, '.built');
 const sourceFolders = ['src', 'workflows', 'activities', 'clients', 'demo', 'test', 'bench'];
-const sourceFiles = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.mjs'];
+const sourceFiles = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.mjs', 'scripts/bundle.mjs'];
 const outputEnding = /(\.d\.ts|\.js)(\.map)?$/;
 
 if (!process.argv.includes('--if-stale') || isStale()) build();
@@ -26,6 +36,8 @@ function build() {
   if (status !== 0) process.exit(status ?? 1);
   copySql();
   removeOrphans();
+  makeExecutable();
+  bundle();
   // Dated by the start: an edit made while tsc ran may have been missed, and makes the build stale.
   writeFileSync(stamp, '');
   utimesSync(stamp, startedAt, startedAt);
@@ -50,10 +62,21 @@ function copySql() {
   }
 }
 
+/** The operator's command. npm does so when it installs the package; nobody does for who runs it from here. */
+function makeExecutable() {
+  chmodSync(join(dist, 'src/cli/main.js'), 0o755);
+}
+
+/** Every worker of a participant runs its recovery workflow; bundling it at each start would cost each of them seconds. */
+function bundle() {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/bundle.mjs')], { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
 function removeOrphans() {
   for (const path of walk(dist)) {
     const source = join(root, relative(dist, path));
-    const isOutput = outputEnding.test(path);
+    const isOutput = outputEnding.test(path) && !path.endsWith('.bundle.js');
     if (isOutput ? !existsSync(source.replace(outputEnding, '.ts')) : path.endsWith('.sql') && !existsSync(source))
       rmSync(path);
   }

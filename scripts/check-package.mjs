@@ -1,6 +1,7 @@
 /**
  * Packs the built tree into .ci/out/package.tgz and compares its files with what package.json promises: every target of
- * `exports`, every migration, and nothing of ours that is not for users. publint and attw then read the same tarball.
+ * `exports`, every command with its shebang, every migration, and nothing of ours that is not for users. publint and attw
+ * then read the same tarball.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
@@ -11,11 +12,16 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const out = join(root, '.ci/out');
 const publishable = /^(dist\/src|src)\/|^(LICENSE|README\.md|package\.json)$/;
 
+const { exports, bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const commands = Object.values(bin).map(withoutDot);
 const packed = pack();
 const problems = [
   ...promised()
     .filter((path) => !packed.includes(path))
     .map((path) => `missing in the package: ${path}`),
+  ...commands
+    .filter((path) => packed.includes(path) && !readFileSync(join(root, path), 'utf8').startsWith('#!'))
+    .map((path) => `a command without a shebang: ${path}`),
   ...packed.filter((path) => !publishable.test(path)).map((path) => `not meant to be published: ${path}`),
 ];
 for (const problem of problems) console.error(problem);
@@ -40,12 +46,15 @@ function pack() {
 }
 
 function promised() {
-  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const targets = Object.values(exports).flatMap((target) =>
     typeof target === 'string' ? target : Object.values(target),
   );
   const migrations = readdirSync(join(root, 'src'), { recursive: true })
     .filter((path) => path.endsWith('.sql'))
     .flatMap((path) => [join('src', path), join('dist/src', path)]);
-  return ['LICENSE', 'README.md', ...targets.map((target) => target.replace('./', '')), ...migrations];
+  return ['LICENSE', 'README.md', ...targets.map(withoutDot), ...commands, ...migrations];
+}
+
+function withoutDot(path) {
+  return path.replace('./', '');
 }

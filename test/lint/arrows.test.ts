@@ -36,16 +36,16 @@ const cases: Case[] = [
     right: `import { part } from '../client'`,
   },
   {
-    rule: 'rooms-know-only-protocol',
+    rule: 'outbox-stands-on-the-participant-side',
     file: 'src/outbox/relay.ts',
-    wrong: `import { part } from '../participant'`,
+    wrong: `import { part } from '../client'`,
     right: `import { part } from '../protocol'`,
   },
   {
-    rule: 'rooms-know-only-protocol',
+    rule: 'outbox-stands-on-the-participant-side',
     file: 'src/outbox/lag.ts',
-    wrong: `import type { Part } from '../observability'`,
-    right: `import type { Part } from './part'`,
+    wrong: `import type { Part } from '../workflow'`,
+    right: `import type { Part } from '../participant'`,
   },
   {
     rule: 'rooms-know-only-protocol',
