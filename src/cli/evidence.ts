@@ -2,7 +2,7 @@
  * What is in doubt: the prepared transactions of every database, each with what its register says, whether its coordinator is
  * at work, and what that amounts to. What cannot be judged is part of the evidence too, and never left out.
  */
-import { listPrepared, readDecisionByKey, scopeOf, survey } from '../participant';
+import { decisionFor, listPrepared, readDecisionByKey, scopeOf, survey } from '../participant';
 import type { OverdueBranch, PreparedTransaction, Registered, TransactionKey } from '../participant';
 import { judge } from '../protocol';
 import type { InDoubt, Patience, Verdict } from '../protocol';
@@ -32,9 +32,11 @@ export interface BranchEvidence {
   readonly preCommitted: boolean;
   /** The role that prepared it. Absent when it is not prepared. */
   readonly owner?: string;
-  /** These four are absent for an orphan: nothing says more than its gid. */
+  /** These five are absent for an orphan: nothing says more than its gid. */
   readonly transaction?: string;
   readonly branch?: string;
+  /** Hash of the transaction's input, as far as it is known. */
+  readonly request?: string;
   readonly namespace?: string;
   readonly workflowId?: string;
   readonly register: RegisterEvidence;
@@ -154,6 +156,7 @@ function foundPrepared(participant: string, { parts, branch, ...listed }: Prepar
       ...(branch && {
         transaction: branch.transaction,
         branch: branch.branch,
+        ...(branch.request === null ? {} : { request: branch.request }),
         ...(branch.namespace === null ? {} : { namespace: branch.namespace }),
         ...(branch.workflowId === null ? {} : { workflowId: branch.workflowId }),
       }),
@@ -190,13 +193,18 @@ async function weigh(
     coordinators.ask(branch),
   ]);
   const { ageMs, prepared, owned, preCommitted } = branch;
+  const says = saysOf(register, branch.request);
   const verdict = judge(
-    { ageMs, prepared, owned, preCommitted, register: register.says, coordinator: coordinator.state },
+    { ageMs, prepared, owned, preCommitted, register: says, coordinator: coordinator.state },
     patience,
   );
 
   return { ...branch, register, coordinator, verdict };
 }
+
+/** What the register says of one branch, which may be part of another request under the same id. */
+const saysOf = ({ says, decided }: RegisterEvidence, request: string | undefined): RegisterEvidence['says'] =>
+  decided ? decisionFor(decided, request) : says;
 
 /** Asks the register of a participant. Never throws: what it does not say is evidence too. */
 export async function askRegister(

@@ -3,10 +3,10 @@
  * and then does in every database what the register says, whatever was proposed. So it can be run at any time, twice, and
  * against a coordinator or a recovery at work: a wrong guess costs an abort, never atomicity.
  */
-import { decide, settle } from '../participant';
+import { decide, decisionFor, settle } from '../participant';
 import type { Registered } from '../participant';
 import { AbortCode, checkLocalTimeouts } from '../protocol';
-import type { Ack, Decision } from '../protocol';
+import type { Ack } from '../protocol';
 import { openCase, proposalFor, transactionOf } from './case';
 import type { Case, Question } from './case';
 import type { Coordinators } from './coordinators';
@@ -55,7 +55,7 @@ export async function resolve(
   const decided = register.decided ?? (await propose(databases, found, request));
   const settled: Settled[] = [];
   for (const branch of found.evidence.branches)
-    settled.push({ found: branch, ack: await finish(databases, branch, decided.decision) });
+    settled.push({ found: branch, ack: await finish(databases, branch, decided) });
   return tellResolution(found, { kind: 'done', decided, proposed: register.says === 'none', settled }, request);
 }
 
@@ -85,8 +85,9 @@ function transactionIn(target: Target, branches: readonly BranchEvidence[]) {
 async function finish(
   databases: readonly Database[],
   found: BranchEvidence,
-  decision: Decision,
+  decided: Registered,
 ): Promise<Settled['ack']> {
+  const decision = decisionFor(decided, found.request);
   const database = databaseOf(databases, found.participant);
   if (!found.owned)
     return { kind: 'not-done', why: `It belongs to role ${found.owner ?? ''}: use a connection string of that role.` };

@@ -103,7 +103,7 @@ export class PreparedTransactionsDisabledError extends Error {
   constructor(participant: string) {
     super(
       `Nothing was started: participant '${participant}': PREPARE TRANSACTION is disabled (max_prepared_transactions = 0). ` +
-        'Set it to at least as many as there are connections, and restart PostgreSQL; or run the participant with twoPhaseCommit: false, for sagas only.',
+        'Set it to at least as many as there are connections, and restart PostgreSQL; or run the participant with twoPhaseCommit: false, for sagas and try-confirm-cancel.',
     );
   }
 }

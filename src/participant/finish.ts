@@ -60,21 +60,29 @@ export async function abort(branch: FinishableBranch, request: Finishing): Promi
 }
 
 /**
- * Decides, or reads what was decided, and finishes the primary's own branch by it.
+ * Decides, or reads what was decided, and finishes the primary's own branch by it. What is decided is told even where that branch
+ * cannot follow yet, because a late attempt has its key, or for any other reason: the others must not keep their locks meanwhile.
+ * The primary is asked to finish like the others then, and says what is wrong.
  *
  * @throws {DecisionMismatchError} when the transaction was decided for another input
  */
 export async function decide(branch: FinishableBranch, request: DecideRequest): Promise<DecideAnswer> {
+  let decided: Decided | undefined;
   const driver: Driver<DecideReplies> = {
     ...driverOf(branch, request),
     // Cast: the program asks with its proposal.
-    decide: (about) => decideBy(branch.pool, request, about as Proposing),
+    decide: async (about) => (decided = await decideBy(branch.pool, request, about as Proposing)),
   };
   const program = decideAndFinish(request.propose, request.reason);
-  const { ack, ...decided } = await run<DecideReplies, Decided & { readonly ack: Finished }>(program, driver);
-  const settled = { ...decided, ack: await withResult(branch, request, certain(request, ack)) };
-  await crashpoint('two-phase.finished-before-report');
-  return settled;
+  try {
+    const settled = await run<DecideReplies, Decided & { readonly ack: Finished }>(program, driver);
+    const answer = { ...settled, ack: await withResult(branch, request, certain(request, settled.ack)) };
+    await crashpoint('two-phase.finished-before-report');
+    return answer;
+  } catch (error) {
+    if (decided === undefined) throw error;
+    return decided;
+  }
 }
 
 interface Proposing {

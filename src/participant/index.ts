@@ -62,6 +62,6 @@ export type { OverdueBranch, Survey } from './recovery';
 export { refuse } from './refuse';
 export { grantWorker, PURGE_RIGHTS, WORKER_RIGHTS, workerGrants } from './roles';
 export type { Privilege, TableRights } from './roles';
-export { decide, readDecision, readDecisionByKey } from './register';
+export { decide, decisionFor, readDecision, readDecisionByKey } from './register';
 export type { Proposal, Registered } from './register';
 export type { Tx } from './tx';

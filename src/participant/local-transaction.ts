@@ -18,6 +18,10 @@ export interface LocalTransactionOptions {
   readonly label: string;
 }
 
+/** For a transaction whose commit others rely on. `remote_apply` and the like are stronger than `on`, and stay. */
+export const DURABLE = `
+  select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') in ('off', 'local')`;
+
 const hints = new WeakMap<PoolClient, Set<() => void>>();
 
 /**
@@ -115,10 +119,12 @@ export class LocalTransaction {
 // The error of every statement after the one that failed, so that one's own error was caught.
 export const isFailedTransaction = (error: unknown): boolean => isDatabaseError(error) && error.code === '25P02';
 
-// One message: the settings cost no round trip of their own. All numbers are checked integers.
+// One message: the settings cost no round trip of their own. All numbers are checked integers. What is told to be done must have
+// been written to disk, however careless the role's settings are.
 const begin = (client: PoolClient, { timeouts, mode, label }: LocalTransactionOptions): string => `
   begin isolation level read committed ${mode};
   set local lock_timeout = ${timeouts.lockMs};
   set local statement_timeout = ${timeouts.statementMs};
   set local idle_in_transaction_session_timeout = ${timeouts.idleInTransactionMs};
-  set local application_name = ${client.escapeLiteral(label.slice(0, 63))}`;
+  set local application_name = ${client.escapeLiteral(label.slice(0, 63))};
+  ${mode === 'read write' ? DURABLE : ''}`;

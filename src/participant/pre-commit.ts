@@ -11,7 +11,6 @@ import { BranchInProgressError } from './errors';
 import type { FinishableBranch } from './finish';
 import { inLocalTransaction } from './local-transaction';
 import { look } from './look';
-import { DURABLE } from './register';
 
 const PRE_COMMIT = `
   update txn.preparation set pre_committed_at = coalesce(pre_committed_at, clock_timestamp())
@@ -41,7 +40,6 @@ export async function preCommit(
 
 const write = ({ pool, timeouts, gid }: FinishableBranch, request: FinishRequest): Promise<boolean> =>
   inLocalTransaction(pool, { timeouts, mode: 'read write', label: labelOf(request) }, async (client) => {
-    await client.query(DURABLE);
     const { rowCount } = await client.query(PRE_COMMIT, [gid]);
     return rowCount === 1;
   });

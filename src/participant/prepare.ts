@@ -18,7 +18,7 @@ import { hashOf } from './hash';
 import { releaseBranchLocks } from './isolation/semantic-lock';
 import { inLocalTransaction, isFailedTransaction, LocalTransaction } from './local-transaction';
 import { look } from './look';
-import { readDecision } from './register';
+import { isOfAnother, readDecision } from './register';
 import { describe, isContention, isDatabaseError, isStatementError, SqlState } from './sqlstate';
 import { withTx } from './tx';
 
@@ -149,7 +149,9 @@ class PreparingSession implements Driver<PrepareReplies> {
   readonly register = async () => {
     if (this.request.register !== this.branch.participant) return 'none';
     // On its own connection: a second one may be long in coming where the pool is small.
-    return (await readDecision(this.#transaction().client, this.request.transaction))?.decision ?? 'none';
+    const decided = await readDecision(this.#transaction().client, this.request.transaction);
+    if (decided === undefined) return 'none';
+    return isOfAnother(decided, this.request.request) ? 'other-request' : decided.decision;
   };
 
   readonly work = async (): Promise<'done' | { readonly refused: AbortReason }> => {

@@ -9,13 +9,13 @@ import { METRICS } from '../observability';
 import { AbortCode, parseBranchId, parseTransactionId } from '../protocol';
 import type { AbortReason, Ack, Decided, Decision, LocalTimeouts } from '../protocol';
 import { answering, callerNamespace, reopenBranch } from './answering';
-import { UnknownOperationError } from './errors';
+import { DecisionMismatchError, UnknownOperationError } from './errors';
 import { keyOf, parseTransactionKey } from './gid';
 import type { TransactionKey } from './gid';
 import type { Participant } from './operation';
 import { forgetEnded, settle, survey } from './recovery';
 import type { Survey } from './recovery';
-import { decide, readDecisionByKey } from './register';
+import { decide, decisionFor, readDecisionByKey } from './register';
 import { findReservation, overdueReservations } from './reservations';
 import type { OverdueReservation } from './reservations';
 import { endedBefore, endReservation } from './try-confirm-cancel';
@@ -35,6 +35,8 @@ interface WatchRequest {
 interface Entry {
   readonly key?: TransactionKey;
   readonly transaction?: string;
+  /** Hash of the transaction's input, where that is known. */
+  readonly request?: string;
 }
 
 /** What a watch has found. */
@@ -55,9 +57,7 @@ export interface RecoveryActivities {
     readonly decision: Decision;
   }): Promise<Ack>;
   'recovery.read'(request: Entry): Promise<Decision | 'none'>;
-  'recovery.decide'(
-    request: Entry & { readonly propose: Decision; readonly request?: string; readonly reason?: AbortReason },
-  ): Promise<Decided>;
+  'recovery.decide'(request: Entry & { readonly propose: Decision; readonly reason?: AbortReason }): Promise<Decided>;
 }
 
 export const recoveryActivities = (
@@ -80,20 +80,29 @@ export const recoveryActivities = (
       if (!operation) throw new UnknownOperationError(name, key);
       return endReservation(reopenBranch(name, operation, pool, timeouts), { ...key, ...rest }, decision);
     }),
-  'recovery.read': (entry) => answering(async () => (await readDecisionByKey(pool, keyIn(entry)))?.decision ?? 'none'),
+  'recovery.read': (entry) =>
+    answering(async () => decisionFor(await readDecisionByKey(pool, keyIn(entry)), requestIn(entry))),
   'recovery.decide': (given) =>
     answering(async () => {
       const { transaction } = given;
       const propose = given.propose === 'commit' ? 'commit' : 'abort';
-      const { decision, by, reason } = await decide(pool, {
-        key: keyIn(given),
-        propose,
-        by: Context.current().info.workflowExecution?.workflowId ?? 'an activity',
-        ...(propose === 'commit' ? {} : { reason: given.reason ?? NOBODY }),
-        ...(transaction === undefined ? {} : { transaction: parseTransactionId(transaction) }),
-        ...(typeof given.request === 'string' ? { request: given.request } : {}),
-      });
-      return { decision, by, ...(reason === undefined ? {} : { reason }) };
+      const request = requestIn(given);
+      try {
+        const { decision, by, reason } = await decide(pool, {
+          key: keyIn(given),
+          propose,
+          by: Context.current().info.workflowExecution?.workflowId ?? 'an activity',
+          ...(propose === 'commit' ? {} : { reason: given.reason ?? NOBODY }),
+          ...(transaction === undefined ? {} : { transaction: parseTransactionId(transaction) }),
+          ...(request === undefined ? {} : { request }),
+        });
+        return { decision, by, ...(reason === undefined ? {} : { reason }) };
+      } catch (error) {
+        if (!(error instanceof DecisionMismatchError)) throw error;
+        // As the coordinator takes it: nothing of this request may commit, and what is prepared for it is rolled back.
+        const reason = { code: AbortCode.InputMismatch, message: error.message };
+        return { decision: 'abort', by: 'the register', reason };
+      }
     }),
 });
 
@@ -101,6 +110,8 @@ const NOBODY = { code: AbortCode.Recovered, message: 'There was no decision, and
 
 const keyIn = ({ key, transaction }: Entry): TransactionKey =>
   transaction === undefined ? parseTransactionKey(key) : keyOf(parseTransactionId(transaction));
+
+const requestIn = ({ request }: Entry): string | undefined => (typeof request === 'string' ? request : undefined);
 
 /** It lasts for minutes, and each heartbeat costs. */
 const WATCH_HEARTBEAT_MS = 10_000;

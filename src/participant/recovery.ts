@@ -28,6 +28,8 @@ export interface OverdueBranch {
   /** Absent for an orphan: nothing says more than its gid. */
   readonly transaction?: string;
   readonly branch?: string;
+  /** Hash of the transaction's input. */
+  readonly request?: string;
   readonly namespace?: string;
   readonly workflowId?: string;
 }
@@ -67,6 +69,7 @@ function overdueOf({ gid, parts, ageMs, owned, branch }: PreparedTransaction): O
   const known = branch && {
     transaction: branch.transaction,
     branch: branch.branch,
+    ...(branch.request === null ? {} : { request: branch.request }),
     ...(branch.namespace === null ? {} : { namespace: branch.namespace }),
     ...(branch.workflowId === null ? {} : { workflowId: branch.workflowId }),
   };
@@ -76,8 +79,8 @@ function overdueOf({ gid, parts, ageMs, owned, branch }: PreparedTransaction): O
 // The second look at the list is newer than the one at the log, and between the two a commit can only have added a row.
 // What a person did by hand, or has accepted as lost, is no longer recovery's.
 const MISSING = `
-  select p.gid, p.register, p.transaction_id as transaction, p.branch_id as branch, p.namespace, p.workflow_id as "workflowId",
-         extract(epoch from clock_timestamp() - p.created_at) * 1000 as "ageMs"
+  select p.gid, p.register, p.transaction_id as transaction, p.branch_id as branch, p.request_hash as request, p.namespace,
+         p.workflow_id as "workflowId", extract(epoch from clock_timestamp() - p.created_at) * 1000 as "ageMs"
     from txn.preparation p
    where p.created_at < clock_timestamp() - make_interval(secs => $1)
      and not exists (select from txn.branch b where b.transaction_id = p.transaction_id and b.branch_id = p.branch_id)
@@ -96,13 +99,14 @@ async function missing(pool: Pool, { participant }: Viewer, graceMs: number): Pr
     register: string;
     transaction: string;
     branch: string;
+    request: string | null;
     namespace: string | null;
     workflowId: string | null;
     ageMs: string;
   }>(MISSING, [graceMs / 1000]);
   return rows
     .filter(({ gid }) => readGid(gid)?.participant === participant)
-    .map(({ gid, register, transaction, branch, namespace, workflowId, ageMs }) => ({
+    .map(({ gid, register, transaction, branch, request, namespace, workflowId, ageMs }) => ({
       gid,
       key: keyOf(transaction),
       register,
@@ -112,6 +116,7 @@ async function missing(pool: Pool, { participant }: Viewer, graceMs: number): Pr
       prepared: false,
       owned: true,
       preCommitted: false,
+      ...(request === null ? {} : { request }),
       ...(namespace === null ? {} : { namespace }),
       ...(workflowId === null ? {} : { workflowId }),
     }));

@@ -11,6 +11,7 @@ import type { AbortReason, Decided, Decision, RegisteredBranch, TransactionId } 
 import { DecisionMismatchError } from './errors';
 import { keyOf } from './gid';
 import type { TransactionKey } from './gid';
+import { DURABLE } from './local-transaction';
 
 /** What somebody would like to be decided. */
 export interface Proposal {
@@ -35,10 +36,6 @@ export interface Registered extends Decided {
   readonly decidedAt: Date;
   readonly requestHash: string | null;
 }
-
-/** For a transaction whose commit others rely on. `remote_apply` and the like are stronger than `on`, and stay. */
-export const DURABLE = `
-  select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') in ('off', 'local')`;
 
 // A worker that stops between two statements would keep the row from coordinator, recovery and operator alike, as long as TCP
 // believes in its connection.
@@ -134,7 +131,23 @@ function read({ reason, branches, ...row }: Stored): Registered {
   };
 }
 
-function checkSameRequest({ requestHash }: Registered, { request, transaction }: Proposal): void {
-  if (requestHash === null || request === undefined || transaction === undefined) return;
-  if (requestHash !== request) throw new DecisionMismatchError(transaction);
+function checkSameRequest(decided: Registered, { request, transaction }: Proposal): void {
+  if (transaction !== undefined && isOfAnother(decided, request)) throw new DecisionMismatchError(transaction);
+}
+
+/** Of another request under the same id. Nothing can be told where one of the two did not say what it asks for. */
+export const isOfAnother = ({ requestHash }: Registered, request: string | undefined): boolean =>
+  requestHash !== null && request !== undefined && requestHash !== request;
+
+/**
+ * What the register says of a request. A decision about another one under the same id is not about this one, and keeps this one
+ * from ever being decided otherwise than `abort` (P11).
+ *
+ * @param request hash of the transaction's input, as far as it is known
+ */
+export function decisionFor(decided: Registered, request: string | undefined): Decision;
+export function decisionFor(decided: Registered | undefined, request: string | undefined): Decision | 'none';
+export function decisionFor(decided: Registered | undefined, request: string | undefined): Decision | 'none' {
+  if (!decided) return 'none';
+  return isOfAnother(decided, request) ? 'abort' : decided.decision;
 }

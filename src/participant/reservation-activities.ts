@@ -40,7 +40,12 @@ export const reservationActivities = (open: () => Branch, reopen: () => Branch):
         { ...request, register: given.register, branches: given.branches, propose },
         { propose, ...(reason === undefined ? {} : { reason }) },
       );
-      return { ...decided, ack: await endReservation(branch, request, decided.decision) };
+      try {
+        return { ...decided, ack: await endReservation(branch, request, decided.decision) };
+      } catch {
+        // The others must not wait for this branch. It is asked to end like them now, and says what is wrong.
+        return decided;
+      }
     }),
   confirm: (given) => answering(() => endReservation(reopen(), parseEnding(given), 'commit')),
   cancel: (given) => answering(() => endReservation(reopen(), parseEnding(given), 'abort')),

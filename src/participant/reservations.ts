@@ -53,6 +53,8 @@ export interface OverdueReservation {
   /** Name of the participant that has the register. */
   readonly register: string;
   readonly ageMs: number;
+  /** Hash of the transaction's input. */
+  readonly request?: string;
   readonly namespace?: string;
   readonly workflowId?: string;
 }
@@ -60,7 +62,8 @@ export interface OverdueReservation {
 // By age alone: a look at what to ask about, and no more. What becomes of it, the register says. The hold is compared as a number:
 // no timestamp is as far away as it may be long, and the error would hide every other branch from recovery.
 const OVERDUE = `
-  select transaction_id as transaction, branch_id as branch, operation, register, namespace, workflow_id as "workflowId",
+  select transaction_id as transaction, branch_id as branch, operation, register, request_hash as request,
+         namespace, workflow_id as "workflowId",
          extract(epoch from clock_timestamp() - created_at) * 1000 as "ageMs"
     from txn.reservation
    where participant = $1
@@ -76,16 +79,18 @@ export async function overdueReservations(
   graceMs: number,
 ): Promise<OverdueReservation[]> {
   const { rows } = await pool.query<
-    Omit<OverdueReservation, 'key' | 'ageMs' | 'namespace' | 'workflowId'> & {
+    Omit<OverdueReservation, 'key' | 'ageMs' | 'request' | 'namespace' | 'workflowId'> & {
       readonly ageMs: string;
+      readonly request: string | null;
       readonly namespace: string | null;
       readonly workflowId: string | null;
     }
   >(OVERDUE, [participant, graceMs]);
-  return rows.map(({ ageMs, namespace, workflowId, ...row }) => ({
+  return rows.map(({ ageMs, request, namespace, workflowId, ...row }) => ({
     ...row,
     key: keyOf(row.transaction),
     ageMs: Number(ageMs),
+    ...(request === null ? {} : { request }),
     ...(namespace === null ? {} : { namespace }),
     ...(workflowId === null ? {} : { workflowId }),
   }));

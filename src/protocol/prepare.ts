@@ -32,8 +32,8 @@ export interface PrepareReplies {
   readonly look: Row;
   /** Whether our gid is listed in `pg_prepared_xacts`, in this database, or one of the same branch with another input. */
   readonly findPrepared: 'ours' | 'other-request' | 'none';
-  /** At the primary: what the register says. Elsewhere `none`. */
-  readonly register: Decision | 'none';
+  /** At the primary: what the register says; `other-request`: it is about another input. Elsewhere `none`. */
+  readonly register: Decision | 'none' | 'other-request';
   /** The operation. An error that says nothing for certain is thrown, and the attempt is retried. */
   readonly work: 'done' | { readonly refused: AbortReason };
   /** PREPARE TRANSACTION: the command tag, or the error when it proves that nothing was prepared. */
@@ -71,13 +71,12 @@ export function* prepareBranch(attempt: 'first' | 'later' = 'first'): PreparePro
 }
 
 function* work(): PrepareProgram {
-  // A coordinator that starts late, after somebody had its transaction aborted, stops here (C0b).
-  if ((yield* ask<PrepareReplies, 'register'>('register')) === 'abort') {
+  // A coordinator that starts late, after somebody had its transaction aborted, stops here (C0b), and so does one whose
+  // transaction's id was used for another input before (P11).
+  const decided = yield* ask<PrepareReplies, 'register'>('register');
+  if (decided === 'abort' || decided === 'other-request') {
     yield* ask<PrepareReplies, 'rollback'>('rollback');
-    return yield* refuse({
-      code: AbortCode.DecidedBefore,
-      message: 'The register had abort before the branch was asked.',
-    });
+    return yield* refuse(decided === 'abort' ? DECIDED_BEFORE : DECIDED_OTHERWISE);
   }
   const done = yield* ask<PrepareReplies, 'work'>('work');
   if (done !== 'done') {
@@ -141,6 +140,16 @@ function voteByRow(row: Row): Prepared {
 const FENCED: AbortReason = {
   code: AbortCode.Fenced,
   message: 'The branch was given up before this request came, and can never take effect any more.',
+};
+
+const DECIDED_BEFORE: AbortReason = {
+  code: AbortCode.DecidedBefore,
+  message: 'The register had abort before the branch was asked.',
+};
+
+const DECIDED_OTHERWISE: AbortReason = {
+  code: AbortCode.InputMismatch,
+  message: 'The register has a decision about another input under this id, and that one stands.',
 };
 
 const MISMATCH: AbortReason = {

@@ -122,5 +122,6 @@ export interface Decided {
 
 /** The answer to `decide`. */
 export interface DecideAnswer extends Decided {
-  readonly ack: Ack;
+  /** Absent when it is decided and the primary's own branch has not followed yet: it is asked like the others then. */
+  readonly ack?: Ack;
 }

@@ -40,11 +40,11 @@ export interface RunParticipantOptions {
   /** How many branches run at the same time; one connection each. @default 20 */
   readonly concurrency?: number;
   /**
-   * Whether the participant takes part in two-phase commit. `true`: it does not start where PostgreSQL prepares no
-   * transactions. By default it starts with a warning there, and votes to abort.
+   * Whether the participant takes part in two- and three-phase commit. `true`: it does not start where PostgreSQL prepares no
+   * transactions. By default it starts with a warning there, `false`: without, and votes to abort.
    */
   readonly twoPhaseCommit?: boolean;
-  /** How patient the participant's recovery is. It runs wherever PostgreSQL prepares transactions. */
+  /** How patient the participant's recovery is. It finishes what is prepared or reserved here and nobody finishes. */
   readonly recovery?: RecoverySettings;
   /** Circuits of what its operations call, so that operators see and rule them. Its own, `participant`, is there anyway. */
   readonly circuits?: readonly Circuit[];
@@ -104,17 +104,17 @@ export async function runParticipant(participant: Participant, options: RunParti
         });
       },
     });
-    const prepares = await checkPrepares(pool, name, options.twoPhaseCommit);
+    await checkPrepares(pool, name, options.twoPhaseCommit);
     connection = await NativeConnection.connect(connectionOptions);
     const recovery = { namespace, participant: name, ...recoverySettings(options.recovery) };
-    const stopRecovering = prepares ? await keepRecovering(connection, recovery) : undefined;
+    const stopRecovering = await keepRecovering(connection, recovery);
     worker = await Worker.create({
       connection,
       namespace,
       taskQueue: name,
       identity: `${name}@${process.pid}`,
       activities,
-      ...(prepares ? recoveryBundle() : {}),
+      ...recoveryBundle(),
       maxConcurrentActivityTaskExecutions: concurrency,
       shutdownGraceTime: '10 seconds',
       // A withdrawn request comes with the answer to a heartbeat: the default lets it wait for most of the heartbeat timeout.
@@ -132,7 +132,7 @@ export async function runParticipant(participant: Participant, options: RunParti
         return { participant: name, database, circuits: circuits.map((circuit) => circuit.report()), healthy };
       },
       close: async () => {
-        stopRecovering?.();
+        stopRecovering();
         await stopKeeping?.();
         await pool.end();
       },
@@ -183,13 +183,14 @@ async function keepRecovering(
   return () => clearInterval(again);
 }
 
-/** Whether PostgreSQL prepares transactions; an answer that the operator hears now, and not from the first transaction. */
-async function checkPrepares(pool: Pool, name: string, twoPhaseCommit: boolean | undefined): Promise<boolean> {
-  if (twoPhaseCommit === false) return false;
+/** Where PostgreSQL prepares no transactions, the operator hears it now, and not from the first transaction. */
+async function checkPrepares(pool: Pool, name: string, twoPhaseCommit: boolean | undefined): Promise<void> {
+  if (twoPhaseCommit === false) return;
   const { limit } = await readSlots(pool);
-  if (limit > 0) return true;
+  if (limit > 0) return;
   const disabled = new PreparedTransactionsDisabledError(name);
   if (twoPhaseCommit) throw disabled;
-  Runtime.instance().logger.warn(`Sagas only: ${disabled.message.replace('Nothing was started: ', '')}`);
-  return false;
+  Runtime.instance().logger.warn(
+    `Sagas and try-confirm-cancel only: ${disabled.message.replace('Nothing was started: ', '')}`,
+  );
 }

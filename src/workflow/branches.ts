@@ -59,14 +59,17 @@ export function identify(
     throw new TransactionDefinitionError(
       'A transaction needs at least one branch at a participant: the decision is kept in its database.',
     );
-  const taken = new Map<string, number>();
+  const counts = new Map<string, number>();
+  const taken = new Set<string>();
   return branches.map((given) => {
     const name = given.id ?? (isOwn(given) ? `${given.participant}.${given.operation}` : '');
-    const count = (taken.get(name) ?? 0) + 1;
-    taken.set(name, count);
-    if (count > 1 && given.id !== undefined)
-      throw new TransactionDefinitionError(`Two branches have the id ${given.id}. Give each its own.`);
-    return { id: parseBranchId(count === 1 ? name : `${name}-${count}`), branch: given };
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    const id = parseBranchId(count === 1 || given.id !== undefined ? name : `${name}-${count}`);
+    // A numbered name may be one that somebody has chosen: the answer of the one would count for the other.
+    if (taken.has(id)) throw new TransactionDefinitionError(`Two branches have the id ${id}. Give each its own.`);
+    taken.add(id);
+    return { id, branch: given };
   });
 }
 

@@ -56,6 +56,8 @@ export interface Hold {
   take(): Ruling | undefined;
   /** It does not wait any more. */
   close(): void;
+  /** Only a person can help now, or not: then it goes on being tried. */
+  stick(stuck: boolean): void;
 }
 
 /** What can be held. */
@@ -64,6 +66,8 @@ export type Held =
   | 'compensation'
   /** Of a branch that is prepared: it did otherwise than decided, or does not answer. */
   | 'finish'
+  /** Of a branch that is not ours: it has not said that it followed. */
+  | 'acknowledgement'
   /** The register does not answer: nobody can take its place. */
   | 'decision';
 
@@ -72,6 +76,8 @@ interface Entry {
   readonly branch: BranchId;
   readonly what: Held;
   readonly rulings: Ruling[];
+  /** Nothing is being tried any more. */
+  stuck: boolean;
 }
 
 const entries = new Set<Entry>();
@@ -79,12 +85,15 @@ let open = false;
 
 export function hold(transaction: TransactionId, branch: BranchId, what: Held): Hold {
   openDesk();
-  const entry: Entry = { transaction, branch, what, rulings: [] };
+  const entry: Entry = { transaction, branch, what, rulings: [], stuck: false };
   entries.add(entry);
   return {
     ruled: () => condition(() => entry.rulings.length > 0),
     take: () => entry.rulings.shift(),
     close: () => void entries.delete(entry),
+    stick: (stuck) => {
+      entry.stuck = stuck;
+    },
   };
 }
 
@@ -140,22 +149,32 @@ function check(request: RulingRequest): void {
 }
 
 function checkSkip(request: RulingRequest): void {
+  checkRegister(request);
+  const { what, stuck } = find(request);
+  if (what === 'finish' && !stuck) refuseRuling(WILL_FOLLOW);
+}
+
+function checkRegister(request: RulingRequest): void {
   check(request);
   if (find(request).what === 'decision') refuseRuling(ONLY_THE_REGISTER);
 }
+
+// Recovery makes it follow, when nobody asks any more: to have called it skipped would have been untrue.
+const WILL_FOLLOW =
+  'this branch is only late. What it has to do is decided, and it follows as soon as its participant answers, whatever you say here. Bring that back and use retryStep, or resolve once you have seen that it did as decided.';
 
 const ONLY_THE_REGISTER =
   'the decision is in the database of this branch, and nobody can take its place. Bring that database back and use retryStep.';
 
 function checkResolve(request: ResolveRequest): void {
-  checkSkip(request);
+  checkRegister(request);
   const as: unknown = request.as ?? 'done';
   if (as !== 'done' && as !== 'not-done') refuseRuling(`"as" is ${show(as)}, not "done" or "not-done".`);
   if (as === 'done') return;
   const { what } = find(request);
   if (what === 'compensation')
     refuseRuling('a compensation cannot be resolved as not done. Use skipStep to let the effect stay.');
-  if (what === 'finish')
+  if (what === 'finish' || what === 'acknowledgement')
     refuseRuling('a branch cannot be resolved as not done. Use skipStep to let it stand otherwise than decided.');
 }
 

@@ -71,7 +71,11 @@ export interface Dispatcher {
   /** Three-phase commit: writes down that all have voted `commit`. */
   preCommit(call: BranchCall, more: More<FinishRequest>, effort: Effort): Promise<ParticipantReplies['preCommit']>;
   /** What the register of a participant says. */
-  readDecision(register: string, transaction: TransactionId, effort: Effort): Promise<Decision | 'none'>;
+  readDecision(
+    register: string,
+    about: Pick<Proposal, 'transaction' | 'request'>,
+    effort: Effort,
+  ): Promise<Decision | 'none'>;
   /** Proposes to the register of a participant, without finishing any branch. */
   propose(register: string, proposal: Proposal, effort: Effort): Promise<Decided>;
   /** Asked of the primary only. */
@@ -98,7 +102,7 @@ export const activityDispatcher: Dispatcher = {
     ),
   preCommit: (call, more, effort) =>
     ask(call.participant, `${call.operation}.preCommit`, { ...requestOf(call), ...more }, effort),
-  readDecision: (register, transaction, effort) => ask(register, 'recovery.read', { transaction }, effort),
+  readDecision: (register, about, effort) => ask(register, 'recovery.read', about, effort),
   propose: (register, proposal, effort) => ask(register, 'recovery.decide', proposal, effort),
   decide: (call, more, effort) =>
     ask(call.participant, `${call.operation}.decide`, { ...requestOf(call), ...more }, effort),

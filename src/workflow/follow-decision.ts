@@ -13,7 +13,6 @@ import type { ExternalBranch } from './branches';
 import type { CommitSettings } from './commit-options';
 import type { TransactionContext } from './context';
 import { hold } from './desk';
-import type { Held } from './desk';
 import type { Effort } from './dispatch';
 import { isMismatch, messageOf } from './failures';
 import { insist } from './insist';
@@ -105,7 +104,7 @@ async function follow(following: Following, member: Member, decision: Decision):
   const insisted = await insist({
     attempt: (limit) => attempt(following, member, decision, limit),
     holdAfter: settings.timeouts[decision],
-    hold: () => hold(context.id, member.id, 'finish' satisfies Held),
+    hold: () => hold(context.id, member.id, isOwnMember(member) ? 'finish' : 'acknowledgement'),
     onHeld: (cause, stuck) => overdue(following, member, cause, stuck),
   });
   switch (insisted.kind) {

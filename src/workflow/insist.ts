@@ -33,6 +33,7 @@ export async function insist<T>({ attempt, holdAfter, onHeld, hold }: Insistence
   const held = hold();
   try {
     for (let limitMs = msToNumber(holdAfter); ; limitMs = Math.min(limitMs * 2, LONGEST_ROUND_MS)) {
+      held.stick(isFinal(round.error));
       onHeld(messageOf(round.error), isFinal(round.error));
       if (isFinal(round.error)) await held.ruled();
       else round = await untilRuled(held, () => paced(limitMs, () => attempt(limitMs)));

@@ -77,6 +77,8 @@ interface Found {
   readonly reserved?: true;
   readonly transaction?: string;
   readonly branch?: string;
+  /** Hash of the transaction's input: a decision about another one under the same id is not about this branch. */
+  readonly request?: string;
   readonly namespace?: string;
   readonly workflowId?: string;
 }
@@ -88,6 +90,7 @@ interface FoundReservation {
   readonly key: string;
   readonly register: string;
   readonly ageMs: number;
+  readonly request?: string;
   readonly namespace?: string;
   readonly workflowId?: string;
 }
@@ -160,7 +163,8 @@ export async function recoverParticipant(options: RecoveryOptions): Promise<neve
     waiting.clear();
     let settled = 0;
     const overdue = [...found.overdue, ...(found.reservations ?? []).map(asFound)];
-    for (let at = 0; at < overdue.length; at += AT_ONCE) {
+    // What one look finds can be more than one history holds: the next run looks again.
+    for (let at = 0; at < overdue.length && !workflowInfo().continueAsNewSuggested; at += AT_ONCE) {
       const round = overdue.slice(at, at + AT_ONCE);
       const left = await Promise.all(round.map((branch) => settle(participant, branch, { graceMs, hardLimitMs })));
       for (const branch of left) if (branch) waiting.set(branch.gid, branch);
@@ -241,15 +245,18 @@ async function settle(participant: string, found: Found, patience: Patience): Pr
   }
 }
 
-const proposalFor = ({ key, transaction }: Found, propose: Decision) => ({
+const proposalFor = ({ key, transaction, request }: Found, propose: Decision) => ({
   propose,
   ...(transaction === undefined ? { key } : { transaction }),
+  ...(request === undefined ? {} : { request }),
 });
 
 async function factsOf(participant: string, found: Found): Promise<InDoubt> {
-  const { ageMs, prepared, owned, preCommitted, namespace, workflowId } = found;
+  const { ageMs, prepared, owned, preCommitted, key, request, namespace, workflowId } = found;
   const { 'recovery.read': read } = at(found.register);
-  const register = await read({ key: found.key }).catch(() => 'unreadable' as const);
+  const register = await read({ key, ...(request === undefined ? {} : { request }) }).catch(
+    () => 'unreadable' as const,
+  );
   const coordinator =
     register === 'none' ? await at(participant)['recovery.coordinator']({ namespace, workflowId }) : 'unknown';
   return { ageMs, prepared, owned, preCommitted, register, coordinator };

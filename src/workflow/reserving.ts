@@ -135,7 +135,9 @@ async function answerOf(
 
 async function isDecided({ context, members, settings }: Attempt): Promise<boolean> {
   const { participant } = primaryOf(members).branch;
-  const decision = await context.dispatcher.readDecision(participant, context.id, {
+  const { id: transaction, request } = context;
+  const about = { transaction, ...(request === undefined ? {} : { request }) };
+  const decision = await context.dispatcher.readDecision(participant, about, {
     attemptTimeout: settings.attemptTimeout,
     retry: INSISTENT_RETRY,
     summary: `whether it is decided, at ${participant}`,

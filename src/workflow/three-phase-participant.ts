@@ -161,7 +161,7 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
 
   /** A branch that is prepared no more, and nobody knows why, never gets there: then what was decided is listened and looked for. */
   async #writePreCommit(): Promise<ParticipantReplies['preCommit']> {
-    const { register, transaction, attemptTimeoutMs } = this.request;
+    const { register, attemptTimeoutMs } = this.request;
     const limited: Effort = { ...this.#effort(), timeout: 2 * attemptTimeoutMs };
     for (;;) {
       try {
@@ -170,7 +170,7 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
         this.#show(`cannot write down that all can commit: ${messageOf(error)}`);
         if (this.request.mode !== 'register') continue;
         const decided = await this.#unlessTold(() =>
-          activityDispatcher.readDecision(register, transaction, this.#effort()),
+          activityDispatcher.readDecision(register, this.#about(), this.#effort()),
         );
         if (decided !== 'none') return decided;
       }
@@ -180,9 +180,9 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
   readonly acknowledge = (): Promise<'sent'> => this.#acknowledge({ state: 'pre-committed' });
 
   readonly register = async (): Promise<ParticipantReplies['register']> => {
-    const { register, transaction } = this.request;
+    const { register } = this.request;
     this.#show(`hears nothing of the coordinator, and asks the register at ${register}`);
-    return this.#unlessTold(() => activityDispatcher.readDecision(register, transaction, this.#effort()));
+    return this.#unlessTold(() => activityDispatcher.readDecision(register, this.#about(), this.#effort()));
   };
 
   readonly peers = (): Promise<readonly ParticipantState[]> => this.#inquire(false);
@@ -190,16 +190,14 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
   readonly spread = (): Promise<readonly ParticipantState[]> => this.#inquire(true);
 
   readonly decide = async (propose: unknown): Promise<Decision> => {
-    const { register, transaction } = this.request;
+    const { register } = this.request;
     this.#show(`proposes ${String(propose)} to the register at ${register}`);
     return this.#unlessTold(async () => {
-      const { request } = this.request;
       const proposal = {
-        transaction,
+        ...this.#about(),
         propose: propose as Decision, // Cast: the program says so.
         // Its own, when it is the one that could not prepare.
         ...(this.#reason === undefined || propose === 'commit' ? {} : { reason: this.#reason }),
-        ...(request === undefined ? {} : { request }),
       };
       return (await activityDispatcher.propose(register, proposal, this.#effort())).decision;
     });
@@ -308,6 +306,12 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
       coordinator: this.request.coordinator,
       ...(request === undefined ? {} : { request }),
     };
+  }
+
+  /** What the register is asked about. */
+  #about() {
+    const { transaction, request } = this.request;
+    return { transaction, ...(request === undefined ? {} : { request }) };
   }
 
   #phaseTwo(decision: Decision = 'abort') {

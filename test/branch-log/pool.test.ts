@@ -49,6 +49,17 @@ async function found(ledger: Ledger): Promise<object | undefined> {
 }
 const CLEAN = { settings: null, name: '', lock: '0', ownTransaction: true };
 
+it('writes what it reports to disk, where the role is careless too', async () => {
+  const { ledger } = test;
+  await ledger.rows('alter role current_user set synchronous_commit = off');
+  onTestFinished(async () => void (await ledger.rows('alter role current_user reset synchronous_commit')));
+  const setting = async (tx: Tx): Promise<unknown> =>
+    (await tx.query("select current_setting('synchronous_commit') as set")).rows[0];
+  const careless = test.another({ max: 1 });
+  expect(await careless.rows("select current_setting('synchronous_commit') as set")).toEqual([{ set: 'off' }]);
+  expect(await careless.branch().execute(setting)).toMatchObject({ result: { set: 'on' } });
+});
+
 describe('the connection that the next one gets', () => {
   const settings = 'set local lock_timeout = 1';
   it.each<[string, (ledger: Ledger) => Promise<unknown>]>([

@@ -3,6 +3,7 @@ import type { Fault } from 'temporal-txn/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Decision } from '../../src/protocol';
 import { onCrashpoint } from '../../src/protocol';
+import { gate } from '../branch-log/fixture';
 import { behindProxy, newId, useBanks } from './fixture';
 
 const banks = useBanks();
@@ -115,6 +116,28 @@ describe('the primary', () => {
       ack: { kind: 'applied' },
     });
     expect(await banks.north.balance(account)).toBe(70);
+  });
+});
+
+describe('the primary whose own branch cannot follow yet', () => {
+  it('tells the decision at once, so that nobody else has to wait for a late attempt at it', async () => {
+    const { north } = banks;
+    const account = await north.account();
+    const request = { transaction: newId(), input: { account, amount: 30 } };
+    const late = gate();
+    onCrashpoint((passed) => (passed === 'two-phase.before-prepare' ? late.pass() : undefined));
+    onTestFinished(() => onCrashpoint(undefined));
+    const attempt = north.ask('debit.prepare', request);
+    await late.reached;
+    expect(await north.ask('debit.decide', { ...request, propose: 'abort' })).toEqual({
+      decision: 'abort',
+      by: 'coordinator',
+    });
+    await expect(north.ask('debit.abort', request)).rejects.toMatchObject({ type: 'InProgress', nonRetryable: false });
+    late.open();
+    await attempt;
+    expect(await north.insist('debit.abort', request)).toEqual({ kind: 'applied' });
+    expect(await north.balance(account)).toBe(100);
   });
 });
 

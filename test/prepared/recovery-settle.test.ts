@@ -3,6 +3,8 @@ import { keyOf } from 'temporal-txn/participant';
 import type { OverdueBranch } from 'temporal-txn/participant';
 import { armCrashpoints } from 'temporal-txn/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { onCrashpoint } from '../../src/protocol';
+import { gate } from '../branch-log/fixture';
 import { newId, settle, useBanks, watch } from './fixture';
 
 const banks = useBanks();
@@ -76,12 +78,14 @@ describe('a branch that was asked to prepare and is not there', () => {
     const { south } = banks;
     const account = await south.account();
     const request = { transaction: newId(), input: { account, amount: 30 } };
-    const disarm = armCrashpoints([{ at: 'two-phase.before-prepare', action: { kind: 'delay', ms: 1_000 } }]);
-    onTestFinished(disarm);
+    const slow = gate();
+    onCrashpoint((passed) => (passed === 'two-phase.before-prepare' ? slow.pass() : undefined));
+    onTestFinished(() => onCrashpoint(undefined));
     const zombie = south.ask('debit.prepare', request);
     await expect.poll(async () => (await watch(south)).overdue).toHaveLength(1);
     const gid = (await watch(south)).overdue[0]?.gid ?? '';
     await expect(settle(south, gid, 'abort')).rejects.toMatchObject({ type: 'InProgress', nonRetryable: false });
+    slow.open();
     expect(await zombie).toMatchObject({ vote: 'commit' });
     expect(await settle(south, gid, 'abort')).toEqual({ kind: 'applied' });
     expect(await south.prepared()).toEqual([]);
@@ -128,6 +132,31 @@ describe('the register, asked by recovery', () => {
     });
     expect(await settle(south, two.gid, 'commit')).toEqual({ kind: 'applied' });
     expect([await north.balance(one.account), await south.balance(two.account)]).toEqual([70, 70]);
+  });
+
+  it('says nothing of another input under the same id but that it can never commit (P11)', async () => {
+    const { north, south } = banks;
+    const transaction = newId();
+    const first = await north.prepareBranch({ transaction, branch: 'one', request: 'first' });
+    await north.ask('debit.decide', { ...first.request, propose: 'commit' });
+    // Years later, when nobody remembers the first: another transfer, that comes to the same id.
+    const again = await south.prepareBranch({ transaction, branch: 'two', request: 'second' });
+    const [found] = (await watch(south)).overdue;
+    expect(found).toMatchObject({ gid: again.gid, request: 'second' });
+    const { key, request } = found as OverdueBranch;
+    expect(await north.ask('recovery.read', { key, request })).toBe('abort');
+    expect(await north.ask('recovery.read', { key, request: 'first' })).toBe('commit');
+    expect(await north.ask('recovery.decide', { transaction, request, propose: 'commit' })).toMatchObject({
+      decision: 'abort',
+      reason: { code: 'input-mismatch' },
+    });
+    expect(await settle(south, again.gid, 'abort')).toEqual({ kind: 'applied' });
+    expect([await north.balance(first.account), await south.balance(again.account)]).toEqual([70, 100]);
+    // Where the register is, it is not even begun.
+    const account = await north.account();
+    const late = { transaction, branch: 'three', request: 'second', input: { account, amount: 30 } };
+    expect(await north.ask('debit.prepare', late)).toMatchObject({ vote: 'abort', reason: { code: 'input-mismatch' } });
+    expect(await north.prepared()).toEqual([]);
   });
 
   it.each(['', 'x', `${'0'.repeat(31)}'`, 'A'.repeat(32), undefined, null, 7])('refuses the key %j', async (key) => {

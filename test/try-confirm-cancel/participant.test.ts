@@ -124,6 +124,11 @@ describe.each([
     });
     expect(await hotel.state(transaction)).toBe('tried');
     expect(await hotel.reservations(transaction)).toBe(1);
+    // Where it has the register, the others hear the decision all the same.
+    const decision = how === 'confirm' ? 'commit' : 'abort';
+    const asked = { transaction, input, register: 'hotel', propose: decision };
+    expect(await hotel.ask('grumpy.decide', asked)).toEqual({ decision, by: 'coordinator' });
+    expect(await hotel.state(transaction)).toBe('tried');
     stubborn.refuses = false;
     expect(await hotel.ask(`grumpy.${how}`, { transaction, input })).toEqual({ kind: 'applied' });
     expect(await hotel.state(transaction)).toBe(state);

@@ -25,6 +25,12 @@ const BAD: readonly (readonly [string, readonly Planned[], TwoPhaseCommitOptions
     {},
     /Two branches have the id a\./,
   ],
+  [
+    'an id that another gets as a number of its kind',
+    [debit, debit, { participant: 'south', operation: 'credit', id: 'north.debit-2' }],
+    {},
+    /Two branches have the id north\.debit-2\./,
+  ],
   ['an id that is none', [{ ...debit, id: 'a b' }], {}, /branch id "a b" is not allowed/],
   ['an empty id', [{ ...debit, id: '' }], {}, /branch id "" is not allowed/],
   ['no time to prepare', THREE, { timeouts: { prepare: 0 } }, /the timeout prepare is 0, not a duration above zero/],

@@ -178,16 +178,50 @@ describe('a decision that cannot be had', () => {
   });
 });
 
+describe('a primary that has decided and cannot follow yet', () => {
+  it('keeps nobody waiting, and is ruled on like the others', async () => {
+    const tale = await fixture.begin({
+      answers: {
+        'decide north.debit': async (usual) => {
+          const { decision, by } = (await usual()) as { decision: string; by: string };
+          participants.set(tale.id, 'north.debit', 'prepared');
+          return { decision, by };
+        },
+        'commit north.debit': down,
+      },
+      options: { timeouts: { commit: '1 second' } },
+    });
+    const report = await tale.until('overdue');
+    expect(report.branches[0]?.finish).toEqual({ kind: 'overdue', cause: 'The database does not answer.' });
+    expect(tale.states()).toMatchObject({ 'south.credit': 'committed', 'audit.record': 'committed' });
+    await tale.handle.resolve({ step: 'north.debit', ...kim });
+    expect(await tale.report()).toMatchObject({ outcome: 'committed' });
+  });
+});
+
 describe('a branch that is overdue', () => {
-  it('can be ruled on like one that is held', async () => {
+  const late = async (): Promise<Begun> => {
     const tale = await fixture.begin({
       answers: { 'commit south.credit': down },
       options: { timeouts: { commit: '1 second' } },
     });
     await tale.until('overdue');
-    await tale.handle.skipStep({ step: 'south.credit', ...kim });
+    return tale;
+  };
+
+  it('cannot be skipped: it is prepared, and follows when it can', async () => {
+    const tale = await late();
+    await expect(tale.handle.skipStep({ step: 'south.credit', ...kim })).rejects.toThrow(/this branch is only late/);
+    tale.say('commit south.credit', async (usual) => usual());
+    await tale.handle.retryStep({ step: 'south.credit', ...kim });
+    expect(await tale.report()).toMatchObject({ outcome: 'committed' });
+  });
+
+  it('can be resolved by who has seen that it did as decided', async () => {
+    const tale = await late();
+    await tale.handle.resolve({ step: 'south.credit', ...kim });
     const report = await tale.report();
-    expect(report.outcome).toBe('mixed');
-    expect(report.branches[1]?.finish).toEqual({ kind: 'skipped', ...kim, evidence: 'The database does not answer.' });
+    expect(report.outcome).toBe('committed');
+    expect(report.branches[1]?.finish).toEqual({ kind: 'resolved', ...kim });
   });
 });

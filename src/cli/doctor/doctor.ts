@@ -3,7 +3,6 @@
  * and at all of them together. Where one does not answer, what would need it is named as not checked. Changes nothing.
  */
 import { temporalSettings } from '../../client';
-import { readSlots } from '../../participant';
 import type { LocalTimeouts } from '../../protocol';
 import type { DatabaseUrls } from '../config';
 import { Coordinators, namespaceOf } from '../coordinators';
@@ -186,13 +185,7 @@ async function examineDatabase(
     : noneOf(DATABASE_CHECKS, participant, contact === undefined ? 'It was not reached.' : 'Its sessions are shared.');
   if (access === undefined)
     return [...checked, ...database, ...noneOf(WORKER_CHECKS, participant, 'Temporal was not reached.')];
-  const prepares = usable
-    ? await readSlots(looking.pool).then(
-        ({ limit }) => limit > 0,
-        () => undefined,
-      )
-    : undefined;
-  const facts = { ...access, participant, prepares };
+  const facts = { ...access, participant };
   const workers = await Promise.all(
     WORKER_CHECKS.map((check) => make(check, { subject: participant, facts, timeoutMs, tell: told })),
   );

@@ -1,7 +1,7 @@
 /** What the doctor asks Temporal about one participant: whether its workers and its recovery are at work. */
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Client, Connection } from '@temporalio/client';
-import { notChecked, ok, problem } from './check';
+import { ok, problem } from './check';
 import type { Check, Result } from './check';
 import { lookAtQueue } from './temporal-checks';
 
@@ -10,8 +10,6 @@ export interface WorkerFacts {
   readonly connection: Connection;
   readonly namespace: string;
   readonly participant: string;
-  /** Whether its server prepares transactions: only then it has recovery. Undefined when that is not known. */
-  readonly prepares: boolean | undefined;
 }
 
 const START = (participant: string): string =>
@@ -26,14 +24,12 @@ export const WORKER_CHECKS: readonly Check<WorkerFacts>[] = [
   { name: 'recovery', look: lookAtRecovery },
 ];
 
-async function lookAtRecovery({ client, participant, prepares, ...rest }: WorkerFacts): Promise<Result> {
-  if (prepares === undefined) return notChecked('It is not known whether its database prepares transactions.');
-  if (!prepares) return ok('Needs none: its server prepares no transactions.');
+async function lookAtRecovery({ client, participant, ...rest }: WorkerFacts): Promise<Result> {
   const workflowId = `recovery:${participant}`;
   const state = await stateOf(client, workflowId);
   if (state !== 'RUNNING')
     return problem(
-      `Its workflow ${workflowId} ${state === undefined ? 'was never started' : `has ended: ${state}`}. Branches that their coordinator leaves in doubt stay so.`,
+      `Its workflow ${workflowId} ${state === undefined ? 'was never started' : `has ended: ${state}`}. What its coordinator leaves in doubt or reserved stays so.`,
       START(participant),
     );
   const queue = await lookAtQueue(rest.connection, rest.namespace, participant, 'workflow', {
