@@ -159,11 +159,14 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
     return written;
   };
 
-  /** A branch that is prepared no more, and nobody knows why, never gets there: then what was decided is listened and looked for. */
+  /**
+   * A branch that is prepared no more, and nobody knows why, never gets there: then what was decided is listened and looked for,
+   * and in the end, when everybody else may be gone, asked for.
+   */
   async #writePreCommit(): Promise<ParticipantReplies['preCommit']> {
-    const { register, attemptTimeoutMs } = this.request;
+    const { register, attemptTimeoutMs, patience } = this.request;
     const limited: Effort = { ...this.#effort(), timeout: 2 * attemptTimeoutMs };
-    for (;;) {
+    for (const end = Date.now() + patience.uncertainMs; ; ) {
       try {
         return await this.#unlessTold(() => activityDispatcher.preCommit(this.#call(), this.#phaseTwo(), limited));
       } catch (error) {
@@ -173,6 +176,7 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
           activityDispatcher.readDecision(register, this.#about(), this.#effort()),
         );
         if (decided !== 'none') return decided;
+        if (Date.now() >= end) return this.decide('abort');
       }
     }
   }

@@ -121,4 +121,18 @@ describe.concurrent('a register that does not answer', () => {
   );
 });
 
+it('A participant that can never write down that all can commit, and hears of nobody, asks for an abort in the end', async () => {
+  const tale = await fixture.orphaned({
+    branches: TWO,
+    answers: { 'preCommit south.credit': down },
+    patience: { uncertainMs: 1_000 },
+    patienceOf: { 'north.debit': { uncertainMs: 600_000 } },
+  });
+  await tale.workflow('south.credit').signal('preCommit', { token: tale.token('south.credit') });
+  await until('it is decided', () => tale.decided !== undefined);
+  expect(tale.decided).toBe('abort');
+  await tale.workflow('north.debit').signal('doAbort', { token: tale.token('north.debit') });
+  expect(await tale.endings()).toEqual(all(TWO, 'abort'));
+}, 120_000);
+
 it('Nothing happened that may not happen', () => expect(participants.breaches).toEqual([]));
