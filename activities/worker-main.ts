@@ -70,6 +70,7 @@ function project(connectionString: string, projections: readonly AnyProjection[]
     projections,
     stop: stop.signal,
     onStopped: (name, { event, error }) => console.error(`${name} stopped at ${event.stream}/${event.version}`, error),
+    onTrouble: (name, error) => console.error(`${name} goes on being tried`, error),
   });
   // Without its read models a service still does its work.
   running.catch((error: unknown) => console.error('Projections have ended.', error));

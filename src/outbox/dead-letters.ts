@@ -92,11 +92,12 @@ export const skipDeadLetter = (pool: Pool, intervention: Intervention): Promise<
  */
 export async function editDeadLetter(pool: Pool, intervention: Intervention & { readonly data: Json }): Promise<void> {
   checkEventData('data', intervention.data);
-  await resume(pool, intervention, 'edit', async (client) => {
-    await client.query(
-      'update txn.outbox set id = gen_random_uuid()::text, data = $3 where key = $1 and version = $2',
-      [intervention.key, intervention.version, JSON.stringify(intervention.data)],
-    );
+  await resume(pool, intervention, 'edit', async (client, position) => {
+    // By position: it has no other index, and can be long.
+    await client.query('update txn.outbox set id = gen_random_uuid()::text, data = $2 where position = $1', [
+      position,
+      JSON.stringify(intervention.data),
+    ]);
     // A relay that was replaced may still be about to mark the event that it was.
     await client.query('update txn.outbox_queue set edition = edition + 1 where key = $1 and version = $2', [
       intervention.key,
@@ -109,7 +110,7 @@ export async function editDeadLetter(pool: Pool, intervention: Intervention & { 
 const TAKE = `
   delete from txn.outbox_dead_letter d using txn.outbox e
    where d.key = $1 and d.version = $2 and e.position = d.position
-  returning e.id, e.data`;
+  returning e.id, e.data, e.position`;
 
 const NOTE = `
   insert into txn.outbox_intervention (key, version, event_id, action, actor, reason, data_before)
@@ -119,14 +120,14 @@ async function resume(
   pool: Pool,
   { key, version, by, reason }: Intervention,
   action: 'retry' | 'skip' | 'edit',
-  change: (client: PoolClient) => Promise<void>,
+  change: (client: PoolClient, position: string) => Promise<void>,
 ): Promise<void> {
   for (const [field, value] of Object.entries({ by, reason }))
     if (typeof value !== 'string' || value.trim() === '')
       throw new InvalidEventError(field, 'is missing', 'the name of who does it, and why: both are kept');
   const options = { timeouts: checkLocalTimeouts(), mode: 'read write', label: `txn:outbox:${action}` } as const;
   await inLocalTransaction(pool, options, async (client) => {
-    const { rows } = await client.query<{ id: string; data: unknown }>(TAKE, [key, version]);
+    const { rows } = await client.query<{ id: string; data: unknown; position: string }>(TAKE, [key, version]);
     const [event] = rows;
     if (!event) throw new NoSuchDeadLetterError(key, version);
     await client.query(NOTE, [
@@ -138,7 +139,7 @@ async function resume(
       reason,
       action === 'edit' ? JSON.stringify(event.data) : null,
     ]);
-    await change(client);
+    await change(client, event.position);
     // A statement of its own: it sees what a relay has parked until the delete above had its lock.
     await client.query('update txn.outbox_queue set parked = false where key = $1 and parked', [key]);
   });

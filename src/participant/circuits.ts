@@ -2,8 +2,9 @@
  * Where operators meet the circuits of a participant's workers: in its database. A worker writes how its circuits stand, and
  * does what the last ruling says. Both are for people: whether a transaction may go on is never decided by these rows.
  */
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import type { Circuit, CircuitReport } from '../resilience';
+import { forAWhile } from './for-a-while';
 
 export interface CircuitToKeep {
   readonly pool: Pool;
@@ -37,6 +38,8 @@ export interface ReportedCircuit extends Pick<CircuitReport, 'circuit' | 'state'
 /** Rows are written at least this often, so that those of the dead can be told. */
 const SIGN_OF_LIFE_MS = 10_000;
 const DEAD_AFTER = '1 minute';
+/** A worker that stops waits for it. */
+const LONGEST_ROUND_MS = 5_000;
 
 /**
  * Keeps the circuits and the database in step until it is ended.
@@ -69,14 +72,20 @@ class Keeper {
     clearInterval(this.#timer);
     await this.#round;
     const { pool, worker } = this.keeping;
+    const farewell = forAWhile(pool, LONGEST_ROUND_MS, (client) =>
+      client.query('delete from txn.circuit where worker = $1', [worker]),
+    );
     // Only for people: what cannot be removed now is told to be old.
-    await pool.query('delete from txn.circuit where worker = $1', [worker]).catch(() => undefined);
+    await farewell.catch(() => undefined);
   }
 
-  async obey(): Promise<void> {
-    const { pool, circuits } = this.keeping;
-    const rulings = await latestRulings(pool);
-    for (const circuit of circuits) {
+  obey(): Promise<void> {
+    return forAWhile(this.keeping.pool, LONGEST_ROUND_MS, (client) => this.#obey(client));
+  }
+
+  async #obey(client: PoolClient): Promise<void> {
+    const rulings = await latestRulings(client);
+    for (const circuit of this.keeping.circuits) {
       const latest = rulings.find((ruling) => ruling.circuit === circuit.name);
       if (!latest || this.#obeyed.get(circuit.name) === latest.id) continue;
       this.#obeyed.set(circuit.name, latest.id);
@@ -85,20 +94,22 @@ class Keeper {
     }
   }
 
-  async #keep(): Promise<void> {
-    await this.obey();
-    for (const circuit of this.keeping.circuits) await this.#write(circuit.report());
+  #keep(): Promise<void> {
+    return forAWhile(this.keeping.pool, LONGEST_ROUND_MS, async (client) => {
+      await this.#obey(client);
+      for (const circuit of this.keeping.circuits) await this.#write(client, circuit.report());
+    });
   }
 
-  async #write({ circuit, state, cutOff, since, halfOpenAt }: CircuitReport): Promise<void> {
-    const { pool, worker } = this.keeping;
+  async #write(client: PoolClient, { circuit, state, cutOff, since, halfOpenAt }: CircuitReport): Promise<void> {
+    const { worker } = this.keeping;
     const row = JSON.stringify([state, cutOff, since, halfOpenAt]);
     const last = this.#written.get(circuit);
     if (last?.row === row && Date.now() - last.at < SIGN_OF_LIFE_MS) return;
     const at = halfOpenAt === undefined ? null : new Date(halfOpenAt);
-    await pool.query(WRITE, [worker, circuit, state, cutOff, new Date(since), at]);
+    await client.query(WRITE, [worker, circuit, state, cutOff, new Date(since), at]);
     if (last === undefined)
-      await pool.query(`delete from txn.circuit where seen_at < clock_timestamp() - $1::interval`, [DEAD_AFTER]);
+      await client.query(`delete from txn.circuit where seen_at < clock_timestamp() - $1::interval`, [DEAD_AFTER]);
     this.#written.set(circuit, { row, at: Date.now() });
   }
 }
@@ -111,7 +122,7 @@ const WRITE = `
       half_open_at = excluded.half_open_at, seen_at = clock_timestamp()`;
 
 /** The last ruling of each circuit. */
-export async function latestRulings(pool: Pool): Promise<readonly CircuitRuling[]> {
+export async function latestRulings(pool: Pool | PoolClient): Promise<readonly CircuitRuling[]> {
   const { rows } = await pool.query<CircuitRuling>(
     `select distinct on (circuit) id::text, circuit, ruling, by, reason, ruled_at as "ruledAt"
      from txn.circuit_ruling order by circuit, id desc`,

@@ -1,6 +1,7 @@
 /** Whether a participant can do its work: what its worker's health check answers, and the coordinators that it kept waiting. */
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import type { ParticipantHealth } from '../protocol';
+import { forAWhile } from './for-a-while';
 import { checkSchema } from './migrate';
 import { readSlots } from './prepared';
 import { describe, isDatabaseError } from './sqlstate';
@@ -13,24 +14,18 @@ export type { ParticipantHealth } from '../protocol';
  * @param timeoutMs how long the database may take to answer, in milliseconds; a slower one is reported as unhealthy
  */
 export async function participantHealth(pool: Pool, timeoutMs = 1_500): Promise<ParticipantHealth> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`The database did not answer within ${timeoutMs} ms.`)), timeoutMs);
-  });
   try {
-    return await Promise.race([look(pool), tooLate]);
+    return await forAWhile(pool, timeoutMs, look);
   } catch (error) {
     return { status: 'unhealthy', reason: reasonOf(error) };
-  } finally {
-    clearTimeout(timer);
   }
 }
 
-async function look(pool: Pool): Promise<ParticipantHealth> {
-  await checkSchema(pool);
-  const { rows } = await pool.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
+async function look(client: PoolClient): Promise<ParticipantHealth> {
+  await checkSchema(client);
+  const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
   if (rows[0]?.standby) return { status: 'unhealthy', reason: 'The database is a standby, which takes no writes.' };
-  return { status: 'healthy', slots: await readSlots(pool) };
+  return { status: 'healthy', slots: await readSlots(client) };
 }
 
 /** It is kept in histories: of PostgreSQL's errors only the code, see `failures.ts`. */

@@ -57,7 +57,7 @@ export { purge } from './purge';
 export type { PurgeOptions } from './purge';
 export { purgeDecisions } from './purge-decisions';
 export type { PurgeDecisionsOptions } from './purge-decisions';
-export { settle, survey } from './recovery';
+export { lookAtPrepared, settle, survey } from './recovery';
 export type { OverdueBranch, Survey } from './recovery';
 export { refuse } from './refuse';
 export { grantWorker, PURGE_RIGHTS, WORKER_RIGHTS, workerGrants } from './roles';

@@ -77,7 +77,7 @@ const ignoreLostConnection = (): void => undefined;
  *
  * @throws {SchemaVersionError}
  */
-export async function checkSchema(pool: Pool): Promise<void> {
+export async function checkSchema(pool: Pool | PoolClient): Promise<void> {
   const { rows } = await pool.query<{ known: boolean }>(`select to_regclass('txn.migration') is not null as known`);
   const version = rows[0]?.known ? await currentVersion(pool) : 0;
   if (version !== neededVersion()) throw new SchemaVersionError(version, neededVersion());

@@ -9,6 +9,7 @@ import type { Pool, PoolClient } from 'pg';
 import type { Decision } from '../protocol';
 import { readGid, scopeOf } from './gid';
 import type { Gid, GidParts } from './gid';
+import { onOneConnection } from './one-connection';
 import { isStatementError, SqlState } from './sqlstate';
 
 /**
@@ -32,28 +33,6 @@ export async function finishPrepared(pool: Pool, gid: Gid, decision: Decision): 
       await client.query('reset statement_timeout').catch(spoil);
     }
   });
-}
-
-/** `spoil`: the connection is not fit for anyone else, whatever the work comes to. */
-async function onOneConnection<T>(
-  pool: Pool,
-  work: (client: PoolClient, spoil: (error: Error) => void) => Promise<T>,
-): Promise<T> {
-  const client = await pool.connect();
-  let failed: Error | undefined;
-  const onError = (error: Error): void => {
-    failed = error;
-  };
-  client.on('error', onError);
-  try {
-    return await work(client, onError);
-  } catch (error) {
-    failed ??= error instanceof Error ? error : new Error(String(error));
-    throw error;
-  } finally {
-    client.removeListener('error', onError);
-    client.release(failed);
-  }
 }
 
 /** A prepared transaction, as PostgreSQL lists it and as the branch that left it said before it began. */
@@ -153,7 +132,7 @@ export interface Slots {
 }
 
 /** Reads the use of the server's slots for prepared transactions. */
-export async function readSlots(pool: Pool): Promise<Slots> {
+export async function readSlots(pool: Pool | PoolClient): Promise<Slots> {
   const { rows } = await pool.query<{ used: string; limit: string }>(
     `select (select count(*) from pg_prepared_xacts) as used, current_setting('max_prepared_transactions') as limit`,
   );

@@ -5,7 +5,6 @@
 import { Context, sleep } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Pool } from 'pg';
-import { METRICS } from '../observability';
 import { AbortCode, parseBranchId, parseTransactionId } from '../protocol';
 import type { AbortReason, Ack, Decided, Decision, LocalTimeouts } from '../protocol';
 import { answering, callerNamespace, reopenBranch } from './answering';
@@ -147,14 +146,9 @@ const nameOf = ({ transaction, branch }: OverdueReservation): string => `${trans
 /** From this share of the server's slots on, the next transaction may find none. */
 const SLOTS_WARNING = 0.8;
 
-function report({ inDoubt, oldestAgeMs, overdue, foreign, slots }: Survey): void {
-  const { metricMeter, log, info } = Context.current();
+function report({ oldestAgeMs, overdue, foreign, slots }: Survey): void {
+  const { log, info } = Context.current();
   const label = { participant_id: info.taskQueue };
-  const gauge = (name: string, value: number): void => metricMeter.createGauge(name, 'float').set(value, label);
-  gauge(METRICS.inDoubt, inDoubt);
-  gauge(METRICS.inDoubtOldestAge, oldestAgeMs / 1_000);
-  gauge(METRICS.preparedSlotsUsed, slots.used);
-  gauge(METRICS.preparedSlots, slots.limit);
   if (overdue.length > 0)
     log.warn('Branches are in doubt for longer than the grace period', {
       ...label,

@@ -56,12 +56,25 @@ export async function survey(pool: Pool, viewer: Viewer, graceMs: number): Promi
       ...ours.filter(({ ageMs }) => ageMs >= graceMs).flatMap(overdueOf),
       ...(await missing(pool, viewer, graceMs)),
     ],
-    inDoubt: ours.length,
-    oldestAgeMs: Math.max(0, ...ours.map(({ ageMs }) => ageMs)),
+    ...summaryOf(ours),
     foreign: listed.filter(({ whose }) => whose !== 'ours').map(({ gid, ageMs, owner }) => ({ gid, ageMs, owner })),
     slots: await readSlots(pool),
   };
 }
+
+/** Counts what is prepared. */
+export async function lookAtPrepared(
+  pool: Pool,
+  viewer: Viewer,
+): Promise<Pick<Survey, 'inDoubt' | 'oldestAgeMs' | 'slots'>> {
+  const listed = await listPrepared(pool, viewer);
+  return { ...summaryOf(listed.filter(({ whose }) => whose === 'ours')), slots: await readSlots(pool) };
+}
+
+const summaryOf = (ours: readonly PreparedTransaction[]) => ({
+  inDoubt: ours.length,
+  oldestAgeMs: Math.max(0, ...ours.map(({ ageMs }) => ageMs)),
+});
 
 function overdueOf({ gid, parts, ageMs, owned, branch }: PreparedTransaction): OverdueBranch[] {
   if (parts === undefined) return [];

@@ -12,6 +12,7 @@ import { DecisionMismatchError } from './errors';
 import { keyOf } from './gid';
 import type { TransactionKey } from './gid';
 import { DURABLE } from './local-transaction';
+import { onOneConnection } from './one-connection';
 
 /** What somebody would like to be decided. */
 export interface Proposal {
@@ -57,15 +58,8 @@ const COLUMNS = `
  * @returns what is decided, which may be something else than was proposed
  * @throws {DecisionMismatchError} when the transaction was decided for another input
  */
-export async function decide(pool: Pool, proposal: Proposal): Promise<Registered> {
-  const client = await pool.connect();
-  let failed: Error | undefined;
-  // Without a listener, a server restart in the middle ends the process. The next statement fails with it.
-  const onError = (error: Error): void => {
-    failed = error;
-  };
-  client.on('error', onError);
-  try {
+export const decide = (pool: Pool, proposal: Proposal): Promise<Registered> =>
+  onOneConnection(pool, async (client) => {
     // READ COMMITTED: `do nothing` waits for an inserter in flight, and the select sees what that one committed.
     await client.query(`begin isolation level read committed; ${IMPATIENT}; ${DURABLE}`);
     await client.query(INSERT, [
@@ -82,15 +76,7 @@ export async function decide(pool: Pool, proposal: Proposal): Promise<Registered
     if (!decided) throw new Error('Nothing is decided: the register lost a row between two statements. Try again.');
     checkSameRequest(decided, proposal);
     return decided;
-  } catch (error) {
-    // The connection may be in a transaction: it is closed, which ends that.
-    failed ??= error instanceof Error ? error : new Error(String(error));
-    throw error;
-  } finally {
-    client.removeListener('error', onError);
-    client.release(failed);
-  }
-}
+  });
 
 /** Reads the register. Undefined when nothing is decided. */
 export const readDecision = (pool: Pool | PoolClient, transaction: string): Promise<Registered | undefined> =>

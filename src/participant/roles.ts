@@ -31,7 +31,8 @@ export const WORKER_RIGHTS: readonly TableRights[] = [
   rights('outbox_key', 'select', 'insert', 'update'),
   rights('outbox_queue', 'select', 'insert', 'update', 'delete'),
   rights('outbox_partition', 'select', 'update'),
-  rights('outbox_dead_letter', 'select', 'insert', 'delete'),
+  // It is locked while what comes to its key is parked, and to lock is to update.
+  rights('outbox_dead_letter', 'select', 'insert', 'update', 'delete'),
   rights('outbox_intervention', 'select', 'insert'),
   rights('inbox', 'select', 'insert', 'update', 'delete'),
   rights('stream', 'select', 'insert', 'update'),

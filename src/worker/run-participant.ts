@@ -21,6 +21,7 @@ import type { LocalTimeouts } from '../protocol';
 import type { Circuit, CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
 import type { HealthOptions } from './health-server';
+import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
 import { recoveryBundle, recoverySettings, startRecovery } from './recovery';
 import type { RecoverySettings } from './recovery';
@@ -28,6 +29,7 @@ import { runOutboxRelay } from './run-relay';
 import type { OutboxRelaySettings } from './run-relay';
 import { runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
+import { keepTellingParticipant } from './tell-database';
 
 export interface RunParticipantOptions {
   /** Connections to the participant's own database. */
@@ -74,7 +76,14 @@ export async function runParticipant(participant: Participant, options: RunParti
   serveMetrics();
   const { connectionOptions, namespace } = temporalSettings(options.temporal);
   // Two more than there are branches: the health check must not wait behind them.
-  const pool = new Pool({ max: concurrency + 2, connectionTimeoutMillis: 5_000, ...options.database });
+  const pool = new Pool({
+    max: concurrency + 2,
+    connectionTimeoutMillis: 5_000,
+    // A network that falls silent would otherwise keep the connections of all attempts that waited for it.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    ...options.database,
+  });
   const circuits = [participantCircuit(options.circuit), ...(options.circuits ?? [])];
   for (const circuit of circuits) {
     tellCircuit(name, circuit.name, 'closed');
@@ -105,9 +114,12 @@ export async function runParticipant(participant: Participant, options: RunParti
       },
     });
     await checkPrepares(pool, name, options.twoPhaseCommit);
-    connection = await NativeConnection.connect(connectionOptions);
     const recovery = { namespace, participant: name, ...recoverySettings(options.recovery) };
-    const stopRecovering = await keepRecovering(connection, recovery);
+    const connected = await NativeConnection.connect(connectionOptions);
+    connection = connected;
+    await checkSearchAttributes(connected, namespace);
+    const stopStarting = await keepStarted(`recovery:${name}`, () => startRecovery(connected, recovery));
+    const stopTelling = keepTellingParticipant(pool, name, namespace);
     worker = await Worker.create({
       connection,
       namespace,
@@ -132,7 +144,8 @@ export async function runParticipant(participant: Participant, options: RunParti
         return { participant: name, database, circuits: circuits.map((circuit) => circuit.report()), healthy };
       },
       close: async () => {
-        stopRecovering();
+        stopStarting();
+        await stopTelling();
         await stopKeeping?.();
         await pool.end();
       },
@@ -163,24 +176,6 @@ async function withRelay(
     await own.stop();
     throw error;
   }
-}
-
-/** Somebody may terminate the recovery by hand: it must not take the next deployment to bring it back. */
-const RECOVERY_AGAIN_MS = 10 * 60 * 1000;
-
-/** @returns what ends it */
-async function keepRecovering(
-  connection: NativeConnection,
-  recovery: Parameters<typeof startRecovery>[1],
-): Promise<() => void> {
-  await checkSearchAttributes(connection, recovery.namespace);
-  await startRecovery(connection, recovery);
-  const warn = (error: unknown): void => {
-    Runtime.instance().logger.warn('The recovery could not be started again', { error, ...recovery });
-  };
-  const again = setInterval(() => void startRecovery(connection, recovery).catch(warn), RECOVERY_AGAIN_MS);
-  again.unref();
-  return () => clearInterval(again);
 }
 
 /** Where PostgreSQL prepares no transactions, the operator hears it now, and not from the first transaction. */

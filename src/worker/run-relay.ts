@@ -12,8 +12,10 @@ import { parseParticipantName } from '../protocol';
 import type { HealthOptions } from './health-server';
 import { serveMetrics } from './metrics-endpoint';
 import { recoveryBundle } from './recovery';
+import { keepStarted } from './keep-started';
 import { runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
+import { keepTellingOutbox } from './tell-database';
 
 export interface OutboxRelaySettings extends RelayOptions {
   /** Relays side by side in all processes together, each with its share of the keys: 1 to 16. @default 2 */
@@ -58,6 +60,9 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
     // A relay that waits for a lock must find out that it was replaced.
     lock_timeout: 5_000,
     statement_timeout: 30_000,
+    // Longer than the server lets a statement last: what comes later comes never, and a relay that waited for it would keep its seat.
+    query_timeout: 40_000,
+    keepAlive: true,
     ...database,
   });
   pool.on('error', ignoreLostIdleConnection);
@@ -65,9 +70,13 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   let worker: Worker | undefined;
   try {
     await checkSchema(pool);
-    connection = await NativeConnection.connect(connectionOptions);
-    await checkSearchAttributes(connection, namespace);
-    await startRelaying(connection, namespace, { service: name, seats });
+    const connected = await NativeConnection.connect(connectionOptions);
+    connection = connected;
+    await checkSearchAttributes(connected, namespace);
+    const stopStarting = await keepStarted(`outbox:${name}`, () =>
+      startRelaying(connected, namespace, { service: name, seats }),
+    );
+    const stopTelling = keepTellingOutbox(pool, name);
     worker = await Worker.create({
       connection,
       namespace,
@@ -91,7 +100,11 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
       connection,
       ...(health ? { health } : {}),
       check: async () => ({ service: name, healthy: await answers(pool) }),
-      close: () => pool.end(),
+      close: async () => {
+        stopStarting();
+        await stopTelling();
+        await pool.end();
+      },
     });
   } catch (error) {
     await connection?.close();

@@ -166,7 +166,7 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
   async #writePreCommit(): Promise<ParticipantReplies['preCommit']> {
     const { register, attemptTimeoutMs, patience } = this.request;
     const limited: Effort = { ...this.#effort(), timeout: 2 * attemptTimeoutMs };
-    for (const end = Date.now() + patience.uncertainMs; ; ) {
+    for (const end = Date.now() + patience.uncertainMs; ;) {
       try {
         return await this.#unlessTold(() => activityDispatcher.preCommit(this.#call(), this.#phaseTwo(), limited));
       } catch (error) {

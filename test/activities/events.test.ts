@@ -130,6 +130,7 @@ describe('the order', () => {
       projections: [orderSummaries],
       stop: stop.signal,
       onStopped: (_, { error }) => stop.abort(error),
+      onTrouble: (_, error) => stop.abort(error),
     });
     const summaries = (): Promise<unknown[]> => shop.rows('select * from order_summary order by id');
     await expect.poll(summaries, { timeout: 10_000 }).toHaveLength(4);

@@ -8,15 +8,18 @@ import {
   migrations,
   operation,
   participantActivities,
+  participantHealth,
   refuse,
 } from 'temporal-txn/participant';
 import type { Tx } from 'temporal-txn/participant';
+import { PostgresFaultProxy } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { usePostgres } from '../participant/fixture';
 import { Pool } from 'pg';
 import type { PoolClient } from 'pg';
 import { z } from 'zod';
 import { gate, settled, useLedger } from './fixture';
+import { quietPool } from './ledger';
 import type { Ledger } from './ledger';
 
 const test = useLedger(usePostgres(), 'pool');
@@ -48,6 +51,22 @@ async function found(ledger: Ledger): Promise<object | undefined> {
   return rows[0];
 }
 const CLEAN = { settings: null, name: '', lock: '0', ownTransaction: true };
+
+it('loses no connection to health checks of a database that has fallen silent', async () => {
+  const { hostname: host, port } = new URL(test.url);
+  const proxy = await PostgresFaultProxy.start({ target: { host, port: Number(port) } });
+  onTestFinished(() => proxy.stop());
+  const pool = quietPool({ connectionString: proxy.url(test.url), max: 2, connectionTimeoutMillis: 2_000 });
+  onTestFinished(() => pool.end());
+  for (let i = 0; i < 4; i++) {
+    proxy.inject({ statement: /pg_is_in_recovery/, fault: { kind: 'delay-answer', ms: 60_000 } });
+    expect(await participantHealth(pool, 300)).toEqual({
+      status: 'unhealthy',
+      reason: 'The database did not answer within 300 ms.',
+    });
+  }
+  expect(await participantHealth(pool, 10_000)).toMatchObject({ status: 'healthy' });
+});
 
 it('writes what it reports to disk, where the role is careless too', async () => {
   const { ledger } = test;

@@ -8,15 +8,25 @@ import { Pool } from 'pg';
 import {
   defineParticipant,
   grantWorker,
+  inLocalTransaction,
   keyOf,
   migrate,
   operation,
   participantActivities,
   refuse,
 } from 'temporal-txn/participant';
+import {
+  deadLetters,
+  defineOutbox,
+  outboxStatus,
+  relay,
+  skipDeadLetter,
+  UnpublishableEventError,
+} from 'temporal-txn/outbox';
 import { PostgresServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { checkLocalTimeouts } from '../../src/protocol';
 
 const accounts = defineParticipant('accounts', {
   debit: operation({
@@ -112,6 +122,42 @@ describe('a worker with the rights that the documentation lists', () => {
     expect(overdue).toHaveLength(1);
     expect(await ask('recovery.decide', { key: keyOf(id), transaction: id })).toMatchObject({ decision: 'abort' });
     expect(await ask('recovery.settle', { gid: overdue[0]?.gid, decision: 'abort' })).toEqual({ kind: 'applied' });
+  });
+
+  it('relays, and parks what comes to the key of an event that cannot be published', async () => {
+    const outbox = defineOutbox('/bank');
+    const append = (...keys: string[]): Promise<unknown> =>
+      inLocalTransaction(worker, { timeouts: checkLocalTimeouts(), mode: 'read write', label: 'test' }, (client) =>
+        outbox.append(
+          client,
+          keys.map((key) => ({ type: 'T', key, data: {} })),
+        ),
+      );
+    const published: string[] = [];
+    const stop = new AbortController();
+    const running = relay({
+      pool: worker,
+      owner: 'test',
+      pollMs: 20,
+      stop: stop.signal,
+      publisher: {
+        publish: async ({ key, version }) => {
+          if (key === 'bad' && version === 1) throw new UnpublishableEventError('no');
+          published.push(`${key}/${version}`);
+        },
+      },
+    });
+    await append('bad', 'good');
+    await expect.poll(async () => (await deadLetters(worker)).length).toBe(1);
+    // This one is parked as it comes.
+    await append('bad', 'good');
+    await expect.poll(() => published).toEqual(['good/1', 'good/2']);
+    await expect.poll(async () => (await deadLetters(worker))[0]?.waiting).toBe(2);
+    await skipDeadLetter(worker, { key: 'bad', version: 1, by: 'ann', reason: 'worth nothing' });
+    await expect.poll(() => published).toEqual(['good/1', 'good/2', 'bad/2']);
+    expect(await outboxStatus(worker)).toMatchObject({ pending: 0, deadLetters: 0 });
+    stop.abort();
+    await running;
   });
 
   it.each(['update txn.decision set outcome = outcome', 'delete from txn.decision', 'truncate txn.decision'])(

@@ -36,4 +36,20 @@ export class Numbering {
     const ended = performance.now();
     if (everything) this.#nextLookAtEverything = ended + Math.max(LOOK_AT_EVERYTHING_MS, SHARE * (ended - begun));
   }
+
+  /** Gives all events that are there now their positions, so many at a time. */
+  async numberAll(most: number): Promise<void> {
+    const { rows } = await this.pool.query<{ last: string | null }>(
+      'select max(appended) as last from txn.event where position is null',
+    );
+    const last = rows[0]?.last ?? null;
+    const isLeft = async (): Promise<boolean> => {
+      const { rowCount } = await this.pool.query(
+        'select from txn.event where position is null and appended <= $1 limit 1',
+        [last],
+      );
+      return rowCount !== 0;
+    };
+    while (last !== null && (await isLeft())) await this.pool.query('call txn.number_events($1)', [most]);
+  }
 }

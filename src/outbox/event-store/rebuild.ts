@@ -37,7 +37,7 @@ export async function rebuildProjection(pool: Pool, projection: AnyProjection): 
     await tx.query(RESTART, [projection.name]);
     await projection.reset(tx);
   });
-  await new Numbering(pool).number(BATCH);
+  await new Numbering(pool).numberAll(BATCH);
   const head = await headPosition(pool);
   for (;;) {
     const done = await step(pool, projection, BATCH);

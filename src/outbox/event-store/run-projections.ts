@@ -19,6 +19,11 @@ export interface RunProjectionsOptions {
    * handler. `txn.projection` says the same until then.
    */
   readonly onStopped: (projection: string, failure: EventFailure) => void;
+  /**
+   * Hears of a round that failed for another reason than an event's handler: the database is away, a right is missing, a handler
+   * has swallowed the error of a statement. It is tried again, at pauses of up to 10 seconds.
+   */
+  readonly onTrouble: (projection: string, error: unknown) => void;
   /** Hears of every step. */
   readonly observe?: (projection: string, step: ProjectionStep) => void;
   /** Most events in one transaction, 1 to 10000. @default 500 */
@@ -34,7 +39,13 @@ export interface RunProjectionsOptions {
  *
  * @throws {RangeError} when an option is out of range; nothing was started
  * @example
- * const running = runProjections({ pool, projections: [balances], stop: stop.signal, onStopped: (name, { error }) => log.error(name, error) });
+ * const running = runProjections({
+ *   pool,
+ *   projections: [balances],
+ *   stop: stop.signal,
+ *   onStopped: (name, { error }) => log.error(name, error),
+ *   onTrouble: (name, error) => log.warn(name, error),
+ * });
  */
 export async function runProjections(options: RunProjectionsOptions): Promise<void> {
   const { pool, projections, batch = 500, pollMs = 500, attempts = 5 } = options;
@@ -67,21 +78,24 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 
 async function keep(options: Keep): Promise<void> {
-  const { pool, projection, numbering, wakes, stop, batch, pollMs, attempts, observe, onStopped } = options;
+  const { pool, projection, numbering, wakes, stop, batch, pollMs, attempts, observe, onStopped, onTrouble } = options;
   let failures = 0;
   let pauses = 0;
   while (!stop.aborted) {
     let done: ProjectionStep | undefined;
+    let trouble: unknown;
     try {
       await pool.query(REGISTER, [projection.name]);
       await numbering.number(batch);
       done = await step(pool, projection, batch);
       if (done.kind === 'stepped' && done.failure) await note(pool, projection.name, done.failure);
-    } catch {
-      // The database is away, or somebody holds what is needed: nothing was changed, and it is tried again.
+    } catch (error) {
+      // Most often the database is away, or somebody holds what is needed: nothing was changed, and it is tried again.
       done = undefined;
+      trouble = error;
     }
     if (done) observe?.(projection.name, done);
+    else onTrouble(projection.name, trouble);
     const failure = done?.kind === 'stepped' ? done.failure : undefined;
     if (failure) {
       if (!isPassing(failure.error)) failures++;

@@ -113,20 +113,14 @@ interface Look {
 }
 
 /**
- * Tells how the outbox stands: the first seat by gauges, and each the workflow, when there are other dead letters than it has told
- * last. Each, because the seat that told of one is the one that knows when it has to be taken back.
+ * Tells the workflow when there are other dead letters than were told last. Each seat does, because the one that told of one is the
+ * one that knows when it has to be taken back.
  */
 async function look({ pool, service, seat, told }: Look, stop: AbortSignal): Promise<void> {
-  const { metricMeter, log } = Context.current();
-  const gauge = (name: string, value: number): void => metricMeter.createGauge(name, 'float').set(value, { service });
+  const { log } = Context.current();
   await every(STATUS_MS, stop, async () => {
     try {
       const status = await outboxStatus(pool);
-      if (seat === 0) {
-        gauge(METRICS.outboxPending, status.pending);
-        gauge(METRICS.outboxOldestAge, status.oldestMs / 1_000);
-        gauge(METRICS.outboxDeadLetters, status.deadLetters);
-      }
       // An earlier run of the first seat may have told of some that are gone.
       const last = told.deadLetters ?? (seat === 0 ? undefined : 0);
       if (status.deadLetters !== last) await tell(status, told);

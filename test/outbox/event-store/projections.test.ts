@@ -98,11 +98,13 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 let stop: AbortController;
 let running: Promise<void>[];
 let stopped: { name: string; failure: EventFailure }[];
+let trouble: { name: string; error: unknown }[];
 
 beforeEach(() => {
   stop = new AbortController();
   running = [];
   stopped = [];
+  trouble = [];
 });
 afterEach(async () => {
   stop.abort();
@@ -116,6 +118,7 @@ function start(projections: readonly AnyProjection[], more: Partial<RunProjectio
     stop: stop.signal,
     pollMs: 20,
     onStopped: (name, failure) => stopped.push({ name, failure }),
+    onTrouble: (name, error) => trouble.push({ name, error }),
     ...more,
   });
   running.push(run);
@@ -275,7 +278,7 @@ describe('a rebuild', () => {
       `select count(*)::int as missing from txn.event e where type = 'Deposited' and not exists (select from line l where l.position = e.position)`,
     );
     expect(rows).toEqual([{ missing: 0 }]);
-  });
+  }, 120_000);
 
   it('that dies goes on where it was, by whoever runs the projection', async () => {
     await append(newStream(), ...Array.from({ length: 30 }, (_, i) => i));
@@ -321,6 +324,20 @@ describe('an event that cannot be applied', () => {
     Deposited: [(old: { amount: number }) => old],
     Withdrawn: [],
     Closed: [],
+  });
+
+  it('whose handler swallows the error of a statement is told as trouble, and tried again', async () => {
+    await append(newStream(), 1);
+    const swallowing: Projection<AccountEvents> = {
+      ...lines,
+      name: 'swallowing',
+      on: { Deposited: (tx) => tx.query('select 1 / 0').catch(() => undefined) },
+      reset: async () => undefined,
+    };
+    void start([swallowing], { batch: 1, attempts: 1 });
+    await until(async () => trouble.length > 1);
+    expect(trouble[0]).toMatchObject({ name: 'swallowing', error: { name: 'SwallowedFailureError' } });
+    expect(stopped).toEqual([]);
   });
 
   it('stops its projection after some attempts when the handler fails, and no other', async () => {
@@ -422,4 +439,20 @@ describe('an event that cannot be applied', () => {
     expect(await content('line')).toContain(`${stream}/3`);
     expect((await projectionStatus(database.pool)).find(({ name }) => name === 'lines')?.stopped).toBeUndefined();
   });
+});
+
+// The last one: whatever comes after it would have to go through all these events.
+it('A rebuild goes up to the last event, also where nobody has numbered them yet', async () => {
+  for (let i = 0; i < 3; i++) await append(`many-${i}`, ...Array.from({ length: 400 }, (_, n) => n));
+  let count = 0;
+  const counting: Projection<AccountEvents> = {
+    ...lines,
+    name: 'counting',
+    streams: 'many-',
+    on: { Deposited: async () => void count++ },
+    reset: async () => undefined,
+  };
+  const position = await rebuildProjection(database.pool, counting);
+  expect(position).toBe(await number());
+  expect(count).toBe(1_200);
 });
