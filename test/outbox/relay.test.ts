@@ -361,19 +361,24 @@ describe('rows that come late', () => {
 
 describe('a relay that is far ahead', () => {
   /** One that has left a transaction thousands of rows behind. The relay has looked at everything just now when this returns. */
-  async function farAhead(topic: Topic): Promise<OpenTransaction> {
+  async function farAhead(
+    topic: Topic,
+    behind = 1,
+    batch = 500,
+  ): Promise<OpenTransaction & { readonly lows: readonly number[] }> {
     const pool = quietPool({ connectionString: test.url, max: 4 });
     onTestFinished(() => pool.end());
-    let sweptAt = 0;
+    /** From where it has read, each time: everything from 0. */
+    const lows: number[] = [];
     const query = pool.query.bind(pool) as (...all: unknown[]) => unknown;
-    const watch = (statement: { values?: unknown[] }, ...more: unknown[]): unknown => {
-      if ((statement.values?.[2] as string[] | undefined)?.every((low) => low === '0') === true) sweptAt = Date.now();
+    const watch = (statement: { name?: string; values?: unknown[] }, ...more: unknown[]): unknown => {
+      if (statement.name === 'txn-outbox-claim') lows.push(Number((statement.values?.[2] as string[])[0]));
       return query(statement, ...more);
     };
     Object.assign(pool, { query: watch });
     const late = await openTransaction(test.pool);
-    await outbox.append(late.tx, eventsOf('late'));
-    const relay = startRelay(test, topic, { pool, pollMs: 20, seats: 16, seat: await partitionOf('late') });
+    await outbox.append(late.tx, eventsOf(...times(behind, 'late')));
+    const relay = startRelay(test, topic, { pool, batch, pollMs: 20, seats: 16, seat: await partitionOf('late') });
     onTestFinished(() => void relay.stop());
     // Of the same partition, so that it is known what it has finished.
     await test.pool.query(
@@ -381,10 +386,10 @@ describe('a relay that is far ahead', () => {
          from (select 'key-' || n as key from generate_series(1, 1000000) n
                 where hashtextextended('key-' || n, 0) & 15 = hashtextextended('late', 0) & 15 limit 6000) keys`,
     );
-    await untilLeft(test);
-    const before = sweptAt;
-    await until('it has looked at everything', () => sweptAt > before);
-    return late;
+    await untilLeft(test, 0, 20_000);
+    const before = lows.length;
+    await until('it has looked at everything', () => lows.includes(0, before));
+    return { ...late, lows };
   }
 
   async function partitionOf(key: string): Promise<number> {
@@ -397,6 +402,21 @@ describe('a relay that is far ahead', () => {
     const late = await farAhead(topic);
     await late.commit();
     await until('it is published', () => topic.of('late').length === 1, 5_000);
+  });
+
+  it('follows a key from where it is, and looks each second time what the others have', async () => {
+    const topic = new Topic();
+    const late = await farAhead(topic, 1_000, 100);
+    const before = late.lows.length;
+    await late.commit();
+    await until('all of it is published', () => topic.of('late').length === 1_000, 20_000);
+    expect(topic.of('late')).toEqual(upTo(1_000));
+    const lows = late.lows.slice(before);
+    // With what it finds when it looks at everything, once a second, it would be ten.
+    expect(lows.filter((low) => low === 0).length).toBeLessThan(9);
+    const follows = (low = 0): boolean => low > 0 && low <= 1_000;
+    expect(lows.some(follows)).toBe(true);
+    expect(lows.some((low, n) => follows(low) && follows(lows[n + 1]))).toBe(false);
   });
 
   it('publishes nothing before what it follows, where it does not see that', async () => {

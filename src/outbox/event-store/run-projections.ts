@@ -1,6 +1,7 @@
 /** Keeps projections up to date. One that cannot go on stops, says so, and the others go on (rule E7). */
 import type { Pool } from 'pg';
 import { hasSqlState } from '../database-errors';
+import { errorText } from '../error-text';
 import { UnreadableEventError } from '../errors';
 import { Wakes } from '../relay/wake';
 import { Numbering } from './numbering';
@@ -114,13 +115,12 @@ async function keep(options: Keep): Promise<void> {
 
 const NOTE = `
   update txn.projection
-     set stopped_at_position = $2, stopped_at_event = $3, error = left($4, 2000), stopped_at = clock_timestamp()
+     set stopped_at_position = $2, stopped_at_event = $3, error = $4, stopped_at = clock_timestamp()
    where name = $1 and position < $2`;
 
 /** Where a person or a health check looks. Gone as soon as some process has passed the event. */
 async function note(pool: Pool, name: string, { event, error }: EventFailure): Promise<void> {
-  const why = error instanceof Error ? error.message : String(error);
-  await pool.query(NOTE, [name, event.position, event.id, why.replaceAll('\0', '')]);
+  await pool.query(NOTE, [name, event.position, event.id, errorText(error)]);
 }
 
 /** Lock timeout, deadlock, serialization failure; the server stops or starts. */

@@ -101,6 +101,12 @@ function counting(pool: Pool, service: string, told: Told): (round: RelayRound) 
     if (round.failed.length > 0) failures.add(round.failed.length, { service });
     for (const { queued, error } of round.parked)
       log.error('An event cannot be published; its key is parked', { service, eventId: queued.event.id, error });
+    for (const { queued, error } of round.notParked)
+      log.error('An event cannot be published, and its key could not be parked', {
+        service,
+        eventId: queued.event.id,
+        error,
+      });
     if (round.parked.length > 0) void tellNow();
   };
 }

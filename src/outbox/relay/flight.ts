@@ -30,10 +30,6 @@ export class Flight {
     return [...new Set([...this.#keys, ...landed])];
   }
 
-  get isUnderWay(): boolean {
-    return this.#keys.size > 0;
-  }
-
   get hasLanded(): boolean {
     return this.#published.length + this.#failed.length > 0;
   }
@@ -67,10 +63,10 @@ export class Flight {
     return landed;
   }
 
-  /** Waits until a key lands. With none under way it waits for ever. */
-  async next(): Promise<void> {
+  /** Waits until a key lands, or the signal. */
+  async next(signal: AbortSignal): Promise<void> {
     const before = this.#keys.size;
-    await this.#until(() => this.#keys.size < before, Infinity);
+    await this.#until(() => signal.aborted || this.#keys.size < before, Infinity, signal);
   }
 
   #fillLanes(): void {
@@ -99,11 +95,12 @@ export class Flight {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  async #until(isSo: () => boolean, withinMs: number): Promise<void> {
+  async #until(isSo: () => boolean, withinMs: number, signal?: AbortSignal): Promise<void> {
     if (isSo()) return;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
         this.#listeners.delete(look);
         resolve();
       };
@@ -111,6 +108,7 @@ export class Flight {
         if (isSo()) done();
       };
       const timer = withinMs === Infinity ? undefined : setTimeout(done, withinMs);
+      signal?.addEventListener('abort', done);
       this.#listeners.add(look);
     });
   }

@@ -55,11 +55,14 @@ const columns = (owned: readonly OwnedPartition[]): [number[], string[]] => [
   owned.map(({ epoch }) => epoch),
 ];
 
+const COLUMNS = `
+         q.partition, q.position::text, q.edition, p.position::text as predecessor, p.parked,
+         e.id, e.source, e.type, e.key, e.version::text, e.subject, e.dataschema, e.data, e.headers, e.traceparent,
+         e.tracestate, e.transaction_id, e.branch_id, e.created_at`;
+
 // The rows of each partition are taken from its index in their order, a few of each, before anything is joined.
 const CLAIM = `
-  select q.partition, q.position::text, q.edition, p.position::text as predecessor, p.parked,
-         e.id, e.source, e.type, e.key, e.version::text, e.subject, e.dataschema, e.data, e.headers, e.traceparent,
-         e.tracestate, e.transaction_id, e.branch_id, e.created_at
+  select ${COLUMNS}
     from unnest($1::smallint[], $2::bigint[], $3::bigint[]) as mine(partition, epoch, low)
     join txn.outbox_partition o on o.partition = mine.partition and o.epoch = mine.epoch
    cross join lateral (
@@ -112,6 +115,35 @@ export async function claim(pool: Pool, { partitions, without, share, limit }: C
     name: 'txn-outbox-claim',
     text: CLAIM,
     values: [...columns(partitions), partitions.map(({ low }) => low), without, share, limit],
+  });
+  return rows.map(read);
+}
+
+const CLAIM_HEADS = `
+  select ${COLUMNS}
+    from unnest($3::text[]) as wanted(key)
+   cross join lateral (
+     select q.partition, q.position, q.edition, q.key, q.version
+       from txn.outbox_queue q
+      where q.key = wanted.key and not q.parked
+      order by q.version
+      limit 1) q
+    join unnest($1::smallint[], $2::bigint[]) as mine(partition, epoch) on mine.partition = q.partition
+    join txn.outbox_partition o on o.partition = mine.partition and o.epoch = mine.epoch
+    join txn.outbox e on e.position = q.position
+    left join txn.outbox_queue p on p.key = q.key and p.version = q.version - 1
+   order by q.position`;
+
+/** The oldest row of each of these keys. */
+export async function claimHeads(
+  pool: Pool,
+  partitions: readonly OwnedPartition[],
+  keys: readonly string[],
+): Promise<QueuedEvent[]> {
+  const { rows } = await pool.query<ClaimedRow>({
+    name: 'txn-outbox-claim-heads',
+    text: CLAIM_HEADS,
+    values: [...columns(partitions), keys],
   });
   return rows.map(read);
 }
