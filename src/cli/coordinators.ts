@@ -3,7 +3,7 @@
  * may be down, and a wrong answer costs an abort at most.
  */
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
-import { temporalSettings } from '../client';
+import { namespaceIdOf, temporalSettings } from '../client';
 import type { InDoubt } from '../protocol';
 import { printable } from './printable';
 
@@ -18,6 +18,8 @@ export interface Coordinator {
 export interface Caller {
   readonly workflowId?: string;
   readonly namespace?: string;
+  /** Unique id of the namespace, where it is known. */
+  readonly namespaceId?: string;
 }
 
 const TIMEOUT_MS = 3_000;
@@ -29,6 +31,7 @@ export const namespaceOf = (given: string | undefined): string =>
 /** Asks Temporal, if it answers. Connects with the first question. */
 export class Coordinators {
   #client: Promise<Client | { readonly down: string }> | undefined;
+  #namespaceId: Promise<string | undefined> | undefined;
 
   constructor(private readonly namespace: string) {}
 
@@ -44,13 +47,15 @@ export class Coordinators {
   }
 
   /** Asks about the workflow that asked for a branch. Never throws. */
-  async ask({ workflowId, namespace = this.namespace }: Caller): Promise<Coordinator> {
+  async ask({ workflowId, namespace = this.namespace, namespaceId }: Caller): Promise<Coordinator> {
     if (workflowId === undefined) return { state: 'unknown', told: 'unknown: nothing says which workflow it is' };
     if (namespace !== this.namespace)
       return { state: 'unknown', told: `unknown: it is in namespace ${printable(namespace)}` };
     const client = await this.client();
     if ('down' in client) return { state: 'unknown', told: 'unknown: Temporal does not answer' };
     try {
+      if (namespaceId !== undefined && namespaceId !== ((await this.#id(client)) ?? namespaceId))
+        return { state: 'unknown', told: 'unknown: this is another Temporal, with a namespace of the same name' };
       const description = await client.withDeadline(Date.now() + TIMEOUT_MS, () =>
         client.workflow.getHandle(workflowId).describe(),
       );
@@ -61,6 +66,13 @@ export class Coordinators {
       if (error instanceof WorkflowNotFoundError) return { state: 'gone', told: 'not known to Temporal' };
       return { state: 'unknown', told: `unknown: ${tell(error)}` };
     }
+  }
+
+  /** Asked once. */
+  #id(client: Client): Promise<string | undefined> {
+    return (this.#namespaceId ??= client.withDeadline(Date.now() + TIMEOUT_MS, () =>
+      namespaceIdOf(client.connection, this.namespace),
+    ));
   }
 
   async close(): Promise<void> {

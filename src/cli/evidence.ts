@@ -32,12 +32,13 @@ export interface BranchEvidence {
   readonly preCommitted: boolean;
   /** The role that prepared it. Absent when it is not prepared. */
   readonly owner?: string;
-  /** These five are absent for an orphan: nothing says more than its gid. */
+  /** These six are absent for an orphan: nothing says more than its gid. */
   readonly transaction?: string;
   readonly branch?: string;
   /** Hash of the transaction's input, as far as it is known. */
   readonly request?: string;
   readonly namespace?: string;
+  readonly namespaceId?: string;
   readonly workflowId?: string;
   readonly register: RegisterEvidence;
   readonly coordinator: Coordinator;
@@ -158,6 +159,7 @@ function foundPrepared(participant: string, { parts, branch, ...listed }: Prepar
         branch: branch.branch,
         ...(branch.request === null ? {} : { request: branch.request }),
         ...(branch.namespace === null ? {} : { namespace: branch.namespace }),
+        ...(branch.namespaceId === null ? {} : { namespaceId: branch.namespaceId }),
         ...(branch.workflowId === null ? {} : { workflowId: branch.workflowId }),
       }),
     },

@@ -43,6 +43,7 @@ export {
   TransactionNotFound,
   TransactionNotInterrupted,
 } from './errors';
+export { namespaceIdOf } from './namespace-id';
 export { TransactionHandle } from './handle';
 export type { Resolution, Ruling } from './handle';
 export type { WaitOptions } from './temporal-calls';

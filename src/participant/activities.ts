@@ -31,6 +31,11 @@ export interface ParticipantOptions {
   readonly stopping?: () => boolean;
   /** Has the relays of the outbox look: called after the commit of a branch that may have appended events. @default they poll */
   readonly wakeRelays?: () => void;
+  /**
+   * Unique id of the Temporal namespace that the worker is in: recovery then does not take a coordinator for gone because it asks
+   * another Temporal that has a namespace of the same name. @default names alone count
+   */
+  readonly namespaceId?: () => string | undefined;
   /** Cuts new work off while the database is away or an operator says so, see {@link participantCircuit}. @default nothing does */
   readonly circuit?: Circuit;
 }
@@ -54,16 +59,27 @@ export function participantActivities(participant: Participant, options: Partici
   const timeouts = checkLocalTimeouts(options.timeouts);
   // An idle connection that the server closes must not end the process: the pool opens another one.
   options.pool.on('error', ignoreLostIdleConnection);
+  const namespaceId = options.namespaceId ?? (() => undefined);
   const activities: Record<string, Activity> = {
     releaseLocks: ({ transaction }: { readonly transaction: TransactionId }) =>
       answering(async () => ({ released: await releaseLocks(options.pool, parseTransactionId(transaction)) })),
     [HEALTH]: () => answering(() => participantHealth(options.pool)),
-    ...recoveryActivities(options.pool, timeouts, participant.operations, options.stopping ?? (() => false)),
+    ...recoveryActivities({
+      pool: options.pool,
+      timeouts,
+      operations: participant.operations,
+      stopping: options.stopping ?? (() => false),
+      namespaceId,
+    }),
   };
   for (const [name, operation] of Object.entries(participant.operations)) {
     const { wakeRelays, circuit } = options;
     const around = { ...(wakeRelays ? { wakeRelays } : {}), ...(circuit ? { circuit } : {}) };
-    const open = (): Branch => ({ ...openBranch(name, operation, options.pool, timeouts), ...around });
+    const open = (): Branch => {
+      const id = namespaceId();
+      const known = id === undefined ? {} : { namespaceId: id };
+      return { ...openBranch(name, operation, options.pool, timeouts), ...around, ...known };
+    };
     const reopen = (): Branch => ({ ...reopenBranch(name, operation, options.pool, timeouts), ...around });
     if (operation.kind === 'reservable') {
       const reserving = reservationActivities(open, reopen);

@@ -17,6 +17,8 @@ export interface Branch {
   readonly name: string;
   readonly operation: AnyOperation;
   readonly caller?: Caller;
+  /** Unique id of the caller's namespace: a name is given twice. Absent where the worker does not know it. */
+  readonly namespaceId?: string;
   /** Throws when the coordinator has withdrawn the request. Asked before the work and before the commit. */
   readonly checkWithdrawn?: () => void;
   /** Has the relays of the outbox look. */

@@ -81,12 +81,12 @@ function answerOf(
 
 // Committed before anything else: a prepared transaction shows nothing of what it holds.
 const RECORD_PREPARATION = `
-  insert into txn.preparation (gid, transaction_id, branch_id, operation, input_hash, request_hash, register, namespace, workflow_id)
-  values ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9)
+  insert into txn.preparation (gid, transaction_id, branch_id, operation, input_hash, request_hash, register, namespace, namespace_id, workflow_id)
+  values ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9, $10)
   on conflict (gid) do nothing`;
 
 async function recordPreparation(
-  { pool, gid, name, caller }: PreparableBranch,
+  { pool, gid, name, caller, namespaceId }: PreparableBranch,
   request: PrepareRequest,
 ): Promise<void> {
   await pool.query(RECORD_PREPARATION, [
@@ -98,6 +98,7 @@ async function recordPreparation(
     request.request ?? null,
     request.register,
     caller?.namespace ?? null,
+    namespaceId ?? null,
     caller?.workflowId ?? null,
   ]);
 }

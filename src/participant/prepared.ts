@@ -62,6 +62,8 @@ export interface PreparedBranch {
   /** Hash of the transaction's input. */
   readonly request: string | null;
   readonly namespace: string | null;
+  /** Unique id of the namespace. */
+  readonly namespaceId: string | null;
   readonly workflowId: string | null;
   readonly preCommitted: boolean;
 }
@@ -78,7 +80,8 @@ const LIST = `
          extract(epoch from clock_timestamp() - x.prepared) * 1000 as "ageMs",
          (x.owner = current_user or (select rolsuper from pg_roles where rolname = current_user)) as owned,
          p.transaction_id as transaction, p.branch_id as branch, p.operation, p.register, p.request_hash as request,
-         p.namespace, p.workflow_id as "workflowId", p.pre_committed_at is not null as "preCommitted"
+         p.namespace, p.namespace_id as "namespaceId", p.workflow_id as "workflowId",
+         p.pre_committed_at is not null as "preCommitted"
     from pg_prepared_xacts x
     left join txn.preparation p on p.gid = x.gid
    where x.database = current_database()

@@ -47,6 +47,7 @@ export interface RecoveryActivities {
   'recovery.watch'(request: WatchRequest): Promise<Sighting>;
   'recovery.coordinator'(request: {
     readonly namespace?: string;
+    readonly namespaceId?: string;
     readonly workflowId?: string;
   }): Promise<'running' | 'gone' | 'unknown'>;
   'recovery.settle'(request: { readonly gid: string; readonly decision: Decision }): Promise<Ack>;
@@ -59,14 +60,24 @@ export interface RecoveryActivities {
   'recovery.decide'(request: Entry & { readonly propose: Decision; readonly reason?: AbortReason }): Promise<Decided>;
 }
 
-export const recoveryActivities = (
-  pool: Pool,
-  timeouts: LocalTimeouts,
-  operations: Participant['operations'],
-  stopping: () => boolean,
-): RecoveryActivities => ({
+export interface Recovering {
+  readonly pool: Pool;
+  readonly timeouts: LocalTimeouts;
+  readonly operations: Participant['operations'];
+  readonly stopping: () => boolean;
+  /** Unique id of the Temporal namespace that the worker is in, where it knows it. */
+  readonly namespaceId: () => string | undefined;
+}
+
+export const recoveryActivities = ({
+  pool,
+  timeouts,
+  operations,
+  stopping,
+  namespaceId,
+}: Recovering): RecoveryActivities => ({
   'recovery.watch': (request) => answering(() => watch(pool, request, stopping), WATCH_HEARTBEAT_MS),
-  'recovery.coordinator': ({ namespace, workflowId }) => answering(() => coordinatorOf(namespace, workflowId)),
+  'recovery.coordinator': (caller) => answering(() => coordinatorOf(caller, namespaceId())),
   'recovery.settle': ({ gid, decision }) =>
     answering(() => settle(pool, timeouts, Context.current().info.taskQueue, gid, decision)),
   'recovery.settleReservation': ({ transaction, branch, decision }) =>
@@ -164,13 +175,25 @@ function report({ oldestAgeMs, overdue, foreign, slots }: Survey): void {
     });
 }
 
-/** "Not found" may also mean that we look in the wrong place: whoever is told `gone` still asks the register (O5, O6). */
+/** Where a coordinator was when it asked for a branch. */
+interface Whereabouts {
+  readonly namespace?: string;
+  readonly namespaceId?: string;
+  readonly workflowId?: string;
+}
+
+/**
+ * "Not found" may also mean that we look in the wrong place: whoever is told `gone` still asks the register (O5, O6). A worker that
+ * was pointed at another Temporal would find nobody there, and abort all that is undecided: names of namespaces are given twice, ids
+ * are not.
+ */
 async function coordinatorOf(
-  namespace: string | undefined,
-  workflowId: string | undefined,
+  { namespace, namespaceId, workflowId }: Whereabouts,
+  ours: string | undefined,
 ): Promise<'running' | 'gone' | 'unknown'> {
   const { client } = Context.current();
   if (workflowId === undefined || namespace !== client.options.namespace) return 'unknown';
+  if (namespaceId !== undefined && ours !== undefined && namespaceId !== ours) return 'unknown';
   try {
     const { status } = await client.workflow.getHandle(workflowId).describe();
     return status.name === 'RUNNING' ? 'running' : 'gone';

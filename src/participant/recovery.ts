@@ -31,6 +31,7 @@ export interface OverdueBranch {
   /** Hash of the transaction's input. */
   readonly request?: string;
   readonly namespace?: string;
+  readonly namespaceId?: string;
   readonly workflowId?: string;
 }
 
@@ -84,6 +85,7 @@ function overdueOf({ gid, parts, ageMs, owned, branch }: PreparedTransaction): O
     branch: branch.branch,
     ...(branch.request === null ? {} : { request: branch.request }),
     ...(branch.namespace === null ? {} : { namespace: branch.namespace }),
+    ...(branch.namespaceId === null ? {} : { namespaceId: branch.namespaceId }),
     ...(branch.workflowId === null ? {} : { workflowId: branch.workflowId }),
   };
   return [{ gid, key, register, ageMs, prepared: true, owned, preCommitted: branch?.preCommitted ?? false, ...known }];
@@ -93,7 +95,7 @@ function overdueOf({ gid, parts, ageMs, owned, branch }: PreparedTransaction): O
 // What a person did by hand, or has accepted as lost, is no longer recovery's.
 const MISSING = `
   select p.gid, p.register, p.transaction_id as transaction, p.branch_id as branch, p.request_hash as request, p.namespace,
-         p.workflow_id as "workflowId", extract(epoch from clock_timestamp() - p.created_at) * 1000 as "ageMs"
+         p.namespace_id as "namespaceId", p.workflow_id as "workflowId", extract(epoch from clock_timestamp() - p.created_at) * 1000 as "ageMs"
     from txn.preparation p
    where p.created_at < clock_timestamp() - make_interval(secs => $1)
      and not exists (select from txn.branch b where b.transaction_id = p.transaction_id and b.branch_id = p.branch_id)
@@ -114,12 +116,13 @@ async function missing(pool: Pool, { participant }: Viewer, graceMs: number): Pr
     branch: string;
     request: string | null;
     namespace: string | null;
+    namespaceId: string | null;
     workflowId: string | null;
     ageMs: string;
   }>(MISSING, [graceMs / 1000]);
   return rows
     .filter(({ gid }) => readGid(gid)?.participant === participant)
-    .map(({ gid, register, transaction, branch, request, namespace, workflowId, ageMs }) => ({
+    .map(({ gid, register, transaction, branch, request, namespace, namespaceId, workflowId, ageMs }) => ({
       gid,
       key: keyOf(transaction),
       register,
@@ -131,6 +134,7 @@ async function missing(pool: Pool, { participant }: Viewer, graceMs: number): Pr
       preCommitted: false,
       ...(request === null ? {} : { request }),
       ...(namespace === null ? {} : { namespace }),
+      ...(namespaceId === null ? {} : { namespaceId }),
       ...(workflowId === null ? {} : { workflowId }),
     }));
 }

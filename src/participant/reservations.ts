@@ -13,16 +13,19 @@ export interface NewReservation extends BranchRequest {
   readonly participant: string;
   readonly holdMs?: number;
   readonly caller?: Caller;
+  /** Unique id of the caller's namespace, where it is known. */
+  readonly namespaceId?: string;
 }
 
 const INSERT = `
   insert into txn.reservation
-    (transaction_id, branch_id, operation, input, request_hash, register, participant, hold_ms, namespace, workflow_id)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
+    (transaction_id, branch_id, operation, input, request_hash, register, participant, hold_ms, namespace, namespace_id, workflow_id)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
 
 /** Writes it, in the local transaction of the try. */
 export async function insertReservation(client: PoolClient, reservation: NewReservation): Promise<void> {
-  const { transaction, branch, operation, input, request, register, participant, holdMs, caller } = reservation;
+  const { transaction, branch, operation, input, request, register, participant, holdMs, caller, namespaceId } =
+    reservation;
   await client.query(INSERT, [
     transaction,
     branch,
@@ -33,6 +36,7 @@ export async function insertReservation(client: PoolClient, reservation: NewRese
     participant,
     holdMs ?? null,
     caller?.namespace ?? null,
+    namespaceId ?? null,
     caller?.workflowId ?? null,
   ]);
 }
@@ -56,6 +60,7 @@ export interface OverdueReservation {
   /** Hash of the transaction's input. */
   readonly request?: string;
   readonly namespace?: string;
+  readonly namespaceId?: string;
   readonly workflowId?: string;
 }
 
@@ -63,7 +68,7 @@ export interface OverdueReservation {
 // no timestamp is as far away as it may be long, and the error would hide every other branch from recovery.
 const OVERDUE = `
   select transaction_id as transaction, branch_id as branch, operation, register, request_hash as request,
-         namespace, workflow_id as "workflowId",
+         namespace, namespace_id as "namespaceId", workflow_id as "workflowId",
          extract(epoch from clock_timestamp() - created_at) * 1000 as "ageMs"
     from txn.reservation
    where participant = $1
@@ -79,19 +84,21 @@ export async function overdueReservations(
   graceMs: number,
 ): Promise<OverdueReservation[]> {
   const { rows } = await pool.query<
-    Omit<OverdueReservation, 'key' | 'ageMs' | 'request' | 'namespace' | 'workflowId'> & {
+    Omit<OverdueReservation, 'key' | 'ageMs' | 'request' | 'namespace' | 'namespaceId' | 'workflowId'> & {
       readonly ageMs: string;
       readonly request: string | null;
       readonly namespace: string | null;
+      readonly namespaceId: string | null;
       readonly workflowId: string | null;
     }
   >(OVERDUE, [participant, graceMs]);
-  return rows.map(({ ageMs, request, namespace, workflowId, ...row }) => ({
+  return rows.map(({ ageMs, request, namespace, namespaceId, workflowId, ...row }) => ({
     ...row,
     key: keyOf(row.transaction),
     ageMs: Number(ageMs),
     ...(request === null ? {} : { request }),
     ...(namespace === null ? {} : { namespace }),
+    ...(namespaceId === null ? {} : { namespaceId }),
     ...(workflowId === null ? {} : { workflowId }),
   }));
 }

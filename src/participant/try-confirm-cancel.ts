@@ -56,7 +56,7 @@ const reserve = (branch: ReservableBranch, request: TryRequest): Promise<unknown
     branch.pool,
     { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
     async (client) => {
-      const { name, operation, participant, caller, wakeRelays } = branch;
+      const { name, operation, participant, caller, namespaceId, wakeRelays } = branch;
       branch.checkWithdrawn?.();
       if (!(await insertBranch(client, name, request, 'tried', caller))) throw new AlreadyLogged();
       await crashpoint('try.logged-before-work');
@@ -65,7 +65,13 @@ const reserve = (branch: ReservableBranch, request: TryRequest): Promise<unknown
         writeResult(name, await operation.execute(tx, await readInput(operation, request.input))),
       );
       await recordResult(client, request, json);
-      await insertReservation(client, { ...request, operation: name, participant, ...(caller ? { caller } : {}) });
+      await insertReservation(client, {
+        ...request,
+        operation: name,
+        participant,
+        ...(caller ? { caller } : {}),
+        ...(namespaceId === undefined ? {} : { namespaceId }),
+      });
       branch.checkWithdrawn?.();
       return JSON.parse(json) as unknown;
     },

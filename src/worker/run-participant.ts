@@ -3,7 +3,7 @@ import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { hostname } from 'node:os';
 import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
-import { checkSearchAttributes, temporalSettings } from '../client';
+import { checkSearchAttributes, namespaceIdOf, temporalSettings } from '../client';
 import type { TemporalSettings } from '../client';
 import {
   checkSchema,
@@ -91,6 +91,7 @@ export async function runParticipant(participant: Participant, options: RunParti
   }
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
+  let namespaceId: string | undefined;
   let stopKeeping: (() => Promise<void>) | undefined;
   let own: RunningWorker;
   try {
@@ -98,6 +99,7 @@ export async function runParticipant(participant: Participant, options: RunParti
       pool,
       stopping: () => worker !== undefined && worker.getState() !== 'RUNNING',
       wakeRelays: () => wakeRelays(pool),
+      namespaceId: () => namespaceId,
       circuit: circuits[0] as Circuit, // Cast: it is never empty.
       ...(options.timeouts ? { timeouts: options.timeouts } : {}),
     });
@@ -118,6 +120,7 @@ export async function runParticipant(participant: Participant, options: RunParti
     const connected = await NativeConnection.connect(connectionOptions);
     connection = connected;
     await checkSearchAttributes(connected, namespace);
+    namespaceId = await namespaceIdOf(connected, namespace);
     const stopStarting = await keepStarted(`recovery:${name}`, () => startRecovery(connected, recovery));
     const stopTelling = keepTellingParticipant(pool, name, namespace);
     worker = await Worker.create({

@@ -80,6 +80,7 @@ interface Found {
   /** Hash of the transaction's input: a decision about another one under the same id is not about this branch. */
   readonly request?: string;
   readonly namespace?: string;
+  readonly namespaceId?: string;
   readonly workflowId?: string;
 }
 
@@ -92,6 +93,7 @@ interface FoundReservation {
   readonly ageMs: number;
   readonly request?: string;
   readonly namespace?: string;
+  readonly namespaceId?: string;
   readonly workflowId?: string;
 }
 
@@ -252,13 +254,15 @@ const proposalFor = ({ key, transaction, request }: Found, propose: Decision) =>
 });
 
 async function factsOf(participant: string, found: Found): Promise<InDoubt> {
-  const { ageMs, prepared, owned, preCommitted, key, request, namespace, workflowId } = found;
+  const { ageMs, prepared, owned, preCommitted, key, request, namespace, namespaceId, workflowId } = found;
   const { 'recovery.read': read } = at(found.register);
   const register = await read({ key, ...(request === undefined ? {} : { request }) }).catch(
     () => 'unreadable' as const,
   );
   const coordinator =
-    register === 'none' ? await at(participant)['recovery.coordinator']({ namespace, workflowId }) : 'unknown';
+    register === 'none'
+      ? await at(participant)['recovery.coordinator']({ namespace, namespaceId, workflowId })
+      : 'unknown';
   return { ageMs, prepared, owned, preCommitted, register, coordinator };
 }
 

@@ -84,6 +84,19 @@ describe('temporal-txn in-doubt', () => {
     expect(ended).toMatchObject({ exitCode: 4, stdout: expect.stringContaining('ended: TERMINATED') });
   });
 
+  it('is not deceived by another Temporal that has a namespace of the same name (O6)', async () => {
+    const transaction = newTransaction();
+    await prepare({ at: 'north-bank', transaction });
+    const { namespaceInfo } = await client.workflowService.describeNamespace({ namespace: 'default' });
+    const askedIn = (id: unknown) => bank('north-bank').rows('update txn.preparation set namespace_id = $1', [id]);
+    await askedIn(namespaceInfo?.id);
+    expect(await inDoubt()).toMatchObject({ exitCode: 4, stdout: expect.stringContaining('not known to Temporal') });
+    await askedIn('another');
+    const { stdout } = await inDoubt();
+    expect(stdout).toContain('unknown: this is another Temporal, with a namespace of the same name');
+    expect(stdout).toContain('It is not known whether its coordinator is running.');
+  });
+
   it('works with Temporal down, and says so', async () => {
     const transaction = newTransaction();
     await prepare({ at: 'north-bank', transaction });

@@ -306,6 +306,42 @@ describe('the recovery of the participants', () => {
     await expectSoundBooks(shop(), before);
   }, 90_000);
 
+  it('does not take a coordinator for gone because another Temporal has a namespace of the same name (O6)', async () => {
+    const { workers, databases, stack } = shop();
+    const { namespace } = stack.temporal;
+    const { namespaceInfo } = await temporal.workflowService.describeNamespace({ namespace });
+    await workers.audit.stop();
+    const id = await start('another-temporal', southward);
+    await untilPrepared(shop(), id, 2);
+    const pretend = (other: string) =>
+      Promise.all(
+        (['north-bank', 'south-bank'] as const).map(async (bank) => {
+          const { rows } = await databases[bank].query<{ namespace: string | null }>(
+            `with recorded as (select namespace_id from txn.preparation where transaction_id = $1)
+             update txn.preparation set namespace_id = $2 where transaction_id = $1
+             returning (select namespace_id from recorded) as namespace`,
+            [id, other],
+          );
+          return rows.map((row) => row.namespace);
+        }),
+      );
+    expect(await pretend('another')).toEqual([[namespaceInfo?.id], [namespaceInfo?.id]]);
+    await shop().terminate(id);
+    const recovery = temporal.workflow.getHandle('recovery:south-bank');
+    await until('the recovery of South Bank has looked', async () => {
+      const { waiting } = await recovery.query(recoveryQuery);
+      return waiting.some(({ transaction }) => transaction === id);
+    });
+    const { waiting } = await recovery.query(recoveryQuery);
+    expect(waiting).toMatchObject([{ state: 'left', because: 'It is not known whether its coordinator is running.' }]);
+    expect(await decisionsOf(shop(), 'north-bank', id)).toEqual([]);
+    await pretend(namespaceInfo?.id ?? '');
+    await untilNothingPrepared(shop());
+    expect(await expectObeyed(shop(), id, southward)).toBe('abort');
+    await workers.audit.start();
+    await expectSoundBooks(shop(), before);
+  }, 60_000);
+
   it('is one workflow each, however many workers have started it, and tells what it has found', async () => {
     const found: string[] = [];
     await until('visibility lists them', async () => {

@@ -4,10 +4,10 @@ import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
 import { keyOf, participantActivities } from 'temporal-txn/participant';
-import type { ParticipantActivities, Survey } from 'temporal-txn/participant';
+import type { Survey } from 'temporal-txn/participant';
 import { describe, expect, it } from 'vitest';
 import { bank } from './bank';
-import { settle, SHORT, useBanks, watch } from './fixture';
+import { newId, settle, SHORT, useBanks, watch } from './fixture';
 
 const banks = useBanks();
 
@@ -91,6 +91,24 @@ describe('a watch', () => {
     await settle(south, gid, 'abort');
   });
 
+  it('knows in which Temporal a branch was asked for: prepared, or of which nothing is left', async () => {
+    const { south } = banks;
+    const known = participantActivities(bank, { pool: south.pool, timeouts: SHORT, namespaceId: () => 'an-id' });
+    const prepare = known['debit.prepare'] as (request: object) => Promise<unknown>; // Cast: as Temporal calls it.
+    const input = { account: await south.account(), amount: 30 };
+    const asked = { transaction: newId(), branch: 'debit', token: 'x', votes: 'answer', register: 'north', input };
+    await new MockActivityEnvironment(
+      { taskQueue: 'south', startToCloseTimeoutMs: 9_000 },
+      { logger: new DefaultLogger('ERROR') },
+    ).run(prepare, asked);
+    const { overdue } = await watch(south);
+    expect(overdue).toMatchObject([{ transaction: asked.transaction, prepared: true, namespaceId: 'an-id' }]);
+    const gid = overdue[0]?.gid ?? '';
+    await south.byHand(`rollback prepared '${gid}'`);
+    expect((await watch(south)).overdue).toMatchObject([{ gid, prepared: false, namespaceId: 'an-id' }]);
+    await settle(south, gid, 'abort');
+  });
+
   it('does not forget a preparation while its branch may be in doubt', async () => {
     const { south } = banks;
     const { gid } = await south.prepareBranch();
@@ -107,14 +125,17 @@ describe('a watch', () => {
 });
 
 describe('the coordinator', () => {
-  let activities: ParticipantActivities | undefined;
-  const ask = async (describeIt: () => Promise<unknown>, request: object): Promise<unknown> => {
+  const ask = async (describeIt: () => Promise<unknown>, request: object, namespaceId?: string): Promise<unknown> => {
     const client = {
       options: { namespace: 'default' },
       withAbortSignal: (_: AbortSignal, call: () => unknown) => call(),
       workflow: { getHandle: () => ({ describe: describeIt }) },
     } as unknown as Client; // Cast: all that the question needs of one.
-    activities ??= participantActivities(bank, { pool: banks.south.pool, timeouts: SHORT });
+    const activities = participantActivities(bank, {
+      pool: banks.south.pool,
+      timeouts: SHORT,
+      namespaceId: () => namespaceId,
+    });
     const environment = new MockActivityEnvironment(
       { taskQueue: 'south', startToCloseTimeoutMs: 9_000 },
       { client, logger: new DefaultLogger('ERROR') },
@@ -145,6 +166,17 @@ describe('the coordinator', () => {
     expect(await ask(never, { ...of, namespace: 'another' })).toBe('unknown');
     expect(await ask(never, { namespace: 'default' })).toBe('unknown');
     expect(await ask(never, {})).toBe('unknown');
+  });
+
+  it('is unknown to another Temporal that has a namespace of the same name, and which therefore finds nobody (O6)', async () => {
+    const gone = async (): Promise<never> => {
+      throw new WorkflowNotFoundError('gone', 'w', undefined);
+    };
+    expect(await ask(gone, { ...of, namespaceId: 'theirs' }, 'ours')).toBe('unknown');
+    expect(await ask(gone, { ...of, namespaceId: 'ours' }, 'ours')).toBe('gone');
+    // Where one of the two is not known, the names alone count.
+    expect(await ask(gone, { ...of, namespaceId: 'theirs' })).toBe('gone');
+    expect(await ask(gone, of, 'ours')).toBe('gone');
   });
 
   it('is not said to be gone while Temporal is away', async () => {

@@ -1,13 +1,17 @@
 /** A reservation whose coordinator is gone: recovery sees it, however long it was meant to be held, and tells only what is so. */
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { participantActivities } from 'temporal-txn/participant';
 import { describe, expect, it } from 'vitest';
+import { travel } from '../../activities/travel/operations';
 import { newId, useCompanies } from './companies';
 
 const companies = useCompanies();
 
-const overdue = async (): Promise<readonly { readonly transaction: string }[]> => {
+const overdue = async (): Promise<readonly { readonly transaction: string; readonly namespaceId?: string }[]> => {
   const watching = { transaction: 'none', graceMs: 0, forMs: 0, everyMs: 1, known: [] };
   const found = (await companies.hotel.ask('recovery.watch', watching)) as {
-    readonly reservations: readonly { readonly transaction: string }[];
+    readonly reservations: readonly { readonly transaction: string; readonly namespaceId?: string }[];
   };
   return found.reservations;
 };
@@ -40,6 +44,18 @@ describe('a look at what is reserved', () => {
     const age = `update txn.reservation set created_at = created_at - interval '61 seconds' where transaction_id = $1`;
     await hotel.rows(age, [asking.transaction]);
     expect(await isSeen()).toBe(true);
+  });
+
+  it('knows in which Temporal it was asked for (O6)', async () => {
+    const { hotel } = companies;
+    const activities = participantActivities(travel, { pool: hotel.pool, namespaceId: () => 'an-id' });
+    const request = { transaction: newId(), branch: 'place', input: await hotel.offer(), register: 'hotel' };
+    await new MockActivityEnvironment(
+      { taskQueue: hotel.name, startToCloseTimeoutMs: 9_000 },
+      { logger: new DefaultLogger('ERROR') },
+    ).run(activities['place.try'] as (request: object) => Promise<unknown>, request); // Cast: as Temporal calls it.
+    const found = (await overdue()).find(({ transaction }) => transaction === request.transaction);
+    expect(found).toMatchObject({ namespaceId: 'an-id' });
   });
 
   it('changes nothing, whatever the age: only a decision ends a reservation', async () => {

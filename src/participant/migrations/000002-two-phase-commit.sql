@@ -47,7 +47,9 @@ create table txn.preparation (
   request_hash    text,
   -- Name of the participant that has the register.
   register        text        not null,
+  -- Of Temporal: its name, and its unique id where the worker knew it.
   namespace       text,
+  namespace_id    text,
   workflow_id     text,
   created_at      timestamptz not null default clock_timestamp()
 );

@@ -20,7 +20,9 @@ create table txn.reservation (
   participant     text        not null,
   -- How long the caller means to hold it. Not a limit: only the register can end a reservation.
   hold_ms         bigint,
+  -- Of Temporal: its name, and its unique id where the worker knew it.
   namespace       text,
+  namespace_id    text,
   workflow_id     text,
   created_at      timestamptz not null default clock_timestamp(),
   primary key (transaction_id, branch_id)
