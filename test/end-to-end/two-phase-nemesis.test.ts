@@ -29,6 +29,8 @@ const ATOMIC = Math.ceil(SECONDS * 1.5);
 const SAGAS = Math.ceil(SECONDS * 0.5);
 /** After the last fault. */
 const SETTLE_MS = 90_000;
+/** So long after the last fault nothing is prepared any more, whoever died. */
+const PREPARED_MS = 60_000;
 
 /** Mulberry32. */
 function randomOf(seed: number): (below: number) => number {
@@ -170,12 +172,13 @@ it(
         console.log(await transcriptOf(shop(), running));
         throw error;
       }),
-      killWorkers(randomOf(SEED ^ 0x5bd1e995)),
-      crashDatabases(randomOf(SEED ^ 0x1b873593)),
-      terminateCoordinators(randomOf(SEED ^ 0x2c1b3c6d)),
-      sleep(SECONDS * 1_000).then(async () => {
+      Promise.all([
+        killWorkers(randomOf(SEED ^ 0x5bd1e995)),
+        crashDatabases(randomOf(SEED ^ 0x1b873593)),
+        terminateCoordinators(randomOf(SEED ^ 0x2c1b3c6d)),
+      ]).then(async () => {
         // Transfers that go on may prepare again; what the faults have left is gone at the first moment without any.
-        const emptyMs = await untilNothingPrepared(shop());
+        const emptyMs = await untilNothingPrepared(shop(), PREPARED_MS);
         nothingPrepared = `${(emptyMs / 1_000).toFixed(1)} s`;
       }),
     ]);

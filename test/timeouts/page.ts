@@ -113,7 +113,10 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
         ms: threePhase.preCommitMs,
         by: 'the coordinator',
         then: 'it decides without the acknowledgements that lack',
-        test: ['test/three-phase-commit/away.test.ts', 'A participant that was away asks the register'],
+        test: [
+          'test/three-phase-commit/outcomes.test.ts',
+          'does not wait for the last acknowledgement of a pre-commit',
+        ],
       },
       {
         name: 'uncertain',
@@ -167,7 +170,7 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
         ms: recovery.hardLimitMs,
         by: 'recovery',
         then: 'an undecided branch is aborted although its coordinator seems to run',
-        test: ['test/explorer/configurations.ts', 'recovery gives up on a coordinator that is running'],
+        test: ['test/protocol/in-doubt.test.ts', 'running beyond the limit'],
       },
       {
         name: 'recovery.everyMs',
