@@ -34,7 +34,10 @@ function sagaSection(report: SagaReport, place: Place, oneOfSeveral: boolean): s
     ...causeOf(report),
     ...held
       .slice(0, 1)
-      .flatMap((step) => advice(whatWaits(step), step.branch, place, oneOfSeveral ? report.id : undefined)),
+      .flatMap((step) => [
+        ...advice(whatWaits(step), step.branch, place, oneOfSeveral ? report.id : undefined),
+        ...OTHER_WAYS,
+      ]),
     '| step | outcome | compensation |',
     '| --- | --- | --- |',
     ...report.steps.filter((step) => shown.has(step)).map(row),
@@ -49,9 +52,11 @@ function commitSection(report: CommitReport, place: Place, oneOfSeveral: boolean
     `**${TITLES[report.protocol]} ${report.id}: ${report.outcome}${decided}**`,
     '',
     ...causeOf(report),
-    ...held
-      .slice(0, 1)
-      .flatMap(({ branch }) => advice(`Branch ${branch}`, branch, place, oneOfSeveral ? report.id : undefined)),
+    ...held.slice(0, 1).flatMap(({ branch }) => [
+      ...advice(`Branch ${branch}`, branch, place, oneOfSeveral ? report.id : undefined),
+      // Nobody can take the place of the register: the desk refuses both.
+      ...(report.decision === undefined ? [] : OTHER_WAYS),
+    ]),
     ...(report.outcome === 'overdue' || held.length > 0 ? [...evidence(report), ''] : []),
     report.protocol === 'try-confirm-cancel'
       ? '| reservation | try | confirmed or cancelled |'
@@ -116,10 +121,13 @@ function advice(
     `  --input '${input}'`,
     '```',
     '',
-    'Or give the step up (`skipStep`), or say that you settled it by other means (`resolve`).',
-    '',
   ];
 }
+
+const OTHER_WAYS: readonly string[] = [
+  'Or give the step up (`skipStep`), or say that you settled it by other means (`resolve`).',
+  '',
+];
 
 /** Messages come from anywhere: one that holds a bar, a line break or markup must not break the table. */
 const cell = (text: string): string =>

@@ -1,5 +1,5 @@
 /**
- * The coordinator around its ballot, as in `src/workflow/two-phase-run.ts`, and the operators who terminate and reset it. What
+ * The coordinator around its ballot, as in `src/workflow/commit-run.ts` and `two-phases.ts`, and the operators who terminate and reset it. What
  * it has the branches do is in `attempts.ts`.
  */
 import type { Attempts } from './attempts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RulingRefused, TransactionMixed } from '../../src/client';
 import { gate, twoPhaseFixture } from './fixture';
 import type { Begun } from './fixture';
-import { down } from './participants';
+import { broken, down } from './participants';
 import type { State } from './participants';
 
 const fixture = twoPhaseFixture();
@@ -42,6 +42,7 @@ describe('a branch that was rolled back by hand although the decision is commit'
     expect(details).toContain('| south.credit | commit | HELD: It was rolled back. |');
     expect(details).toContain(`--workflow-id ${tale.id}`);
     expect(details).toContain(`temporal-txn resolve ${tale.id}`);
+    expect(details).toContain('skipStep');
     await tale.handle.resolve({ step: 'south.credit', ...kim });
     await tale.report();
   });
@@ -178,6 +179,20 @@ describe('a decision that cannot be had', () => {
   });
 });
 
+describe('a decision that fails for good', () => {
+  it('waits for a person, who is told of no other way than to have it asked again', async () => {
+    const tale = await fixture.begin({ answers: { 'decide north.debit': broken } });
+    await tale.until('held');
+    const details = await tale.details();
+    expect(details).toContain('**Branch north.debit waits for a person.**');
+    expect(details).toContain('retryStep');
+    expect(details).not.toContain('skipStep');
+    tale.say('decide north.debit', async (usual) => usual());
+    await tale.handle.retryStep({ step: 'north.debit', ...kim });
+    expect(await tale.report()).toMatchObject({ outcome: 'committed' });
+  });
+});
+
 describe('a primary that has decided and cannot follow yet', () => {
   it('keeps nobody waiting, and is ruled on like the others', async () => {
     const tale = await fixture.begin({
@@ -211,6 +226,7 @@ describe('a branch that is overdue', () => {
 
   it('cannot be skipped: it is prepared, and follows when it can', async () => {
     const tale = await late();
+    expect(await tale.details()).not.toContain('skipStep');
     await expect(tale.handle.skipStep({ step: 'south.credit', ...kim })).rejects.toThrow(/this branch is only late/);
     tale.say('commit south.credit', async (usual) => usual());
     await tale.handle.retryStep({ step: 'south.credit', ...kim });

@@ -1,0 +1,111 @@
+/** `temporal-txn list`: what Temporal's visibility has of transactions, by how they stand. */
+import { randomUUID } from 'node:crypto';
+import { Client, Connection } from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { TemporalDevServer } from 'temporal-txn/testing';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { searchAttributeList } from '../../src/observability';
+import { NOWHERE, runCommand } from './fixture';
+
+const KEYS = {
+  status: defineSearchAttributeKey('TxnStatus', SearchAttributeType.KEYWORD),
+  protocol: defineSearchAttributeKey('TxnProtocol', SearchAttributeType.KEYWORD),
+  failedStep: defineSearchAttributeKey('TxnFailedStep', SearchAttributeType.KEYWORD),
+  needsAttention: defineSearchAttributeKey('TxnNeedsAttention', SearchAttributeType.BOOL),
+  participants: defineSearchAttributeKey('TxnParticipants', SearchAttributeType.KEYWORD_LIST),
+};
+
+interface Listed {
+  readonly page: number;
+  readonly more: boolean;
+  readonly transactions: readonly { readonly id: string; readonly status: string; readonly needsAttention: boolean }[];
+}
+
+describe('temporal-txn list', () => {
+  let temporal: TemporalDevServer;
+  let client: Client;
+  const run = randomUUID();
+  const [plain, held, terminated, recovery] = ['plain', 'held', 'terminated', 'recovery'].map((one) => `${one}-${run}`);
+  beforeAll(async () => {
+    temporal = await TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() });
+    client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
+    const start = (workflowId = '', type = 'transfer', typedSearchAttributes: { key: never; value: never }[] = []) =>
+      client.workflow.start(type, { workflowId, taskQueue: 'nobody', typedSearchAttributes });
+    const attributes = [
+      { key: KEYS.status, value: 'held' },
+      { key: KEYS.protocol, value: 'saga' },
+      { key: KEYS.failedStep, value: 'south-bank.credit' },
+      { key: KEYS.needsAttention, value: true },
+      { key: KEYS.participants, value: ['north-bank', 'south-bank'] },
+    ] as never; // Cast: pairs of different types.
+    await start(plain);
+    await start(held, 'transfer', attributes);
+    await (await start(terminated, 'transfer', attributes)).terminate();
+    await start(recovery, 'recoverParticipant');
+    const isComplete = async () => expect((await listed()).transactions).toHaveLength(3);
+    await vi.waitFor(isComplete, { timeout: 20_000, interval: 500 });
+  });
+  afterAll(async () => {
+    await client?.connection.close();
+    await temporal?.stop();
+  });
+  const list = (...args: string[]) => runCommand(['list', ...args], { TEMPORAL_ADDRESS: temporal.address });
+  const listed = async (...args: string[]): Promise<Listed> =>
+    JSON.parse((await list(...args, '-o', 'json')).stdout) as Listed; // Cast: what the command prints.
+  const ids = ({ transactions }: Listed) => transactions.map(({ id }) => id).sort();
+
+  it('says how each stands, which wait for a person, and nothing of what workers run for themselves', async () => {
+    const { stdout, exitCode } = await list();
+    expect(exitCode).toBe(4);
+    expect(stdout).toMatch(/^3 transactions, 1 of them \(!\) waiting for a person\.\n/);
+    expect(stdout).toMatch(new RegExp(`${held} +transfer +saga +held \\(!\\) +south-bank.credit `));
+    expect(stdout).toMatch(new RegExp(`${plain} +transfer +- +running +- `));
+    // It was ended under its person: nobody can rule on it any more.
+    expect(stdout).toMatch(new RegExp(`${terminated} +transfer +saga +held, terminated +south-bank.credit `));
+    expect(stdout).not.toContain(recovery);
+  });
+
+  it.each([
+    ['--needs-attention', [held, terminated]],
+    ['--status interrupted', [terminated]],
+    ['--status running', [plain, held]],
+    ['--protocol saga --participant south-bank', [held, terminated]],
+    ['--participant nobody', []],
+    ['--since 1h --status held', [held, terminated]],
+    ['--since 2000-01-01 --status committed', []],
+  ])('narrows it: %s', async (args, expected) => {
+    expect(ids(await listed(...args.split(' ')))).toEqual([...expected].sort());
+  });
+
+  it("takes a filter of Temporal's own, which finds everything", async () => {
+    expect(ids(await listed('--query', "WorkflowType = 'recoverParticipant'"))).toEqual([recovery]);
+    const refused = await list('--query', 'NoSuchAttribute = 1');
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain('Temporal does not answer the query');
+    expect(refused.stderr).toContain('run temporal-txn setup');
+  });
+
+  it('goes page by page, and leaves none out', async () => {
+    const pages = await Promise.all(['1', '2', '3'].map((page) => listed('--limit', '1', '--page', page)));
+    expect(pages.map(({ more }) => more)).toEqual([true, true, false]);
+    expect(pages.flatMap(ids).sort()).toEqual([plain, held, terminated].sort());
+    expect((await list('--limit', '1', '--page', '4')).stdout).toBe('There is none on page 4.\n');
+  });
+
+  it('says so when Temporal does not answer', async () => {
+    const { stderr, exitCode } = await runCommand(['list'], { TEMPORAL_ADDRESS: NOWHERE });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(NOWHERE);
+  });
+
+  it.each([
+    ['--since', 'yesterday'],
+    ['--limit', '0'],
+    ['--status', 'well'],
+    ['--participant', 'a b'],
+  ])('refuses %s %s', async (option, value) => {
+    const { stderr, exitCode } = await list(option, value);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^Nothing was changed/);
+  });
+});
