@@ -1,6 +1,7 @@
-/** The commands about one transaction in the process of a test: a process of its own for each call would cost half a second of a processor. */
+/** The commands about one transaction, and their list, in the process of a test: a process of its own for each call would cost half a second of a processor. */
 import { Command } from 'commander';
 import { vi } from 'vitest';
+import { registerList } from '../../src/cli/commands/list';
 import { addTransactionCommands } from '../../src/cli/commands/transaction';
 import type { Printed } from './fixture';
 
@@ -26,6 +27,7 @@ async function runAlone(args: readonly string[], environment: Record<string, str
   try {
     const program = new Command('temporal-txn').exitOverride();
     addTransactionCommands(program);
+    registerList(program);
     await program.parseAsync(args, { from: 'user' });
     return { exitCode: Number(process.exitCode), ...printed };
   } finally {

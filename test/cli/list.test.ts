@@ -2,10 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import type { SearchAttributePair } from '@temporalio/common';
 import { TemporalDevServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { searchAttributeList } from '../../src/observability';
 import { NOWHERE, runCommand } from './fixture';
+import { runInProcess } from './in-process';
 
 const KEYS = {
   status: defineSearchAttributeKey('TxnStatus', SearchAttributeType.KEYWORD),
@@ -29,15 +31,15 @@ describe('temporal-txn list', () => {
   beforeAll(async () => {
     temporal = await TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() });
     client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
-    const start = (workflowId = '', type = 'transfer', typedSearchAttributes: { key: never; value: never }[] = []) =>
+    const start = (workflowId = '', type = 'transfer', typedSearchAttributes: SearchAttributePair[] = []) =>
       client.workflow.start(type, { workflowId, taskQueue: 'nobody', typedSearchAttributes });
-    const attributes = [
+    const attributes: SearchAttributePair[] = [
       { key: KEYS.status, value: 'held' },
       { key: KEYS.protocol, value: 'saga' },
       { key: KEYS.failedStep, value: 'south-bank.credit' },
       { key: KEYS.needsAttention, value: true },
       { key: KEYS.participants, value: ['north-bank', 'south-bank'] },
-    ] as never; // Cast: pairs of different types.
+    ];
     await start(plain);
     await start(held, 'transfer', attributes);
     await (await start(terminated, 'transfer', attributes)).terminate();
@@ -49,7 +51,7 @@ describe('temporal-txn list', () => {
     await client?.connection.close();
     await temporal?.stop();
   });
-  const list = (...args: string[]) => runCommand(['list', ...args], { TEMPORAL_ADDRESS: temporal.address });
+  const list = (...args: string[]) => runInProcess(['list', ...args], { TEMPORAL_ADDRESS: temporal.address });
   const listed = async (...args: string[]): Promise<Listed> =>
     JSON.parse((await list(...args, '-o', 'json')).stdout) as Listed; // Cast: what the command prints.
   const ids = ({ transactions }: Listed) => transactions.map(({ id }) => id).sort();
@@ -93,19 +95,24 @@ describe('temporal-txn list', () => {
   });
 
   it('says so when Temporal does not answer', async () => {
-    const { stderr, exitCode } = await runCommand(['list'], { TEMPORAL_ADDRESS: NOWHERE });
+    const { stderr, exitCode } = await runInProcess(['list'], { TEMPORAL_ADDRESS: NOWHERE });
     expect(exitCode).toBe(2);
     expect(stderr).toContain(NOWHERE);
   });
 
-  it.each([
-    ['--since', 'yesterday'],
-    ['--limit', '0'],
-    ['--status', 'well'],
-    ['--participant', 'a b'],
-  ])('refuses %s %s', async (option, value) => {
-    const { stderr, exitCode } = await list(option, value);
-    expect(exitCode).toBe(2);
-    expect(stderr).toMatch(/^Nothing was changed/);
+  it('refuses what makes no sense', async () => {
+    const bad = [
+      ['--since', 'yesterday'],
+      ['--limit', '0'],
+      ['--status', 'well'],
+      ['--participant', 'a b'],
+    ];
+    const printed = await Promise.all(
+      bad.map((args) => runCommand(['list', ...args], { TEMPORAL_ADDRESS: temporal.address })),
+    );
+    for (const { stderr, exitCode } of printed) {
+      expect(stderr).toMatch(/^Nothing was changed/);
+      expect(exitCode).toBe(2);
+    }
   });
 });
