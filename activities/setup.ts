@@ -23,8 +23,10 @@ export async function setUpService(service: ServiceName, connectionString: strin
     await applySeed(pool, service);
     if (worker === undefined) return;
     await grantWorker(pool, worker);
+    const role = escapeIdentifier(worker);
     await pool.query(
-      `grant select, insert, update, delete on all tables in schema public to ${escapeIdentifier(worker)}`,
+      `grant select, insert, update, delete on all tables in schema public to ${role};
+       grant usage on all sequences in schema public to ${role}`,
     );
   } finally {
     await pool.end();

@@ -27,7 +27,9 @@ export async function createServiceDatabase(admin: Client, name: string, passwor
 /** Creates a role that may enter the database and owns nothing, or sets the password of the one that is there. */
 export async function createWorkerRole(admin: Client, database: string, name: string, password: string): Promise<void> {
   await createRole(admin, name, password);
-  await admin.query(`GRANT CONNECT ON DATABASE ${admin.escapeIdentifier(database)} TO ${admin.escapeIdentifier(name)}`);
+  const [owner, role] = [database, name].map((identifier) => admin.escapeIdentifier(identifier));
+  // Its owner sees what the workers are at, and may end it.
+  await admin.query(`GRANT CONNECT ON DATABASE ${owner} TO ${role}; GRANT ${role} TO ${owner}`);
 }
 
 async function createRole(admin: Client, name: string, password: string): Promise<void> {
