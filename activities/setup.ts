@@ -24,9 +24,12 @@ export async function setUpService(service: ServiceName, connectionString: strin
     if (worker === undefined) return;
     await grantWorker(pool, worker);
     const role = escapeIdentifier(worker);
+    // What there is, and what comes with a later version.
     await pool.query(
       `grant select, insert, update, delete on all tables in schema public to ${role};
-       grant usage on all sequences in schema public to ${role}`,
+       grant usage on all sequences in schema public to ${role};
+       alter default privileges in schema public grant select, insert, update, delete on tables to ${role};
+       alter default privileges in schema public grant usage on sequences to ${role}`,
     );
   } finally {
     await pool.end();
