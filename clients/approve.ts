@@ -6,8 +6,8 @@ import { QueryNotRegisteredError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { Command, Option } from 'commander';
 import { TransactionClient, TransactionNotFound } from 'temporal-txn/client';
+import { formatAmount } from '../activities/money';
 import type { PendingApproval } from '../workflows/approved-transfer';
-import { formatAmount } from './lib/money';
 import { commandLine, connect, inNamespace, Refused, standingOf } from './lib/run';
 
 interface Options {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { outboxStatus } from 'temporal-txn/outbox';
 import { totalMoney, violations } from '../activities/invariants';
-import { formatAmount } from '../clients/lib/money';
+import { formatAmount } from '../activities/money';
 import { table } from '../clients/lib/table';
 import type { Shop } from './shop';
 

@@ -3,8 +3,8 @@
  * which nothing is kept but its events.
  */
 import type { TransactionHandle } from 'temporal-txn/client';
+import { formatAmount } from '../activities/money';
 import { balanceAsOf } from '../activities/savings/audit-trail';
-import { formatAmount } from '../clients/lib/money';
 import type { PlacedOrder } from '../workflows/create-order';
 import type { Saving, SavingReceipt } from '../workflows/save-money';
 import type { PlaceOrderInput } from '../activities/orders/operations';

@@ -5,6 +5,7 @@
 import { addTo, defineParticipant, operation, refuse } from 'temporal-txn/participant';
 import type { Tx } from 'temporal-txn/participant';
 import { z } from 'zod';
+import { formatAmount } from '../money';
 import { AccountId, Amount, Currency } from '../values';
 
 export const Movement = z.strictObject({ account: AccountId, amount: Amount, currency: Currency });
@@ -19,7 +20,8 @@ export const accounts = defineParticipant('accounts', {
     input: Movement,
     async execute(tx, { account, amount, currency }) {
       const { balance } = await lockForMovement(tx, account, currency);
-      if (balance < amount) refuse('insufficient-funds', `Account ${account} cannot pay ${amount} ${currency}`);
+      if (balance < amount)
+        refuse('insufficient-funds', `Account ${account} cannot pay ${formatAmount(amount, currency)} ${currency}`);
       return { balance: await book(tx, 'debit', account, -amount) };
     },
     // A block does not matter here: it must not keep the money from going back.
@@ -34,7 +36,7 @@ export const accounts = defineParticipant('accounts', {
     async execute(tx, { account, amount, currency }) {
       const { balance } = await lockForMovement(tx, account, currency);
       if (balance > Number.MAX_SAFE_INTEGER - amount) {
-        refuse('balance-limit', `Account ${account} cannot hold ${amount} ${currency} more`);
+        refuse('balance-limit', `Account ${account} cannot hold ${formatAmount(amount, currency)} ${currency} more`);
       }
       return { balance: await book(tx, 'credit', account, amount) };
     },
@@ -45,7 +47,7 @@ export const accounts = defineParticipant('accounts', {
       if (balance < amount) {
         refuse(
           'credit-spent',
-          `Account ${account} has already spent some of the ${amount} ${currency} to be taken back`,
+          `Account ${account} has already spent some of the ${formatAmount(amount, currency)} ${currency} to be taken back`,
         );
       }
       await book(tx, 'reversal', account, -amount);

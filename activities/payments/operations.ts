@@ -4,6 +4,7 @@
  */
 import { addTo, defineParticipant, operation, refuse } from 'temporal-txn/participant';
 import { z } from 'zod';
+import { formatAmount } from '../money';
 import { Amount, Currency, matching } from '../values';
 
 export const ChargeInput = z.strictObject({
@@ -24,7 +25,8 @@ export const payments = defineParticipant('payments', {
       );
       if (!rows[0]) refuse('unknown-card', `There is no card ${card}`);
       if (rows[0].currency !== currency) refuse('currency-mismatch', `Card ${card} does not pay in ${currency}`);
-      if (Number(rows[0].left) < amount) refuse('card-declined', `Card ${card} was declined for ${amount} ${currency}`);
+      if (Number(rows[0].left) < amount)
+        refuse('card-declined', `Card ${card} was declined for ${formatAmount(amount, currency)} ${currency}`);
       await addTo(tx, { table: 'card', key: { token: card }, column: 'charged', amount });
       const { rows: charges } = await tx.query<{ id: string }>(
         'insert into charge (card, amount, transaction_id, branch_id) values ($1, $2, $3, $4) returning id',

@@ -1,11 +1,7 @@
 /** Money as people write it and as the services keep it: whole minor units of a currency, never a fraction. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
-
-/** How many decimals a currency has: 2 for EUR, 0 for JPY. */
-function decimalsOf(currency: string): number {
-  return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2;
-}
+import { decimalsOf, formatAmount } from '../../activities/money';
 
 /**
  * Reads an amount.
@@ -47,9 +43,4 @@ export function parseCurrency(text: string): string {
     throw new InvalidArgumentError(`"${text}" is not an ISO 4217 currency code. Write it like EUR.`);
   }
   return text;
-}
-
-/** Shows an amount: 1050 EUR becomes `10.50`. */
-export function formatAmount(minor: number, currency: string): string {
-  return (minor / 10 ** decimalsOf(currency)).toFixed(decimalsOf(currency));
 }

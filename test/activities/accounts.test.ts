@@ -57,7 +57,7 @@ describe('an account', () => {
   it('pays to the last cent and not one more', async () => {
     const account = await open('last-cent', 500);
     await expect(bank.branch('debit', { account, amount: 501, currency: 'EUR' }).execute()).rejects.toMatchObject(
-      refusal('insufficient-funds', { message: 'Account last-cent cannot pay 501 EUR' }),
+      refusal('insufficient-funds', { message: 'Account last-cent cannot pay 5.01 EUR' }),
     );
     await bank.branch('debit', { account, amount: 500, currency: 'EUR' }).execute();
     expect(await holds(account)).toBe(0);

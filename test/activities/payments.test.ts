@@ -59,7 +59,7 @@ describe('a charge', () => {
   it('is refused where the rules forbid it', async () => {
     await expect(charge('tok_declined', 1).execute()).rejects.toMatchObject(refusal('card-declined'));
     await expect(charge('tok_student', 5001).execute()).rejects.toMatchObject(
-      refusal('card-declined', { message: 'Card tok_student was declined for 5001 EUR' }),
+      refusal('card-declined', { message: 'Card tok_student was declined for 50.01 EUR' }),
     );
     await expect(charge('tok_nobody', 1).execute()).rejects.toMatchObject(refusal('unknown-card'));
     await expect(charge('tok_visa', 1, 'USD').execute()).rejects.toMatchObject(refusal('currency-mismatch'));
