@@ -6,7 +6,15 @@ import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const activityCall = '/^(proxy|schedule)(Local)?Activit(y|ies)$/';
+const activity = '/^(proxy|schedule)(Local)?Activit(y|ies)$/';
+const activityCall = `CallExpression:matches([callee.name=${activity}], [callee.property.name=${activity}])`;
+const hasOption = (name) => `:has(> ObjectExpression:has(> Property[key.name="${name}"]))`;
+
+const described = {
+  selector: `CallExpression[callee.name="setHandler"]:not(${hasOption('description')})`,
+  message:
+    'Give the handler a description: the Web UI shows it to whoever is about to send an update, signal or query.',
+};
 
 export default defineConfig(
   { ignores: ['dist/', '.ci/out/', 'node_modules/'] },
@@ -44,15 +52,31 @@ export default defineConfig(
       'no-restricted-syntax': [
         'error',
         {
-          selector:
-            `CallExpression:matches([callee.name=${activityCall}], [callee.property.name=${activityCall}])` +
-            ':not(:has(> ObjectExpression:has(> Property[key.name="cancellationType"])))',
+          selector: `${activityCall}:not(${hasOption('cancellationType')})`,
           message:
             'Give the options as an object literal with an explicit cancellationType: the default, TRY_CANCEL, reports a ' +
             'cancellation before the activity has stopped, so a compensation could overtake the action it undoes.',
         },
+        {
+          selector: `${activityCall}:not(${hasOption('summary')})`,
+          message: 'Give the activity a summary: the Web UI shows it in the timeline.',
+        },
+        {
+          selector: `CallExpression[callee.name="sleep"]:not(${hasOption('summary')})`,
+          message: 'Give the timer a summary: the Web UI shows a mere number instead.',
+        },
+        {
+          selector: `CallExpression[callee.name="condition"][arguments.length>1]:not(${hasOption('summary')})`,
+          message: 'Give the timer of the condition a summary: the Web UI shows a mere number instead.',
+        },
+        described,
       ],
     },
+  },
+
+  {
+    files: ['workflows/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', described] },
   },
 
   {

@@ -30,7 +30,7 @@ export async function transferOnceApproved(transfer: Transfer): Promise<Pick<Tra
 
 function approvalOf(transfer: Transfer): ExternalBranch {
   let pending: PendingApproval | null = null;
-  setHandler(pendingApprovalQuery, () => pending);
+  setHandler(pendingApprovalQuery, () => pending, { description: 'What waits for approval, if anything' });
   return {
     id: 'approval',
     async prepare(request) {

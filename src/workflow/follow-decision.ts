@@ -147,7 +147,7 @@ async function followExternally(
   if (typeof finish === 'function') {
     const request = { workflow: workflowInfo().workflowId, transaction: context.id, branch: id, token, decision };
     await retrying(limit, id, () => finish(request));
-  } else if (!(await condition(() => acked.has(id), limit))) {
+  } else if (!(await condition(() => acked.has(id), limit, { summary: `ack timeout of ${id}` }))) {
     throw ApplicationFailure.retryable('It has not acknowledged the decision.', FailureType.OperationFailed);
   }
   return { kind: 'applied' };

@@ -74,27 +74,24 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
 
   constructor(private readonly request: ParticipationRequest) {
     this.#token = request.token;
-    setHandler(canCommitSignal, (message) => {
-      const { coordinator, token, ...asked } = fieldsOf(message);
-      if (coordinator !== request.coordinator || typeof token !== 'string') return;
-      // The same id for something else: what this branch is part of stays as it is, and whoever asks hears no.
-      if (!isSameRequest(asked, request)) return void this.#sendVote(token, 'abort', OTHER_REQUEST);
-      this.#token = token;
-      this.#asked = true;
+    setHandler(canCommitSignal, (message) => this.#askedAgain(message), {
+      description: 'A coordinator that starts again asks whether this branch can commit. Sent by the coordinator',
     });
-    setHandler(preCommitSignal, (message) => {
-      const { token, secret } = fieldsOf(message);
-      if (token === this.#token || secret === request.secret) this.#inbox.push('pre-commit');
+    setHandler(preCommitSignal, (message) => this.#toldOfAll(message), {
+      description: 'All branches can commit. Sent by the coordinator, or by another participant',
     });
-    setHandler(doCommitSignal, (message) => this.#told(message, 'commit'));
-    setHandler(doAbortSignal, (message) => this.#told(message, 'abort'));
+    setHandler(doCommitSignal, (message) => this.#told(message, 'commit'), {
+      description: 'The decision is to commit. Sent by the coordinator',
+    });
+    setHandler(doAbortSignal, (message) => this.#told(message, 'abort'), {
+      description: 'The decision is to abort. Sent by the coordinator',
+    });
     setHandler(inquireSignal, (message) => this.#answer(message), {
       unfinishedPolicy: HandlerUnfinishedPolicy.ABANDON,
+      description: 'Another participant, which hears nothing of the coordinator, asks where this one stands',
     });
-    setHandler(standSignal, (message) => {
-      const { secret, from, state } = fieldsOf(message);
-      const known = readState(state);
-      if (secret === request.secret && typeof from === 'string' && known) this.#stands.set(from, known);
+    setHandler(standSignal, (message) => this.#hear(message), {
+      description: 'Where another participant stands, because this one asked',
     });
     this.#show('is asked whether it can commit');
   }
@@ -235,6 +232,27 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
     });
   }
 
+  #askedAgain(message: unknown): void {
+    const { request } = this;
+    const { coordinator, token, ...asked } = fieldsOf(message);
+    if (coordinator !== request.coordinator || typeof token !== 'string') return;
+    // The same id for something else: what this branch is part of stays as it is, and whoever asks hears no.
+    if (!isSameRequest(asked, request)) return void this.#sendVote(token, 'abort', OTHER_REQUEST);
+    this.#token = token;
+    this.#asked = true;
+  }
+
+  #toldOfAll(message: unknown): void {
+    const { token, secret } = fieldsOf(message);
+    if (token === this.#token || secret === this.request.secret) this.#inbox.push('pre-commit');
+  }
+
+  #hear(message: unknown): void {
+    const { secret, from, state } = fieldsOf(message);
+    const known = readState(state);
+    if (secret === this.request.secret && typeof from === 'string' && known) this.#stands.set(from, known);
+  }
+
   #told(message: unknown, decision: Decision): void {
     if (fieldsOf(message)['token'] === this.#token) this.#inbox.push(decision);
   }
@@ -282,7 +300,8 @@ class ThreePhaseParticipant implements Driver<ParticipantReplies> {
     const { secret, from, spread } = fieldsOf(message);
     if (secret !== this.request.secret || typeof from !== 'string' || !this.request.peers.includes(from)) return;
     // It was told to pre-commit just before.
-    if (spread === true) await condition(() => this.#state !== 'uncertain', this.request.patience.peersMs);
+    if (spread === true)
+      await condition(() => this.#state !== 'uncertain', this.request.patience.peersMs, { summary: 'it pre-commits' });
     await signal(from, standSignal, { secret, from: workflowInfo().workflowId, state: this.#state });
   }
 

@@ -35,7 +35,9 @@ export const threePhases = (settings: ThreePhaseSettings): Phases => ({
       asking,
       {
         tell: (member, decision) =>
-          links.followed(member, decision, (isDone) => condition(isDone, settings.attemptTimeout)),
+          links.followed(member, decision, (isDone) =>
+            condition(isDone, settings.attemptTimeout, { summary: `ack timeout of ${member.id}` }),
+          ),
         ...(settings.mode === 'classic-unsafe' ? { decide: decideAlone } : {}),
       },
     );

@@ -73,6 +73,7 @@ async function whoIsAway(participants: readonly string[]): Promise<readonly Away
     scheduleToCloseTimeout: '2 seconds',
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: { maximumAttempts: 1 },
+    summary: 'which participants are away',
   });
   try {
     return (await ask?.(participants)) ?? [];

@@ -1,4 +1,4 @@
-/** Holds the lint rule that every activity scheduled by src/workflow says how it is cancelled. */
+/** Holds the lint rules that everything scheduled by src/workflow says how it is cancelled, and what it is for. */
 import { resolve } from 'node:path';
 import { ESLint } from 'eslint';
 import { describe, expect, it } from 'vitest';
@@ -25,13 +25,13 @@ describe('activity options in src/workflow', () => {
     `proxyActivities(options);`,
     `scheduleActivity('debit', [{ cancellationType }], { startToCloseTimeout: '10s' });`,
   ])('may not leave the cancellation type out: %s', async (code) => {
-    expect(await complaints(code)).toEqual([expect.stringContaining('explicit cancellationType')]);
+    expect(await complaints(code)).toContainEqual(expect.stringContaining('explicit cancellationType'));
   });
 
   it.each([
-    `proxyActivities({ startToCloseTimeout: '10s', cancellationType: ActivityCancellationType.ABANDON });`,
-    `wf.proxyActivities({ ...shared, cancellationType });`,
-    `scheduleActivity('debit', [input], { cancellationType: 'ABANDON' });`,
+    `proxyActivities({ startToCloseTimeout: '10s', cancellationType: ActivityCancellationType.ABANDON, summary });`,
+    `wf.proxyActivities({ ...shared, cancellationType, summary: 'at the bank' });`,
+    `scheduleActivity('debit', [input], { cancellationType: 'ABANDON', summary });`,
     `condition(() => true);`,
   ])('may name it: %s', async (code) => {
     expect(await complaints(code)).toEqual([]);
@@ -39,5 +39,32 @@ describe('activity options in src/workflow', () => {
 
   it('leaves the options of business code alone', async () => {
     expect(await complaints(`proxyActivities({ startToCloseTimeout: '10s' });`, 'workflows/snippet.ts')).toEqual([]);
+  });
+});
+
+describe('what the Web UI shows of src/workflow', () => {
+  it.each([
+    [`proxyActivities({ cancellationType });`, 'Give the activity a summary'],
+    [`sleep('1s');`, 'Give the timer a summary'],
+    [`condition(() => true, '1s');`, 'Give the timer of the condition a summary'],
+    [`setHandler(look, () => undefined);`, 'Give the handler a description'],
+    [`setHandler(look, () => ({ description }));`, 'Give the handler a description'],
+  ])('may not be nameless: %s', async (code, complaint) => {
+    expect(await complaints(code)).toEqual([expect.stringContaining(complaint)]);
+  });
+
+  it.each([
+    `sleep('1s', { summary: 'pause' });`,
+    `condition(() => true, '1s', { summary });`,
+    `setHandler(look, () => undefined, { description: 'Looks' });`,
+  ])('may say what it is for: %s', async (code) => {
+    expect(await complaints(code)).toEqual([]);
+  });
+
+  it('has descriptions of the handlers of business workflows too', async () => {
+    const code = `setHandler(look, () => undefined);`;
+    expect(await complaints(code, 'workflows/snippet.ts')).toEqual([
+      expect.stringContaining('Give the handler a description'),
+    ]);
   });
 });
