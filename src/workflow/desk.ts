@@ -123,7 +123,7 @@ export function openDesk(): void {
     {
       validator: checkResolve,
       description:
-        'Says that you have settled a held step by other means. Input: {"step", "reason", "by", "as": "done" | "not-done", "result"}',
+        'Says that you have settled a held step by other means. Input: {"step", "reason", "by"}, for a step also "as" ("done" or "not-done") and "result"',
     },
   );
 }

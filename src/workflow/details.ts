@@ -10,6 +10,7 @@ import type {
   StepReport,
   TransactionReport,
 } from '../protocol';
+import { cell, table } from './markdown';
 
 export function detailsOf(reports: readonly TransactionReport[], place: Place): string {
   const several = reports.length > 1;
@@ -38,9 +39,7 @@ function sagaSection(report: SagaReport, place: Place, oneOfSeveral: boolean): s
         ...advice(whatWaits(step), step.branch, place, oneOfSeveral ? report.id : undefined),
         ...OTHER_WAYS,
       ]),
-    '| step | outcome | compensation |',
-    '| --- | --- | --- |',
-    ...report.steps.filter((step) => shown.has(step)).map(row),
+    ...table(['step', 'outcome', 'compensation'], report.steps.filter((step) => shown.has(step)).map(row)),
     ...(hidden > 0 ? ['', `… and ${hidden} more: see the query "report".`] : []),
   ].join('\n');
 }
@@ -58,11 +57,12 @@ function commitSection(report: CommitReport, place: Place, oneOfSeveral: boolean
       ...(report.decision === undefined ? [] : OTHER_WAYS),
     ]),
     ...(report.outcome === 'overdue' || held.length > 0 ? [...evidence(report), ''] : []),
-    report.protocol === 'try-confirm-cancel'
-      ? '| reservation | try | confirmed or cancelled |'
-      : '| branch | vote | followed the decision |',
-    '| --- | --- | --- |',
-    ...report.branches.map(commitRow),
+    ...table(
+      report.protocol === 'try-confirm-cancel'
+        ? ['reservation', 'try', 'confirmed or cancelled']
+        : ['branch', 'vote', 'followed the decision'],
+      report.branches.map(commitRow),
+    ),
     ...(report.attempts > 1 ? ['', `Tried ${report.attempts} times, because of contention.`] : []),
   ].join('\n');
 }
@@ -81,8 +81,11 @@ const evidence = ({ id }: CommitReport): string[] => [
   '```',
 ];
 
-const commitRow = (report: BranchReport, position: number): string =>
-  `| ${position === 0 ? `${report.branch} (primary)` : report.branch} | ${cell(tellVote(report))} | ${cell(tellFinish(report.finish))} |`;
+const commitRow = (report: BranchReport, position: number): string[] => [
+  position === 0 ? `${report.branch} (primary)` : report.branch,
+  cell(tellVote(report)),
+  cell(tellFinish(report.finish)),
+];
 
 const isHeld = ({ fate, compensation }: StepReport): boolean => fate.kind === 'held' || compensation.kind === 'held';
 
@@ -93,8 +96,11 @@ function causeOf(report: TransactionReport | CommitReport): string[] {
 }
 
 /** Most steps are compensatable, and only the others are worth a word. */
-const row = ({ branch, role, fate, compensation }: StepReport): string =>
-  `| ${role === 'compensatable' ? branch : `${branch} (${role})`} | ${cell(tellFate(fate))} | ${cell(tellCompensation(compensation))} |`;
+const row = ({ branch, role, fate, compensation }: StepReport): string[] => [
+  role === 'compensatable' ? branch : `${branch} (${role})`,
+  cell(tellFate(fate)),
+  cell(tellCompensation(compensation)),
+];
 
 const whatWaits = ({ branch, fate }: StepReport): string =>
   fate.kind === 'held' ? `Step ${branch}` : `The compensation of ${branch}`;
@@ -112,26 +118,26 @@ function advice(
     by: '…',
   });
   return [
-    `**${what} waits for a person.** Nothing is lost. Mend the cause and send the update \`retryStep\`, here under More Actions, Send an Update, or with:`,
+    `**${what} waits for a person.** Nothing is lost. Mend the cause, then send the update \`retryStep\`: here under More Actions, Send an Update, with the data`,
+    '',
+    '```',
+    input,
+    '```',
+    '',
+    'or from a terminal:',
     '',
     '```',
     // In lines, because the page does not wrap them.
     `temporal workflow update execute --name retryStep \\`,
     `  --namespace ${namespace} --workflow-id ${workflowId} \\`,
-    `  --input '${input}'`,
+    '  --input \\',
+    `  '${input}'`,
     '```',
     '',
   ];
 }
 
 const OTHER_WAYS: readonly string[] = [
-  'Or give the step up (`skipStep`), or say that you settled it by other means (`resolve`).',
+  'With the same data, `skipStep` gives the step up, and `resolve` says that you settled it by other means.',
   '',
 ];
-
-/** Messages come from anywhere: one that holds a bar, a line break or markup must not break the table. */
-const cell = (text: string): string =>
-  text
-    .replace(/\s+/g, ' ')
-    .replace(/[\\|`*_<>[\]]/g, (c) => `\\${c}`)
-    .slice(0, 300);

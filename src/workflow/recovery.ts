@@ -25,6 +25,7 @@ import {
 import { DEFAULT_TIMEOUTS, judge } from '../protocol';
 import type { Ack, Decided, Decision, InDoubt, Patience } from '../protocol';
 import { messageOf } from './failures';
+import { cell, table } from './markdown';
 import { INSISTENT_RETRY } from './options';
 
 export interface RecoveryOptions {
@@ -306,16 +307,28 @@ const MOST_ROWS = 20;
 
 function detailsOf({ participant, settled, waiting, foreign, slots }: RecoveryReport): string {
   const rows = [...waiting].sort((a, b) => (a.state < b.state ? -1 : 1)).slice(0, MOST_ROWS);
+  // It hears of slots with what it finds, so that a quiet database costs nothing.
+  const inUse = slots.limit === 0 ? '' : ` Slots for prepared transactions in use: ${slots.used} of ${slots.limit}.`;
   return [
     `**Recovery of ${participant}**`,
     '',
-    `Settled since this run began: ${settled}. Waiting: ${waiting.length}. ` +
-      `Slots for prepared transactions in use: ${slots.used} of ${slots.limit}. Of others, left alone: ${foreign}.`,
-    ...(rows.length > 0 ? ['', '| transaction | branch | age | state |', '| --- | --- | --- | --- |'] : []),
-    ...rows.map(
-      ({ transaction, gid, branch, ageMs, state, because }) =>
-        `| ${transaction ?? gid} | ${branch ?? '?'} | ${Math.round(ageMs / 1000)} s | ${state}: ${because.replaceAll('|', '/')} |`,
-    ),
-    ...(rows.length > 0 ? ['', '```', 'temporal-txn in-doubt', '```'] : []),
+    `Settled since this run began: ${settled}. Waiting: ${waiting.length}.${inUse} Of others, left alone: ${foreign}.`,
+    ...(rows.length === 0
+      ? []
+      : [
+          '',
+          ...table(['transaction', 'branch', 'age', 'state'], rows.map(row)),
+          '',
+          '```',
+          'temporal-txn in-doubt',
+          '```',
+        ]),
   ].join('\n');
 }
+
+const row = ({ transaction, gid, branch, ageMs, state, because }: WaitingBranch): string[] => [
+  transaction ?? gid,
+  branch ?? '?',
+  `${Math.round(ageMs / 1000)} s`,
+  cell(`${state}: ${because}`),
+];

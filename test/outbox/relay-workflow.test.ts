@@ -12,6 +12,7 @@ import { freePort, spawnGuarded, TemporalDevServer } from 'temporal-txn/testing'
 import type { GuardedProcess } from 'temporal-txn/testing';
 import { relayQuery } from 'temporal-txn/workflow';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { currentDetails } from '../current-details';
 import { usePostgres } from '../participant/fixture';
 
 const postgres = usePostgres();
@@ -194,8 +195,7 @@ it('a dead letter shows in the Web UI, until it is settled', async () => {
   };
   await until('it needs attention', async () => (await needsAttention()) === true);
   expect(await handle.query(relayQuery)).toMatchObject({ service, deadLetters: 1 });
-  const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
-  expect(currentDetails).toContain(`temporal-txn dead-letters ${service}`);
+  expect(await currentDetails(handle)).toContain(`temporal-txn dead-letters ${service}`);
   const [letter] = await deadLetters(pool);
   await pool.query(`update txn.outbox set type = 'Happened' where key = $1`, [letter?.key]);
   await retryDeadLetter(pool, {

@@ -10,6 +10,7 @@ import type { SettledSagaReport, StepReport } from '../../src/protocol';
 import { TransactionTestEnvironment } from '../../src/testing';
 import type { SagaOptions, StepOptions } from '../../src/workflow';
 import { bundleWorkflows } from '../bundle';
+import { currentDetails } from '../current-details';
 import { surviveStandingClock } from '../standing-clock';
 import { Participants } from './participants';
 import type { Behaviours } from './participants';
@@ -96,9 +97,8 @@ export class SagaFixture {
   }
 
   /** What the Web UI shows of a transaction at the top of its page. */
-  async currentDetails({ id }: Told): Promise<string> {
-    const metadata = await this.#workflow(id).query<{ currentDetails?: string }>('__temporal_workflow_metadata');
-    return metadata.currentDetails ?? '';
+  currentDetails({ id }: Told): Promise<string> {
+    return currentDetails(this.#workflow(id));
   }
 
   /** The search attributes of a transaction. */

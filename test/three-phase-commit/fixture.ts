@@ -18,6 +18,7 @@ import { gate } from '../two-phase-commit/fixture';
 import { ModelParticipants } from '../two-phase-commit/participants';
 import type { Line } from '../two-phase-commit/participants';
 import { bundleWorkflows } from '../bundle';
+import { currentDetails } from '../current-details';
 import { PARTICIPANT_BUNDLE, startServer } from '../real-server';
 import type { RealServer } from '../real-server';
 import type { Plan } from './workflows';
@@ -278,9 +279,8 @@ export class Tale {
   }
 
   /** The Current Details of the Web UI. */
-  async details(branch?: string): Promise<string> {
-    const metadata = await this.workflow(branch).query<{ currentDetails?: string }>('__temporal_workflow_metadata');
-    return metadata.currentDetails ?? '';
+  details(branch?: string): Promise<string> {
+    return currentDetails(this.workflow(branch));
   }
 
   async history(branch?: string): Promise<readonly HistoryEvent[]> {

@@ -6,6 +6,7 @@ import type { SagaReport, TransactionClient, TransactionHandle } from '../../src
 import type { Activities, TransactionTestEnvironment } from '../../src/testing';
 import type { Itinerary, Trip } from '../../workflows/book-trip';
 import type { TripReceipt, TripSale } from '../../workflows/sell-trip';
+import { currentDetails } from '../current-details';
 import { startRealTimeEnvironment } from '../real-server';
 import type { RealTimeEnvironment } from '../real-server';
 import { startEnvironment } from '../saga-more/environment';
@@ -272,10 +273,7 @@ describe('by the real clock', () => {
       expect(await world.decisions(`${id}/2`)).toEqual(['airline commit']);
       expect(await readBooks()).toMatchObject({ payer: books.payer - PRICE, agency: books.agency + PRICE });
       await expectBooked(2, 1, 1);
-      const metadata = await client.workflow
-        .getHandle(id)
-        .query<{ currentDetails: string }>('__temporal_workflow_metadata');
-      expect(metadata.currentDetails).toMatch(
+      expect(await currentDetails(client.workflow.getHandle(id))).toMatch(
         new RegExp(
           `Saga ${id}: committed[^]*Two-phase commit ${id}/1: committed[^]*Try-confirm-cancel ${id}/2: committed`,
         ),

@@ -8,6 +8,7 @@ import { TransactionTestEnvironment } from '../../src/testing';
 import type { TwoPhaseCommitOptions } from '../../src/workflow';
 import { compiledWorkflows } from '../saga-more/environment';
 import { bundleWorkflows } from '../bundle';
+import { currentDetails } from '../current-details';
 import { surviveStandingClock } from '../standing-clock';
 import { ModelParticipants } from './participants';
 import type { Line } from './participants';
@@ -186,9 +187,8 @@ export class Begun {
   }
 
   /** The Current Details of the Web UI. */
-  async details(): Promise<string> {
-    const metadata = await this.workflow.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
-    return metadata.currentDetails ?? '';
+  details(): Promise<string> {
+    return currentDetails(this.workflow);
   }
 
   /** What a workflow task failed with, once one has. */

@@ -4,6 +4,7 @@ import { parseBranchId, parseTransactionId } from '../../src/protocol';
 import type { StepReport } from '../../src/protocol';
 import { detailsOf } from '../../src/workflow/details';
 import { messageOf } from '../../src/workflow/failures';
+import { table } from '../../src/workflow/markdown';
 
 const PLACE = { workflowId: 'w-1', namespace: 'default' };
 
@@ -33,6 +34,10 @@ describe('the details', () => {
     expect(heldBy('down')).toContain('{"step":"bank.debit",');
   });
 
+  it('give the data for the form of the Web UI as one line that can be copied', () => {
+    expect(heldBy('down').split('\n')).toContain('{"step":"bank.debit","reason":"…","by":"…"}');
+  });
+
   it.each([
     ['a bar', 'a|b', 'a\\|b'],
     ['a line break', 'a\n\n# b', 'a # b'],
@@ -44,6 +49,31 @@ describe('the details', () => {
 
   it('stay short when a message is a whole document', () => {
     expect(heldBy('x'.repeat(100_000)).length).toBeLessThan(2_000);
+  });
+});
+
+describe('a table of the Web UI', () => {
+  const NBSP = '\u00a0';
+  const [head, rule, ...rows] = table(
+    ['step', 'outcome', 'compensation'],
+    [
+      ['north-bank.debit', 'done', '–'],
+      ['audit.record', 'running', '–'],
+    ],
+  );
+
+  it('has left-aligned columns, with space between them, which the page does not make', () => {
+    expect(rule).toBe('| :-- | --- | :-- | --- | :-- |');
+    for (const line of [head, ...rows])
+      expect(line?.split(' | ').filter((text) => text === NBSP + NBSP)).toHaveLength(2);
+  });
+
+  it('is headed so widely that the longest name needs no break', () => {
+    expect(head).toContain(`step${NBSP.repeat(1.5 * 'north-bank.debit'.length - 'step'.length)}`);
+  });
+
+  it('leaves room beside a name that is as long as names may be', () => {
+    expect(table(['step', 'outcome'], [['x'.repeat(200), 'done']])[0]?.length).toBeLessThan(90);
   });
 });
 
