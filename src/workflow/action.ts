@@ -8,6 +8,7 @@ import { within } from './alarm';
 import type { TransactionContext } from './context';
 import type { BranchCall } from './dispatch';
 import { SagaDefinitionError } from './errors';
+import { groupOf } from './event-group';
 import { DEFAULT_STEP_TIMEOUT, INSISTENT_RETRY } from './options';
 import type { StepSettings } from './options';
 import type { BranchOperation } from '../protocol';
@@ -117,22 +118,32 @@ function freeAction(
   const { timeout } = settings;
   const once = <T>(run: () => Promise<T>): Promise<T> =>
     timeout === undefined ? run() : within(timeout, `timeout of ${branch}`, run);
+  // Whatever it starts belongs to its branch.
+  const grouped = <T>(run: () => Promise<T>): Promise<T> => groupOf(id, branch).withScope(run);
   const { query } = action as Partial<FreeStep<unknown, unknown>>;
   return {
-    execute: () => once(async () => ({ answer: 'applied', result: await action.execute(call) })),
-    insist: async (limit) => ({ answer: 'applied', result: await retrying(limit, branch, () => action.execute(call)) }),
-    async compensate(limit, result) {
-      if (!('compensate' in action)) throw new SagaDefinitionError(`${action.name} has no compensate.`);
-      await retrying(limit, `the compensation of ${branch}`, () => action.compensate(call, result));
-      return { answer: 'compensated' };
-    },
+    execute: () => grouped(() => once(async () => ({ answer: 'applied', result: await action.execute(call) }))),
+    insist: (limit) =>
+      grouped(async () => ({
+        answer: 'applied',
+        result: await retrying(limit, branch, () => action.execute(call)),
+      })),
+    compensate: (limit, result) =>
+      grouped(async () => {
+        if (!('compensate' in action)) throw new SagaDefinitionError(`${action.name} has no compensate.`);
+        await retrying(limit, `the compensation of ${branch}`, () => action.compensate(call, result));
+        return { answer: 'compensated' };
+      }),
     ...(query === undefined
       ? {}
       : {
-          query: async (limit: Duration): Promise<QueryAnswer> => {
-            const answer = await retrying(limit, `the question about ${branch}`, () => query.call(action, call));
-            return answer.kind === 'done' ? { answer: 'applied', result: answer.result } : { answer: 'never-applied' };
-          },
+          query: (limit: Duration) =>
+            grouped<QueryAnswer>(async () => {
+              const answer = await retrying(limit, `the question about ${branch}`, () => query.call(action, call));
+              return answer.kind === 'done'
+                ? { answer: 'applied', result: answer.result }
+                : { answer: 'never-applied' };
+            }),
         }),
   };
 }

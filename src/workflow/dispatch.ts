@@ -24,6 +24,7 @@ import type {
   TransactionId,
   TryRequest,
 } from '../protocol';
+import { groupsOf } from './event-group';
 import { messageOf } from './failures';
 import { listening } from './worker-circuits';
 
@@ -131,6 +132,7 @@ async function ask<Answer>(participant: string, activity: string, request: objec
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: effort.retry,
     summary: effort.summary,
+    eventGroups: groupsOf(request),
   });
   const call = activities[activity] as (request: object) => Promise<Answer>;
   return listening(participant, call(request));

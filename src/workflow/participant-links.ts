@@ -6,11 +6,13 @@ import {
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { SignalDefinition } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time';
 import { AbortCode } from '../protocol';
 import type { Ack, BranchId, Decision } from '../protocol';
 import type { ThreePhaseSettings } from './commit-options';
+import { groupOf } from './event-group';
 import { messageOf } from './failures';
 import { isOwnMember, primaryOf } from './member';
 import type { OwnMember } from './member';
@@ -56,6 +58,7 @@ export class ParticipantLinks {
         cancellationType: ChildWorkflowCancellationType.ABANDON,
         workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
         staticSummary: `Branch ${id} of ${this.attempt.context.id}`,
+        eventGroups: [groupOf(this.attempt.context.id, id)],
       });
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError) {
@@ -64,7 +67,7 @@ export class ParticipantLinks {
         const { operation, input } = branch;
         const { request } = this.attempt.context;
         const message = { coordinator: workflowInfo().workflowId, token, operation, input, request };
-        if (await signal(this.#workflowIdOf(member), canCommitSignal, message)) return;
+        if (await this.#signal(member, canCommitSignal, message)) return;
         return ballot.answer(id, { vote: 'abort', reason: { code: AbortCode.DecidedBefore, message: ENDED } });
       }
       ballot.answer(id, { vote: 'abort', reason: { code: AbortCode.Failed, message: messageOf(error) } });
@@ -72,9 +75,7 @@ export class ParticipantLinks {
   }
 
   async preCommit(members: readonly OwnMember[]): Promise<void> {
-    await Promise.all(
-      members.map((member) => signal(this.#workflowIdOf(member), preCommitSignal, { token: member.token })),
-    );
+    await Promise.all(members.map((member) => this.#signal(member, preCommitSignal, { token: member.token })));
   }
 
   /** Sends the decision to everybody, without waiting. */
@@ -82,7 +83,7 @@ export class ParticipantLinks {
     const definition = decision === 'commit' ? doCommitSignal : doAbortSignal;
     for (const member of this.members) {
       if (this.attempt.box.ballot.voteOf(member.id) === 'read-only') continue;
-      this.#told.set(member.id, signal(this.#workflowIdOf(member), definition, { token: member.token }));
+      this.#told.set(member.id, this.#signal(member, definition, { token: member.token }));
     }
   }
 
@@ -103,6 +104,11 @@ export class ParticipantLinks {
   /** Waits for what is being sent: it would be lost with the end of this workflow. */
   async sent(): Promise<void> {
     await Promise.all(this.#told.values());
+  }
+
+  #signal(member: OwnMember, definition: SignalDefinition<[unknown]>, message: unknown): Promise<boolean> {
+    const group = groupOf(this.attempt.context.id, member.id);
+    return group.withScope(() => signal(this.#workflowIdOf(member), definition, message));
   }
 
   #workflowIdOf({ id }: OwnMember): string {

@@ -2,7 +2,7 @@
  * Three-phase commit, try-confirm-cancel, and a saga with both kinds of steps in it, in processes of their own: killed at every
  * point that they have, and left alone by their coordinators. Money and places add up each time, and nothing stays behind.
  */
-import { TransactionAborted, TransactionInterrupted } from 'temporal-txn/client';
+import { connectTemporal, TransactionAborted, TransactionInterrupted } from 'temporal-txn/client';
 import type { TransactionHandle } from 'temporal-txn/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
@@ -215,4 +215,36 @@ describe('a trip that is sold', () => {
     expect(await statesOf(id)).not.toContain('hotel CONFIRMED');
     expect((await entriesOf(shop(), `${id}/3`)).sort()).toEqual(['north-bank credit 1500', 'south-bank debit -1500']);
   });
+
+  it('has in one event group what was asked for a branch, and in that of the step what was asked for all of it', async () => {
+    const id = newId('grouped');
+    await shop()
+      .transactions.execute('sellTrip', { id, input: sale('CABRIO') })
+      .catch(() => undefined);
+    const groups = await eventGroupsOf(id);
+    expect(groups.get(`${id}/1/north-bank.debit`)).toEqual(['debit.prepare', 'debit.decide']);
+    expect(groups.get(`${id}/1/south-bank.credit`)).toEqual(['credit.prepare', 'credit.commit']);
+    expect(groups.get(`${id}/2/hotel.place`)).toEqual(['place.try', 'place.cancel']);
+    expect(groups.get(`${id}/3/south-bank.debit`)).toEqual(['debit.prepare', 'debit.decide']);
+    const moved = ['credit.commit', 'credit.prepare', 'debit.decide', 'debit.prepare'];
+    expect(groups.get(`${id}/payment`)?.sort()).toEqual([...moved, ...moved].sort());
+  });
 });
+
+/** The types of the activities in each event group of a history. */
+async function eventGroupsOf(id: string): Promise<Map<string, string[]>> {
+  const { address, namespace } = shop().stack.temporal;
+  const client = await connectTemporal({ address, namespace });
+  try {
+    const { events } = await client.workflow.getHandle(id).fetchHistory();
+    const groups = new Map<string, string[]>();
+    for (const { activityTaskScheduledEventAttributes: asked, eventGroupMarkers } of events ?? [])
+      for (const { label } of eventGroupMarkers ?? []) {
+        const group = label?.id ?? '';
+        groups.set(group, [...(groups.get(group) ?? []), asked?.activityType?.name ?? '']);
+      }
+    return groups;
+  } finally {
+    await client.connection.close();
+  }
+}
