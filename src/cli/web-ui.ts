@@ -23,6 +23,8 @@ export function savedViews(webUi: URL, namespace: string, now = new Date()): Vie
     ['needs attention', 'TxnNeedsAttention = true'],
     ['overdue', STATUS_QUERIES.overdue],
     ['mixed', STATUS_QUERIES.mixed],
+    ['compensated', STATUS_QUERIES.compensated],
+    ['aborted', STATUS_QUERIES.aborted],
     ...PROTOCOLS.map((protocol) => [protocol, `TxnProtocol = '${protocol}'`] as const),
     ['failed', STATUS_QUERIES.failed],
     ['last hour', `StartTime > '${new Date(now.getTime() - HOUR_MS).toISOString()}'`],

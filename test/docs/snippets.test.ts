@@ -82,8 +82,11 @@ const filesBelow = (folder: string): string[] =>
     .map((file) => `${folder}/${file}`)
     .filter((file) => /\.[jt]s$/.test(file));
 
-/** Everything that reads the environment: our own code, and the package that reads Temporal's settings. */
-const readers = [...filesBelow('src'), ...filesBelow('node_modules/@temporalio/envconfig/lib')].map(read).join('\n');
+/** Everything that reads the environment: our own code, the tests that need a browser, and the package that reads Temporal's settings. */
+const readers = ['src', 'test/web-ui', 'node_modules/@temporalio/envconfig/lib']
+  .flatMap(filesBelow)
+  .map(read)
+  .join('\n');
 const observability = filesBelow('src/observability').map(read).join('\n');
 
 function leadsSomewhere(page: string, target: string): boolean {
