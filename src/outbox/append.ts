@@ -3,6 +3,7 @@
  *
  * @see Richardson: Microservices Patterns, 2018, 3.3.7: the transactional outbox
  */
+import { traceContext } from '../observability';
 import { show } from '../protocol';
 import { writeEvents } from './event';
 import type { NewEvent } from './event';
@@ -36,6 +37,8 @@ export interface Outbox<Types extends EventTypes = EventTypes> {
    * Appends events, in this order, to the transaction; they are published once it has committed. With the `tx` of an operation
    * relays look at once; after a transaction of your own, call {@link wakeRelays}, or they look when they next poll.
    *
+   * Where somebody traces, they belong to the trace that is active, unless they say otherwise.
+   *
    * @throws {InvalidEventError} nothing was sent then
    * @example
    * await outbox.append(tx, [{ type: 'OrderCreated', key: order.id, data: { total: order.total } }]);
@@ -63,7 +66,7 @@ export function defineOutbox<Types extends EventTypes = EventTypes>(source: stri
         ...(transaction === undefined ? {} : { transaction_id: transaction }),
         ...(branch === undefined ? {} : { branch_id: branch }),
       };
-      const rows = writeEvents(events, common);
+      const rows = writeEvents(events, common, traceContext());
       if (events.length === 0) return;
       await tx.query('select txn.append_events($1::text::json)', [rows]);
       tx.wakeRelay?.();

@@ -1,4 +1,5 @@
 /** Events as they are appended, and as they are published. */
+import type { TraceContext } from '../observability';
 import { show } from '../protocol';
 import { InvalidEventError } from './errors';
 
@@ -21,7 +22,7 @@ export interface NewEvent<Type extends string = string, Data = unknown> {
   readonly dataschema?: string;
   /** Handed on beside the event by publishers that have a place for it. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** W3C trace context: 1 to 200 characters. */
+  /** W3C trace context: 1 to 200 characters. @default that of the active span, with temporal-txn/tracing */
   readonly traceparent?: string;
   /** 1 to 1000 characters. */
   readonly tracestate?: string;
@@ -54,10 +55,16 @@ const MOST_TRACESTATE_CHARACTERS = 1_000;
 const MOST_DATA_BYTES = 1024 * 1024;
 const MOST_EVENTS = 1_000;
 
-/** The events as the function `txn.append_events` reads them. @throws {InvalidEventError} nothing was sent then */
+/**
+ * The events as the function `txn.append_events` reads them.
+ *
+ * @param trace of those that have none of their own
+ * @throws {InvalidEventError} nothing was sent then
+ */
 export function writeEvents(
   events: readonly NewEvent[],
   common: { readonly source: string; readonly transaction_id?: string; readonly branch_id?: string },
+  trace: TraceContext,
 ): string {
   if (!Array.isArray(events) || events.length > MOST_EVENTS)
     throw new InvalidEventError('events', `are ${show(events)}`, `a list of at most ${MOST_EVENTS}`);
@@ -72,7 +79,9 @@ export function writeEvents(
       throw new InvalidEventError(`events[${at}].id`, 'is that of another one of them', 'an id of its own');
     if (event.id !== undefined) ids.add(event.id);
     checkEventData(`events[${at}].data`, event.data);
-    const { type, key, data, id, subject, dataschema, headers, traceparent, tracestate } = event;
+    const { type, key, data, id, subject, dataschema, headers } = event;
+    const { traceparent, tracestate } =
+      event.traceparent === undefined && event.tracestate === undefined ? trace : event;
     if (subject !== undefined) checkAttribute(`events[${at}].subject`, subject, MOST_SUBJECT_CHARACTERS);
     if (dataschema !== undefined && !URL.canParse(dataschema))
       throw new InvalidEventError(`events[${at}].dataschema`, `is ${show(dataschema)}`, 'an absolute URI');

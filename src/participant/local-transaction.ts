@@ -6,10 +6,12 @@
  * it next; so at any doubt the connection is closed.
  */
 import type { Pool, PoolClient } from 'pg';
+import { SPANS } from '../observability';
 import type { LocalTimeouts } from '../protocol';
 import { SwallowedFailureError } from './errors';
 import type { Gid } from './gid';
 import { isDatabaseError } from './sqlstate';
+import { inStatementSpan } from './statement-span';
 
 export interface LocalTransactionOptions {
   readonly timeouts: LocalTimeouts;
@@ -74,7 +76,7 @@ export class LocalTransaction {
 
   /** @throws {SwallowedFailureError} when PostgreSQL had nothing to commit, because a statement had failed */
   async commit(): Promise<void> {
-    const { command } = await this.client.query('commit');
+    const { command } = await inStatementSpan(SPANS.commit, () => this.client.query('commit'));
     if (command !== 'COMMIT') throw new SwallowedFailureError();
     const due = hints.get(this.client) ?? [];
     this.#release();
@@ -87,7 +89,8 @@ export class LocalTransaction {
    * @returns the command tag: `ROLLBACK`, and no error, when a statement had failed and nothing is prepared
    */
   async prepare(gid: Gid): Promise<'PREPARE' | 'ROLLBACK'> {
-    const { command } = await this.client.query(`prepare transaction ${this.client.escapeLiteral(gid)}`);
+    const statement = `prepare transaction ${this.client.escapeLiteral(gid)}`;
+    const { command } = await inStatementSpan(SPANS.prepare, () => this.client.query(statement));
     this.#release();
     // node-postgres names the command by the first word of the tag, here of PREPARE TRANSACTION.
     return command === 'PREPARE' ? 'PREPARE' : 'ROLLBACK';

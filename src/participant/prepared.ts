@@ -6,11 +6,13 @@
  */
 import { escapeLiteral } from 'pg';
 import type { Pool, PoolClient } from 'pg';
+import { SPANS } from '../observability';
 import type { Decision } from '../protocol';
 import { readGid, scopeOf } from './gid';
 import type { Gid, GidParts } from './gid';
 import { onOneConnection } from './one-connection';
 import { isStatementError, SqlState } from './sqlstate';
+import { inStatementSpan } from './statement-span';
 
 /**
  * Commits or rolls back a prepared transaction.
@@ -24,7 +26,9 @@ export async function finishPrepared(pool: Pool, gid: Gid, decision: Decision): 
     // It stands alone: neither may be in a transaction block, as the statements of one message are.
     await client.query('set statement_timeout = 0');
     try {
-      await client.query(statement);
+      await inStatementSpan(decision === 'commit' ? SPANS.commitPrepared : SPANS.rollbackPrepared, () =>
+        client.query(statement),
+      );
       return 'done';
     } catch (error) {
       if (isStatementError(error) && error.code === SqlState.UndefinedObject) return 'unknown';

@@ -3,9 +3,9 @@
  * the workflow itself: many transactions can run side by side in one workflow, and a transaction can have others inside it.
  */
 import { AsyncLocalStorage, workflowInfo } from '@temporalio/workflow';
-import { REQUEST_MEMO } from '../observability';
+import { inSpan, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
 import { parseNewTransactionId, parseTransactionId } from '../protocol';
-import type { TransactionId } from '../protocol';
+import type { TransactionId, TransactionReport } from '../protocol';
 import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
 
@@ -29,12 +29,18 @@ interface Surroundings {
 const storage = new AsyncLocalStorage<Surroundings>();
 let top: Surroundings | undefined;
 
+/** What a transaction is called, and how it is kept atomic. */
+interface Given {
+  readonly id?: string | undefined;
+  readonly protocol: TransactionReport['protocol'];
+}
+
 /**
  * Runs `body` as a transaction. The first one of a workflow takes the workflow's id; one more gets `/2`, `/3`, …, one inside
  * another `/1`, `/2`, … after the id of that one, unless it is given an id of its own.
  */
-export async function inTransaction<T>(
-  id: string | undefined,
+export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
+  { id, protocol }: Given,
   body: (context: TransactionContext) => Promise<T>,
 ): Promise<T> {
   const around = storage.getStore() ?? (top ??= surroundingsOfWorkflow());
@@ -45,7 +51,15 @@ export async function inTransaction<T>(
     given === undefined ? parseTransactionId(`${around.parent}/${around.begun}`) : parseNewTransactionId(given);
   const shared = { dispatcher, ...(request === undefined ? {} : { request }) };
   const context = { id: own, outermost: !inside, ...shared };
-  return storage.run({ parent: own, inside: true, begun: 0, ...shared }, () => body(context));
+  const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
+  return storage.run({ parent: own, inside: true, begun: 0, ...shared }, () =>
+    inSpan(
+      { name: `${SPANS.transaction}${protocol}`, attributes },
+      () => body(context),
+      // To be undone or aborted is what protocols are for.
+      ({ outcome }) => ({ outcome, failed: outcome === 'mixed' }),
+    ),
+  );
 }
 
 function surroundingsOfWorkflow(): Surroundings {

@@ -52,7 +52,7 @@ async function run<R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}):
 }
 
 const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<SettledSagaReport<R>> =>
-  inTransaction(options.id, async (context) => {
+  inTransaction({ id: options.id, protocol: 'saga' }, async (context) => {
     if (options.failFast) await admit(options.failFast);
     return new SagaRun(context, options).settle(body);
   });

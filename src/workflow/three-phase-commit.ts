@@ -35,7 +35,7 @@ async function settle<const Branches extends readonly Branch[]>(
     throw new TransactionDefinitionError(
       'Nothing was started: a branch of threePhaseCommit() is an operation of a participant, made by branch().',
     );
-  const report = await inTransaction(options.id, (context) =>
+  const report = await inTransaction({ id: options.id, protocol: 'three-phase-commit' }, (context) =>
     new CommitRun(context, branches, settings, threePhases(settings)).settle(),
   );
   // Cast: results come in the order of the branches.

@@ -35,7 +35,7 @@ async function settle<const Reservations extends readonly Reservation[]>(
     throw new TransactionDefinitionError(
       `Nothing was started: ${other.participant}.${other.operation} is not a reservation(), as all branches have to be here.`,
     );
-  const report = await inTransaction(options.id, (context) =>
+  const report = await inTransaction({ id: options.id, protocol: 'try-confirm-cancel' }, (context) =>
     new CommitRun(context, reservations, settings, reservingPhases(settings.hold)).settle(),
   );
   // Cast: results come in the order of the reservations.

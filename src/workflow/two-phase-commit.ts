@@ -29,7 +29,7 @@ async function settle<const Branches extends readonly AnyBranch[]>(
   options: TwoPhaseCommitOptions = {},
 ): Promise<SettledCommitReport<'two-phase-commit', ResultsOf<Branches>>> {
   const settings = twoPhaseSettings(options);
-  const report = await inTransaction(options.id, (context) =>
+  const report = await inTransaction({ id: options.id, protocol: 'two-phase-commit' }, (context) =>
     new CommitRun(context, branches, settings, twoPhases).settle(),
   );
   return report as SettledCommitReport<'two-phase-commit', ResultsOf<Branches>>; // Cast: results come in the order of the branches.

@@ -8,6 +8,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { Pool } from 'pg';
+import { inSpan, SPAN_ATTRIBUTES, SPANS, traceContext } from '../../observability';
+import type { SpanRequest } from '../../observability';
 import { canonicalJson } from '../../protocol';
 import type { LocalTimeouts } from '../../protocol';
 import type { AdaptedTransaction } from '../adapters';
@@ -28,6 +30,9 @@ export interface ReceivedMessage {
   readonly type?: string;
   /** What JSON can hold. It is the same in every delivery. */
   readonly data?: unknown;
+  /** W3C trace context, of where the message began or of who delivers it: the trace to go on with where none is active. */
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
 }
 
 /** What became of a delivery. */
@@ -94,9 +99,11 @@ export function defineInbox(consumer: string, { timeouts }: InboxOptions = {}): 
       const hash = checkMessage(message);
       const once = (tx: AdaptedTransaction): Promise<Received<Outcome>> =>
         handleOnce(tx, consumer, message, hash, () => handler(tx as never));
-      return isPool(db)
-        ? inHandlerTransaction(db, { label: `txn:inbox:${consumer}`, timeouts }, once)
-        : atomically(db, () => once(db));
+      const receiving = (): Promise<Received<Outcome>> =>
+        isPool(db)
+          ? inHandlerTransaction(db, { label: `txn:inbox:${consumer}`, timeouts }, once)
+          : atomically(db, () => once(db));
+      return inSpan(spanOf(message), receiving, ({ duplicate }) => ({ outcome: duplicate ? 'duplicate' : 'handled' }));
     },
   };
 }
@@ -145,6 +152,14 @@ async function handleOnce<Outcome>(
 }
 
 const LOCK_NOT_AVAILABLE = '55P03';
+
+/** A message that comes in a span of its own, of an activity or of a client of the broker, belongs there. */
+const spanOf = (message: ReceivedMessage): SpanRequest => ({
+  name: `${SPANS.receive}${message.type ?? 'message'}`,
+  kind: 'consumer',
+  attributes: { [SPAN_ATTRIBUTES.event]: message.id },
+  ...(traceContext().traceparent ? {} : { continues: message }),
+});
 
 /** A handler that answers nothing has nothing stored. */
 const parseOutcome = <Outcome>(json: string | null): Outcome =>

@@ -1,4 +1,5 @@
 /** The headers that an event brings along, for transports that have headers. */
+import { traceContext } from '../../observability';
 import { show } from '../../protocol';
 import { UnpublishableEventError } from '../errors';
 import type { OutboxEvent } from '../event';
@@ -14,12 +15,15 @@ export interface HeaderRules {
 const NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
 /**
- * The event's own headers, and its trace context.
+ * The event's own headers, and its trace context: of the span that publishes it, where one is drawn, and not of where the event began.
+ * That is in the CloudEvent (CloudEvents, distributed tracing extension).
  *
  * @throws {UnpublishableEventError} when one cannot be sent: consumers would miss it, or somebody could control the broker by it
  */
 export function headersOf(event: OutboxEvent, { reserved, sendable }: HeaderRules): Record<string, string> {
-  const { headers, traceparent, tracestate } = event;
+  const { headers } = event;
+  const publishing = traceContext();
+  const { traceparent, tracestate } = publishing.traceparent ? publishing : event;
   const all = { ...headers, ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) };
   for (const [name, value] of Object.entries(all)) {
     if (!NAME.test(name)) throw new UnpublishableEventError(`its header ${show(name)} has no valid name`);

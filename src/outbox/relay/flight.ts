@@ -2,6 +2,9 @@
  * What a relay is publishing: keys side by side, the events of a key one after the other, and none after one that failed. A key that
  * takes its time stays under way while the relay goes on with the others.
  */
+import { inSpan, SPAN_ATTRIBUTES, SPANS } from '../../observability';
+import type { SpanRequest } from '../../observability';
+import type { OutboxEvent } from '../event';
 import type { QueuedEvent } from './queue';
 import type { RelaySettings } from './options';
 
@@ -139,8 +142,20 @@ async function publishOne(
   });
   try {
     // A publisher that ignores its signal must not stop the others.
-    await Promise.race([publisher.publish(event, over.signal), late]);
+    await inSpan(spanOf(event), () => Promise.race([publisher.publish(event, over.signal), late]));
   } finally {
     clearTimeout(timer);
   }
 }
+
+/** In the trace in which the event was appended, however long ago. */
+const spanOf = (event: OutboxEvent): SpanRequest => ({
+  name: `${SPANS.publish}${event.type}`,
+  kind: 'producer',
+  continues: event,
+  attributes: {
+    [SPAN_ATTRIBUTES.event]: event.id,
+    ...(event.transaction === undefined ? {} : { [SPAN_ATTRIBUTES.transaction]: event.transaction }),
+    ...(event.branch === undefined ? {} : { [SPAN_ATTRIBUTES.branch]: event.branch }),
+  },
+});
