@@ -3,6 +3,7 @@
  * TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS…, profiles in temporal.toml), and never in plain text over a network.
  */
 import { Client, Connection } from '@temporalio/client';
+import type { ClientPlugin, ConnectionPlugin } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { InsecureTemporalConnection } from './errors';
 
@@ -11,7 +12,15 @@ export interface TemporalSettings {
   readonly address?: string;
   /** @default TEMPORAL_NAMESPACE, the profile, or `default` */
   readonly namespace?: string;
+  /**
+   * Extensions of the SDK, for everything that is made of this connection: clients, workers, and the bundles that workers make of their
+   * workflows. `tracing` of temporal-txn/tracing is one.
+   */
+  readonly plugins?: readonly TemporalPlugin[];
 }
+
+/** What the SDK calls so. A plugin for workers or bundles has methods of its own. */
+export interface TemporalPlugin extends ConnectionPlugin, ClientPlugin {}
 
 type ConnectionOptions = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
 
@@ -21,12 +30,13 @@ type ConnectionOptions = ReturnType<typeof loadClientConnectConfig>['connectionO
  * @throws {InsecureTemporalConnection} for a plain-text connection off this machine, unless TXN_ALLOW_INSECURE=1
  */
 export function temporalSettings(given: TemporalSettings = {}): {
-  connectionOptions: ConnectionOptions & { address: string };
+  connectionOptions: ConnectionOptions & { address: string; plugins?: TemporalPlugin[] };
   namespace: string;
 } {
   const config = loadClientConnectConfig();
   const address = given.address ?? config.connectionOptions.address ?? 'localhost:7233';
-  const connectionOptions = { ...config.connectionOptions, address };
+  const plugins = given.plugins ? { plugins: [...given.plugins] } : {};
+  const connectionOptions = { ...config.connectionOptions, address, ...plugins };
   const secured = Boolean(connectionOptions.tls) || connectionOptions.apiKey !== undefined;
   if (!secured && !isLoopback(address) && process.env['TXN_ALLOW_INSECURE'] !== '1')
     throw new InsecureTemporalConnection(address);

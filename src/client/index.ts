@@ -24,7 +24,7 @@ export type {
 } from '../protocol';
 export { branch, InvalidIdentifier, participant, tellCompensation, tellFate, tellFinish, tellVote } from '../protocol';
 export { connectTemporal, temporalSettings } from './connect';
-export type { TemporalSettings } from './connect';
+export type { TemporalPlugin, TemporalSettings } from './connect';
 export {
   InsecureTemporalConnection,
   RulingRefused,

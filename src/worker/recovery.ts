@@ -2,7 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, WorkflowIdReusePolicy } from '@temporalio/client';
-import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import { bundleWorkflowCode, Runtime } from '@temporalio/worker';
+import type { NativeConnection, WorkerOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import type { TemporalPlugin } from '../client';
 
 /** How patient recovery is, in milliseconds. */
 export interface RecoverySettings {
@@ -17,10 +19,25 @@ export interface RecoverySettings {
 /** Made by the build, because bundling costs every worker seconds of start; see scripts/build.mjs. */
 const BUNDLE = join(__dirname, 'participant-workflows.bundle.js');
 
+type Code = Pick<WorkerOptions, 'workflowBundle'> | Pick<WorkerOptions, 'workflowsPath'>;
+
 /** The code: made before if it was made with the same SDK, and else bundled when the worker starts. */
-export function recoveryBundle(): Pick<WorkerOptions, 'workflowBundle'> | Pick<WorkerOptions, 'workflowsPath'> {
+export function recoveryBundle(): Code {
   if (existsSync(BUNDLE) && builtWith() === installed()) return { workflowBundle: { codePath: BUNDLE } };
   return { workflowsPath: require.resolve('./participant-workflows') };
+}
+
+const extended = new WeakMap<readonly TemporalPlugin[], Promise<WorkflowBundleWithSourceMap>>();
+
+/** The same with what plugins put into it: the one that was made before has nothing of them. Made once for all workers of a process. */
+export async function bundleWith(plugins: readonly TemporalPlugin[] = []): Promise<Code> {
+  if (plugins.length === 0) return recoveryBundle();
+  const workflowsPath = require.resolve('./participant-workflows');
+  const made =
+    extended.get(plugins) ??
+    bundleWorkflowCode({ workflowsPath, plugins: [...plugins], logger: Runtime.instance().logger });
+  extended.set(plugins, made);
+  return { workflowBundle: await made };
 }
 
 const builtWith = (): string => readFileSync(`${BUNDLE}.version`, 'utf8').trim();

@@ -23,7 +23,7 @@ import { tellCircuit } from './circuit-metrics';
 import type { HealthOptions } from './health-server';
 import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
-import { recoveryBundle, recoverySettings, startRecovery } from './recovery';
+import { bundleWith, recoverySettings, startRecovery } from './recovery';
 import type { RecoverySettings } from './recovery';
 import { runOutboxRelay } from './run-relay';
 import type { OutboxRelaySettings } from './run-relay';
@@ -129,7 +129,7 @@ export async function runParticipant(participant: Participant, options: RunParti
       taskQueue: name,
       identity: `${name}@${process.pid}`,
       activities,
-      ...recoveryBundle(),
+      ...(await bundleWith(options.temporal?.plugins)),
       maxConcurrentActivityTaskExecutions: concurrency,
       shutdownGraceTime: '10 seconds',
       // A withdrawn request comes with the answer to a heartbeat: the default lets it wait for most of the heartbeat timeout.
