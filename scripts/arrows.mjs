@@ -7,16 +7,20 @@ import { builtinModules } from 'node:module';
 const npm = (names) => `(^|/)node_modules/(@types/)?(${names})/`;
 const builtin = `^(node:)?(${builtinModules.join('|')})$`;
 const index = '^src/[^/]+/index\\.ts$';
-const workerMain = '/worker(-main)?\\.ts$';
+/** What puts a process together: the main module of a worker, and what all of them do. */
+const workerMain = '/(worker(-main)?|tracing)\\.ts$';
 const typeOnly = ['type-only', 'pre-compilation-only'];
 
 /** Rooms that put other rooms together, and so may import any room's index. */
 const assemblers = '^src/(worker|cli|dev|testing)/';
 /** Rooms that report what happens, and so may import the names of metrics and search attributes. */
-const observed = '^src/(participant|client|workflow|outbox)/';
+const observed = '^src/(participant|client|workflow|outbox|tracing)/';
 const applications = '^(workflows|activities|clients)/';
 /** What Temporal loads into the workflow sandbox, except worker mains that happen to lie beside it. */
 const sandboxed = { path: '^(src/(workflow|protocol)|workflows)/', pathNot: workerMain };
+/** What a traced worker loads there besides. */
+const tracedSandbox = '^src/tracing/workflow-interceptors\\.ts$';
+const openTelemetry = npm('@opentelemetry/[^/]+|@temporalio/interceptors-opentelemetry');
 
 /** Held by every import, types included: they say what a room knows. */
 export const sourceRules = [
@@ -52,6 +56,13 @@ export const sourceRules = [
       'The protocol cores are pure code that workflows run and the explorer explores: no npm package, types excepted.',
     from: { path: '^src/protocol/' },
     to: { pathNot: '^src/', dependencyTypesNot: typeOnly },
+  },
+  {
+    name: 'tracing-is-optional',
+    comment:
+      'Who does not trace has not installed OpenTelemetry: nothing of src/ needs it but src/tracing, and nothing needs that.',
+    from: { path: '^src/', pathNot: '^src/tracing/' },
+    to: { path: ['^src/tracing/', openTelemetry] },
   },
   {
     name: 'library-knows-no-application',
@@ -118,9 +129,19 @@ export const runtimeRules = [
     },
   },
   {
+    name: 'traced-sandbox-reaches-only-pure-code',
+    comment:
+      'Temporal loads it into the sandbox of every traced workflow; its own interceptors and OpenTelemetry are made for that.',
+    from: { path: tracedSandbox },
+    to: {
+      reachable: true,
+      pathNot: ['^src/(tracing|protocol|observability)/', npm('@temporalio/(workflow|common)'), openTelemetry],
+    },
+  },
+  {
     name: 'observability-stays-pure',
     comment: 'Workflow code imports the names of metrics and search attributes from here.',
     from: { path: '^src/observability/' },
-    to: { reachable: true, path: [builtin, npm('pg|@temporalio/(client|worker|activity|testing)')] },
+    to: { reachable: true, path: [builtin, npm('pg|@temporalio/(client|worker|activity|testing)'), openTelemetry] },
   },
 ];

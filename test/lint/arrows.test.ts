@@ -84,6 +84,24 @@ const cases: Case[] = [
     right: `import { part } from './part'`,
   },
   {
+    rule: 'tracing-is-optional',
+    file: 'src/worker/traced.ts',
+    wrong: `import { part } from '../tracing'`,
+    right: `import { part } from '../observability'`,
+  },
+  {
+    rule: 'tracing-is-optional',
+    file: 'src/outbox/spans.ts',
+    wrong: `import type { Span } from '@opentelemetry/api'`,
+    right: `import type { Part } from '../observability'`,
+  },
+  {
+    rule: 'observed-rooms-know-only-protocol-and-observability',
+    file: 'src/tracing/spans.ts',
+    wrong: `import type { Part } from '../worker'`,
+    right: `import type { Span } from '@opentelemetry/api'`,
+  },
+  {
     rule: 'library-knows-no-application',
     file: 'src/cli/demo.ts',
     wrong: `import { part } from '../../activities/bank/part'`,
@@ -168,6 +186,12 @@ const cases: Case[] = [
     right: `import { part } from './part'`,
   },
   {
+    rule: 'traced-sandbox-reaches-only-pure-code',
+    file: 'src/tracing/workflow-interceptors.ts',
+    wrong: `import { Client } from '@temporalio/client'`,
+    right: `import { trace } from '@opentelemetry/api'`,
+  },
+  {
     rule: 'observability-stays-pure',
     file: 'src/observability/meter.ts',
     wrong: `import { metricMeter } from '@temporalio/activity'`,
@@ -181,8 +205,24 @@ const cases: Case[] = [
   },
 ];
 
-const rooms = ['protocol', 'workflow', 'participant', 'outbox', 'client', 'observability', 'testing', 'cli', 'worker'];
-const packages = ['pg', 'zod', ...['common', 'workflow', 'client', 'activity'].map((p) => `@temporalio/${p}`)];
+const rooms = [
+  'protocol',
+  'workflow',
+  'participant',
+  'outbox',
+  'client',
+  'observability',
+  'tracing',
+  'testing',
+  'cli',
+  'worker',
+];
+const packages = [
+  'pg',
+  'zod',
+  '@opentelemetry/api',
+  ...['common', 'workflow', 'client', 'activity'].map((p) => `@temporalio/${p}`),
+];
 
 let folder: string;
 let wrong: string;

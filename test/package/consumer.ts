@@ -34,6 +34,11 @@ export class Consumer {
     return path;
   }
 
+  /** What a file of the project holds. */
+  read(file: string): string {
+    return readFileSync(join(this.home, file), 'utf8');
+  }
+
   /** Runs a program of the project and returns what it printed; rejects with its error output when it fails. */
   async run(kind: ModuleKind, file: string): Promise<string> {
     const { stdout } = await execute(process.execPath, [file], { cwd: join(this.home, kind) });

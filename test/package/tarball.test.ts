@@ -43,6 +43,28 @@ describe('the packed package', () => {
     90_000,
   );
 
+  it('needs nothing of OpenTelemetry, but for tracing', async () => {
+    const others = subpaths().filter((subpath) => subpath !== 'temporal-txn/tracing');
+    // As if it were not installed.
+    const program = `
+      const Module = require('node:module');
+      const find = Module._resolveFilename;
+      Module._resolveFilename = (request, ...rest) => {
+        if (/opentelemetry/.test(request)) throw new Error('It needs ' + request);
+        return find(request, ...rest);
+      };
+      for (const subpath of ${JSON.stringify(others)}) require(subpath);
+      let needed = 'nothing';
+      try { require('temporal-txn/tracing') } catch (error) { needed = error.message }
+      console.log(needed);`;
+    consumer.write('commonjs', 'untraced.js', program);
+
+    expect(await consumer.run('commonjs', 'untraced.js')).toMatch(/^It needs @opentelemetry/);
+    // Nor do workflows: what the SDK has in every bundle are names of flags.
+    const bundle = consumer.read('node_modules/temporal-txn/dist/src/worker/participant-workflows.bundle.js');
+    expect(bundle).not.toMatch(/@opentelemetry|opentelemetry\.js\.api/);
+  });
+
   it.each(moduleKinds)('keeps everything else closed to a %s user', async (kind) => {
     consumer.write(kind, 'deep.js', `import('temporal-txn/dist/src/protocol/index.js')`);
 

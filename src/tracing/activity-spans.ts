@@ -1,0 +1,50 @@
+/** The spans of activities, as Temporal's interceptor draws them, with what this package knows of their branches. */
+import { context, trace, TraceFlags } from '@opentelemetry/api';
+import type { Context } from '@temporalio/activity';
+import {
+  OpenTelemetryActivityInboundInterceptor,
+  OpenTelemetryActivityOutboundInterceptor,
+} from '@temporalio/interceptors-opentelemetry';
+import type {
+  ActivityExecuteInput,
+  ActivityInboundCallsInterceptor,
+  ActivityInterceptors,
+  Next,
+} from '@temporalio/worker';
+import { branchAskedOf, outcomeOf, outcomeOfFailure } from './branch-attributes';
+import { isEndless } from './endless';
+
+export const activityInterceptors = (activity: Context): ActivityInterceptors =>
+  isEndless(activity.info.workflowType)
+    ? { inbound: UNTRACED }
+    : { inbound: new BranchSpans(activity), outbound: new OpenTelemetryActivityOutboundInterceptor(activity) };
+
+/** Of no trace that anybody keeps: what an endless workflow has done asks Temporal again and again, and each call would begin a trace. */
+const NOT_SAMPLED = { traceId: '1'.repeat(32), spanId: '1'.repeat(16), traceFlags: TraceFlags.NONE };
+
+const UNTRACED: ActivityInboundCallsInterceptor = {
+  execute: (input, next) => context.with(trace.setSpanContext(context.active(), NOT_SAMPLED), () => next(input)),
+};
+
+class BranchSpans extends OpenTelemetryActivityInboundInterceptor {
+  override execute(
+    input: ActivityExecuteInput,
+    next: Next<ActivityInboundCallsInterceptor, 'execute'>,
+  ): Promise<unknown> {
+    const { taskQueue, activityType } = this.ctx.info;
+    // The task queue of a participant is its name.
+    const asked = branchAskedOf(taskQueue, activityType, input.args[0]);
+    if (asked === undefined) return super.execute(input, next);
+    return super.execute(input, async (executed) => {
+      const span = trace.getActiveSpan()?.setAttributes(asked);
+      try {
+        const answer = await next(executed);
+        span?.setAttributes(outcomeOf(answer));
+        return answer;
+      } catch (error) {
+        span?.setAttributes(outcomeOfFailure(error));
+        throw error;
+      }
+    });
+  }
+}

@@ -1,0 +1,2 @@
+export { tracing } from './tracing';
+export type { TracingOptions, TracingPlugin } from './tracing';
