@@ -1,11 +1,13 @@
 /** What the main module of every service's worker does: run until told to stop, and say what went wrong if it cannot. */
 import { Pool } from 'pg';
 import { connectTemporal } from 'temporal-txn/client';
+import type { TemporalSettings } from 'temporal-txn/client';
 import { runProjections, startWorkflow } from 'temporal-txn/outbox';
 import type { AnyProjection } from 'temporal-txn/outbox';
 import type { Circuit, Participant } from 'temporal-txn/participant';
 import { runParticipant } from 'temporal-txn/worker';
 import type { RunParticipantOptions } from 'temporal-txn/worker';
+import { startTracing } from './tracing';
 
 interface ServiceOptions {
   /** Whether it tells others what happens: then its worker relays its outbox. */
@@ -37,22 +39,26 @@ async function run(
   connectionString: string,
   { tells = false, projections = [], circuits = [] }: ServiceOptions,
 ): Promise<void> {
+  const tracing = await startTracing(name);
+  const { temporal } = tracing;
   const worker = await runParticipant(participant, {
     name,
+    temporal,
     database: { connectionString },
     twoPhaseCommit: true,
     circuits,
-    ...(tells ? { outbox: await deliveringByTemporal() } : {}),
+    ...(tells ? { outbox: await deliveringByTemporal(temporal) } : {}),
   });
   const projecting = project(connectionString, projections);
   console.log(`${name}: running, health at ${worker.healthUrl}`);
   await worker.stopped;
   await projecting.stop();
+  await tracing.stop();
 }
 
 /** Each event is delivered by a workflow of its own; the next one of the same order waits for it. */
-async function deliveringByTemporal(): Promise<NonNullable<RunParticipantOptions['outbox']>> {
-  const client = await connectTemporal();
+async function deliveringByTemporal(temporal: TemporalSettings): Promise<NonNullable<RunParticipantOptions['outbox']>> {
+  const client = await connectTemporal(temporal);
   return {
     publisher: startWorkflow(client, { workflow: 'deliverEvent', taskQueue: 'transactions', waitFor: 'completion' }),
     seats: 1,

@@ -2,17 +2,22 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCoordinator } from 'temporal-txn/worker';
+import { startTracing } from '../activities/tracing';
 
-/** Made by the build, because bundling costs each start seconds; see scripts/bundle.mjs. */
+/** Made by the build, because bundling costs each start seconds; see scripts/bundle.mjs. Without what traces. */
 const bundle = join(__dirname, 'workflows.bundle.js');
 
 async function main(): Promise<void> {
-  const workflows = existsSync(bundle)
-    ? { workflowBundle: { codePath: bundle } }
-    : { workflowsPath: require.resolve('./index') };
-  const worker = await runCoordinator({ workflows });
+  const tracing = await startTracing('transactions');
+  const { temporal } = tracing;
+  const workflows =
+    existsSync(bundle) && !temporal.plugins
+      ? { workflowBundle: { codePath: bundle } }
+      : { workflowsPath: require.resolve('./index') };
+  const worker = await runCoordinator({ workflows, temporal });
   console.log(`workflows: running, health at ${worker.healthUrl}`);
   await worker.stopped;
+  await tracing.stop();
 }
 
 main().catch((error: unknown) => {

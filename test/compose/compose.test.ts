@@ -166,6 +166,36 @@ describe('the workers', () => {
   });
 });
 
+describe('traces', () => {
+  const jaeger = compose.services['jaeger'];
+
+  it.each(workers)('of %s go to a collector that is there, by OTLP over HTTP', (_, { environment = {} }) => {
+    const { hostname, port, protocol } = new URL(environment['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '');
+    expect(compose.services[hostname]).toBe(jaeger);
+    // The port that is for that.
+    expect([protocol, port]).toEqual(['http:', '4318']);
+  });
+
+  it('are sent by what reads that variable, in every main module', () => {
+    const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+    expect(read('activities/tracing.ts')).toContain('OTEL_EXPORTER_OTLP_ENDPOINT');
+    for (const main of ['activities/worker-main.ts', 'workflows/worker.ts'])
+      expect(read(main)).toContain('await startTracing(');
+  });
+
+  it('can be looked at, also from Grafana', () => {
+    expect(jaeger?.ports).toEqual(['127.0.0.1:16686:16686']);
+    const folder = 'ops/grafana/provisioning/datasources';
+    const sources = readdirSync(join(root, folder)).flatMap(
+      (file) =>
+        (parse(readFileSync(join(root, folder, file), 'utf8')) as { datasources: { type: string; url: string }[] })
+          .datasources,
+    );
+    expect(sources.map(({ type }) => type).sort()).toEqual(['jaeger', 'prometheus']);
+    for (const { url } of sources) expect(compose.services[new URL(url).hostname]).toBeDefined();
+  });
+});
+
 describe('the set-up', () => {
   it('is given what it reads', () => {
     const source = readFileSync(join(root, 'demo/compose-setup.ts'), 'utf8');
