@@ -3,9 +3,10 @@
  * may be down, and a wrong answer costs an abort at most.
  */
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
-import { namespaceIdOf, temporalSettings } from '../client';
+import { namespaceIdOf, reachTemporal } from '../client';
 import type { InDoubt } from '../protocol';
 import { printable } from './printable';
+import { settingsOf, whyUnreachable } from './temporal';
 
 /** What is known of a coordinator. */
 export interface Coordinator {
@@ -26,7 +27,7 @@ const TIMEOUT_MS = 3_000;
 
 /** Reads the Temporal namespace of the environment, also where its server may not be connected to. */
 export const namespaceOf = (given: string | undefined): string =>
-  temporalSettings({ address: 'localhost', ...(given === undefined ? {} : { namespace: given }) }).namespace;
+  settingsOf({ address: 'localhost', ...(given === undefined ? {} : { namespace: given }) }).namespace;
 
 /** Asks Temporal, if it answers. Connects with the first question. */
 export class Coordinators {
@@ -83,15 +84,18 @@ export class Coordinators {
 
 async function connect(namespace: string): Promise<Client | { readonly down: string }> {
   try {
-    const { connectionOptions } = temporalSettings({ namespace });
+    const { connectionOptions } = settingsOf({ namespace });
     try {
-      const connection = await Connection.connect({ ...connectionOptions, connectTimeout: TIMEOUT_MS });
+      const connection = await reachTemporal(connectionOptions, () =>
+        Connection.connect({ ...connectionOptions, connectTimeout: TIMEOUT_MS }),
+      );
       return new Client({ connection, namespace });
     } catch (error) {
-      return { down: `no Temporal server answers at ${printable(connectionOptions.address)} (${tell(error)})` };
+      const why = printable(whyUnreachable(error));
+      return { down: `no Temporal server answers at ${printable(connectionOptions.address)} (${why})` };
     }
   } catch (error) {
-    return { down: tell(error).replace(/^Nothing was started: /, '') };
+    return { down: tell(error).replace(/^Nothing was changed, and nothing was looked at: /, '') };
   }
 }
 

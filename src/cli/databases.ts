@@ -2,11 +2,16 @@
  * The participants' databases as the command meets them: some may not answer, and that is part of every answer. No password
  * reaches a message.
  */
-import { checkSchema } from '../participant';
+import {
+  checkDatabaseConnection,
+  checkSchema,
+  InsecureDatabaseConnectionError,
+  InvalidDatabaseSettingsError,
+} from '../participant';
 import { Pool } from 'pg';
 import type { ClientBase } from 'pg';
 import type { DatabaseUrls } from './config';
-import { UnknownService } from './errors';
+import { DatabaseRefused, UnknownService } from './errors';
 import { printable } from './printable';
 
 /** The database of one participant. */
@@ -32,9 +37,14 @@ const CONNECTIONS = 4;
  *
  * @param access with `look`, PostgreSQL itself refuses every write
  * @param answerWithinMs how long each statement may take; without, as long as it needs
+ * @throws {DatabaseRefused} for one that would be reached in plain text over a network
  */
-export const openDatabases = (urls: DatabaseUrls, access: 'look' | 'change', answerWithinMs?: number): Database[] =>
-  [...urls].map(([participant, connectionString]) => {
+export function openDatabases(urls: DatabaseUrls, access: 'look' | 'change', answerWithinMs?: number): Database[] {
+  for (const [participant, connectionString] of urls) {
+    const why = whyRefused(participant, connectionString);
+    if (why !== undefined) throw new DatabaseRefused(why);
+  }
+  return [...urls].map(([participant, connectionString]) => {
     const pool = new Pool({
       connectionString,
       max: CONNECTIONS,
@@ -48,6 +58,19 @@ export const openDatabases = (urls: DatabaseUrls, access: 'look' | 'change', ans
     pool.on('error', () => undefined);
     return { participant, pool, secrets: secretsOf(connectionString) };
   });
+}
+
+/** Why a database may not be connected to as it is configured. Undefined where it may. */
+export function whyRefused(participant: string, connectionString: string): string | undefined {
+  try {
+    checkDatabaseConnection({ connectionString }, participant);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof InsecureDatabaseConnectionError || error instanceof InvalidDatabaseSettingsError))
+      throw error;
+    return error.message.replace(/^Nothing was started: /, '');
+  }
+}
 
 // Cast: pg-pool waits for it, which its types do not say.
 const refuseWrites = ((client: ClientBase) => client.query('set default_transaction_read_only = on')) as (

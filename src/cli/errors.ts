@@ -360,6 +360,16 @@ export class TemporalRefused extends CommandError {
   }
 }
 
+/** A database is configured in a way that is refused. */
+export class DatabaseRefused extends CommandError {
+  override readonly name = 'DatabaseRefused';
+  override readonly exitCode = ExitCode.WrongUsage;
+
+  constructor(why: string) {
+    super(`Nothing was changed, and nothing was looked at: ${why}`);
+  }
+}
+
 /** Temporal refused what a command asked it for. */
 export class TemporalSaidNo extends CommandError {
   override readonly name = 'TemporalSaidNo';

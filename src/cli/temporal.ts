@@ -1,6 +1,13 @@
 /** The connection to Temporal of the commands that cannot do without it. */
 import { Client, Connection } from '@temporalio/client';
-import { InsecureTemporalConnection, temporalSettings } from '../client';
+import {
+  InsecureTemporalConnection,
+  InvalidTemporalSettings,
+  reachTemporal,
+  TemporalUnreachable as NotReached,
+  temporalSettings,
+} from '../client';
+import type { CheckedTemporalSettings, TemporalSettings } from '../client';
 import { TemporalRefused, TemporalUnreachable } from './errors';
 
 export interface TemporalAccess {
@@ -8,6 +15,8 @@ export interface TemporalAccess {
   readonly connection: Connection;
   readonly namespace: string;
   readonly address: string;
+  /** Whether the connection is encrypted. */
+  readonly secured: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -23,21 +32,31 @@ export async function openTemporal(
   given: string | undefined,
   connectTimeoutMs = CONNECT_TIMEOUT_MS,
 ): Promise<TemporalAccess> {
-  const { connectionOptions, namespace } = settings(given);
+  const { connectionOptions, namespace, secured } = settingsOf(given === undefined ? {} : { namespace: given });
   const { address } = connectionOptions;
   try {
-    const connection = await Connection.connect({ ...connectionOptions, connectTimeout: connectTimeoutMs });
-    return { client: new Client({ connection, namespace }), connection, namespace, address };
+    const connection = await reachTemporal(connectionOptions, () =>
+      Connection.connect({ ...connectionOptions, connectTimeout: connectTimeoutMs }),
+    );
+    return { client: new Client({ connection, namespace }), connection, namespace, address, secured };
   } catch (error) {
-    throw new TemporalUnreachable(address, error instanceof Error ? error.message : String(error));
+    throw new TemporalUnreachable(address, whyUnreachable(error));
   }
 }
 
-function settings(namespace: string | undefined): ReturnType<typeof temporalSettings> {
+/** In the words of the network, or of TLS. */
+export function whyUnreachable(error: unknown): string {
+  if (error instanceof NotReached) return error.why;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What the environment says. @throws {TemporalRefused} when that is forbidden, or cannot be read */
+export function settingsOf(given: TemporalSettings): CheckedTemporalSettings {
   try {
-    return temporalSettings(namespace === undefined ? {} : { namespace });
+    return temporalSettings(given);
   } catch (error) {
-    if (error instanceof InsecureTemporalConnection) throw new TemporalRefused(error.message);
+    if (error instanceof InsecureTemporalConnection || error instanceof InvalidTemporalSettings)
+      throw new TemporalRefused(error.message);
     throw error;
   }
 }

@@ -4,8 +4,11 @@
  */
 import { Client, Connection } from '@temporalio/client';
 import type { ClientPlugin, ConnectionPlugin } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { InsecureTemporalConnection } from './errors';
+import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
+import type { ClientConfigProfile } from '@temporalio/envconfig';
+import { allowsPlainText, isLoopback, show } from '../protocol';
+import { InsecureTemporalConnection, InvalidTemporalSettings } from './errors';
+import { reachTemporal } from './reach';
 
 export interface TemporalSettings {
   /** @default TEMPORAL_ADDRESS, the profile, or localhost:7233 */
@@ -22,36 +25,99 @@ export interface TemporalSettings {
 /** What the SDK calls so. A plugin for workers or bundles has methods of its own. */
 export interface TemporalPlugin extends ConnectionPlugin, ClientPlugin {}
 
-type ConnectionOptions = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
+export type TemporalConnectionOptions = ReturnType<typeof toClientOptions>['connectionOptions'] & {
+  readonly address: string;
+  plugins?: TemporalPlugin[];
+};
+
+/** What the environment says, checked. */
+export interface CheckedTemporalSettings {
+  readonly connectionOptions: TemporalConnectionOptions;
+  readonly namespace: string;
+  /** Whether the connection is encrypted. */
+  readonly secured: boolean;
+}
 
 /**
  * Reads the settings of the environment and checks them.
  *
- * @throws {InsecureTemporalConnection} for a plain-text connection off this machine, unless TXN_ALLOW_INSECURE=1
+ * @throws {InvalidTemporalSettings} when they cannot be read, or contradict each other
+ * @throws {InsecureTemporalConnection} for a plain-text connection off this machine, unless TXN_ALLOW_INSECURE allows it; with
+ * an API key always
  */
-export function temporalSettings(given: TemporalSettings = {}): {
-  connectionOptions: ConnectionOptions & { address: string; plugins?: TemporalPlugin[] };
-  namespace: string;
-} {
-  const config = loadClientConnectConfig();
+export function temporalSettings(given: TemporalSettings = {}): CheckedTemporalSettings {
+  const config = readEnvironment();
   const address = given.address ?? config.connectionOptions.address ?? 'localhost:7233';
+  const host = hostOf(address);
   const plugins = given.plugins ? { plugins: [...given.plugins] } : {};
   const connectionOptions = { ...config.connectionOptions, address, ...plugins };
-  const secured = Boolean(connectionOptions.tls) || connectionOptions.apiKey !== undefined;
-  if (!secured && !isLoopback(address) && process.env['TXN_ALLOW_INSECURE'] !== '1')
-    throw new InsecureTemporalConnection(address);
-  return { connectionOptions, namespace: given.namespace ?? config.namespace ?? 'default' };
+  const { tls, apiKey } = connectionOptions;
+  // An API key turns TLS on where nothing is said of it; `disabled` turns it off all the same.
+  const secured = Boolean(tls);
+  if (!secured && !isLoopback(host)) {
+    if (apiKey) throw new InsecureTemporalConnection(address, 'an API key without TLS');
+    if (!allowsPlainText('temporal', process.env['TXN_ALLOW_INSECURE']))
+      throw new InsecureTemporalConnection(address, 'neither TLS nor an API key');
+  }
+  return { connectionOptions, namespace: given.namespace ?? config.namespace ?? 'default', secured };
 }
 
 /**
  * Connects a Temporal client.
  *
+ * @throws {InvalidTemporalSettings}
  * @throws {InsecureTemporalConnection}
+ * @throws {TemporalUnreachable} with what was wrong with the certificates, if it was that
  * @example const transactions = new TransactionClient({ client: await connectTemporal() });
  */
 export async function connectTemporal(given: TemporalSettings = {}): Promise<Client> {
   const { connectionOptions, namespace } = temporalSettings(given);
-  return new Client({ connection: await Connection.connect(connectionOptions), namespace });
+  const connection = await reachTemporal(connectionOptions, () => Connection.connect(connectionOptions));
+  return new Client({ connection, namespace });
 }
 
-const isLoopback = (address: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/.test(address);
+/** As gRPC takes it: a name or an address, in brackets where it has colons, and a port. */
+const ADDRESS = /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/i;
+
+function hostOf(address: string): string {
+  const [, host] = ADDRESS.exec(address) ?? [];
+  if (host === undefined)
+    throw new InvalidTemporalSettings(`the address ${show(address)} is not one`, 'Write host:port, without http://.');
+  return host;
+}
+
+function readEnvironment(): ReturnType<typeof toClientOptions> {
+  try {
+    const profile = loadClientConfigProfile();
+    checkCertificates(profile);
+    return toClientOptions(profile);
+  } catch (error) {
+    throw error instanceof InvalidTemporalSettings ? error : unreadable(error);
+  }
+}
+
+/** With one of the two alone no certificate would be sent, and nobody would say so. */
+function checkCertificates({ tls }: ClientConfigProfile): void {
+  if ((tls?.clientCert === undefined) !== (tls?.clientKey === undefined))
+    throw new InvalidTemporalSettings(
+      `a client certificate needs its key, and ${tls?.clientKey ? 'only the key' : 'only the certificate'} is given`,
+      'Set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH, or neither.',
+    );
+}
+
+/** In words of ours: a parser quotes the text around a mistake, and that may be an API key. */
+function unreadable(error: unknown): InvalidTemporalSettings {
+  const { line, code, path } = error as { readonly line?: unknown; readonly code?: unknown; readonly path?: unknown };
+  if (typeof line === 'number')
+    return new InvalidTemporalSettings(`the configuration file is not TOML: look at line ${line}`, 'Mend it.');
+  if (typeof code === 'string' && typeof path === 'string')
+    return new InvalidTemporalSettings(
+      `${show(path)} cannot be read (${code})`,
+      'Check the paths of the TLS settings.',
+    );
+  const profile = process.env['TEMPORAL_PROFILE'];
+  return new InvalidTemporalSettings(
+    profile ? `they hold no usable profile ${show(profile)}` : 'they are no profile',
+    'Check TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE and TEMPORAL_TLS…: a profile is [profile.<name>], and a certificate is given as a path or as data, not as both.',
+  );
+}

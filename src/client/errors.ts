@@ -175,10 +175,45 @@ export class InvalidPatience extends Error {
 export class InsecureTemporalConnection extends Error {
   override readonly name = 'InsecureTemporalConnection';
 
-  constructor(readonly address: string) {
+  constructor(
+    readonly address: string,
+    /** What is configured. */
+    readonly configured: 'neither TLS nor an API key' | 'an API key without TLS',
+  ) {
     super(
-      `Nothing was started: ${show(address)} is not on this machine and neither TLS nor an API key is configured, so anyone on the ` +
-        'network could steer transactions. Configure TLS (TEMPORAL_TLS…) or an API key (TEMPORAL_API_KEY), or set TXN_ALLOW_INSECURE=1 for a private network.',
+      configured === 'an API key without TLS'
+        ? `Nothing was started: ${show(address)} is not on this machine and TLS is switched off, so the API key would be sent for ` +
+            'anyone on the network to read. Leave TEMPORAL_TLS and tls.disabled out: with an API key TLS is on.'
+        : `Nothing was started: ${show(address)} is not on this machine and neither TLS nor an API key is configured, so anyone on the ` +
+            'network could steer transactions. Configure TLS (TEMPORAL_TLS…) or an API key (TEMPORAL_API_KEY), or set TXN_ALLOW_INSECURE=1 ' +
+            '(or TXN_ALLOW_INSECURE=temporal) for a private network.',
+    );
+  }
+}
+
+/** The settings of Temporal cannot be read, or contradict each other. Values are never shown: they hold keys. */
+export class InvalidTemporalSettings extends Error {
+  override readonly name = 'InvalidTemporalSettings';
+
+  constructor(problem: string, remedy: string) {
+    super(`Nothing was started: in the settings of Temporal, ${problem}. ${remedy}`);
+  }
+}
+
+/** No connection to Temporal came about. */
+export class TemporalUnreachable extends Error {
+  override readonly name = 'TemporalUnreachable';
+
+  constructor(
+    readonly address: string,
+    /** In the words of the network, or of TLS. */
+    readonly why: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `Nothing was started: no connection to Temporal at ${show(address)}: ${why}. Check TEMPORAL_ADDRESS, that the server runs, and ` +
+        'with TLS the certificates (TEMPORAL_TLS…).',
+      options,
     );
   }
 }

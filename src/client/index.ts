@@ -24,9 +24,11 @@ export type {
 } from '../protocol';
 export { branch, InvalidIdentifier, participant, tellCompensation, tellFate, tellFinish, tellVote } from '../protocol';
 export { connectTemporal, temporalSettings } from './connect';
-export type { TemporalPlugin, TemporalSettings } from './connect';
+export type { CheckedTemporalSettings, TemporalConnectionOptions, TemporalPlugin, TemporalSettings } from './connect';
+export { reachTemporal } from './reach';
 export {
   InsecureTemporalConnection,
+  InvalidTemporalSettings,
   RulingRefused,
   SearchAttributesMissing,
   TransactionAborted,
@@ -35,6 +37,7 @@ export {
   InvalidPatience,
   ParticipantUnavailable,
   TemporalUnavailable,
+  TemporalUnreachable,
   TransactionTimeout,
   TransactionFailed,
   TransactionInputMismatch,

@@ -141,6 +141,41 @@ export class NotCompensatableError extends Error {
   }
 }
 
+/** A database would be reached over a network in plain text, or without looking who answers. */
+export class InsecureDatabaseConnectionError extends Error {
+  override readonly name = 'InsecureDatabaseConnectionError';
+
+  constructor(
+    /** The participant. */
+    readonly whose: string,
+    readonly host: string,
+    readonly by: 'plain text' | 'an unverified certificate',
+  ) {
+    super(
+      `Nothing was started: the database of ${whose} at ${show(host)} is not on this machine and would be reached ` +
+        (by === 'plain text'
+          ? 'in plain text, so anyone on the network could read and change what is sent. '
+          : 'without verifying its certificate, so anyone on the network could take its place. ') +
+        'Add sslmode=verify-full and sslrootcert=<file> to the connection string, or ssl: { ca } to the settings; or set ' +
+        'TXN_ALLOW_INSECURE=1 (or TXN_ALLOW_INSECURE=postgresql) for a private network.',
+    );
+  }
+}
+
+/** The settings of a database cannot be read. They are not shown: they hold a password. */
+export class InvalidDatabaseSettingsError extends Error {
+  override readonly name = 'InvalidDatabaseSettingsError';
+
+  constructor(whose: string, code: string | undefined, file: string | undefined) {
+    super(
+      file === undefined
+        ? `Nothing was started: the connection settings of the database of ${whose} cannot be used${code === undefined ? '' : ` (${code})`}. Use a ` +
+            'connection string such as postgresql://user:password@host:5432/database; in user and password, write characters such as @ : / ? # % percent-encoded.'
+        : `Nothing was started: ${show(file)}, a certificate or key for the database of ${whose}, cannot be read (${code ?? 'unknown error'}).`,
+    );
+  }
+}
+
 /** A migration waits for what other transactions hold: prepared ones end only when somebody finishes them. */
 export class MigrationBlockedError extends Error {
   override readonly name = 'MigrationBlockedError';

@@ -18,6 +18,8 @@ export {
   BranchInProgressError,
   DecisionMismatchError,
   ForbiddenStatementError,
+  InsecureDatabaseConnectionError,
+  InvalidDatabaseSettingsError,
   InputMismatchError,
   InvalidGidError,
   InvalidResultError,
@@ -32,6 +34,7 @@ export {
 } from './errors';
 export { branchKeyOf, gidOf, keyOf, parseGid, readGid, scopeOf } from './gid';
 export type { Gid, GidParts, TransactionKey } from './gid';
+export { checkDatabaseConnection } from './database-connection';
 export { participantHealth } from './health';
 export { keepCircuits, latestRulings, recordRuling, reportedCircuits } from './circuits';
 export type { CircuitRuling, CircuitToKeep, ReportedCircuit } from './circuits';

@@ -40,6 +40,7 @@ export type {
   StepReport,
   StepRole,
 } from './saga';
+export { allowsPlainText, isLoopback } from './loopback';
 export { branchOfInterest, isEnded, isHeld, participantsOf } from './report';
 export type { TransactionReport } from './report';
 export { needsAttention, outcomeOf, SagaJournal, stepOfInterest } from './saga-journal';

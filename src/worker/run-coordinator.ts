@@ -1,7 +1,7 @@
 /** The worker that runs workflows: the coordinators of transactions. It has no database and no activities. */
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { WorkerOptions } from '@temporalio/worker';
-import { checkSearchAttributes, temporalSettings } from '../client';
+import { checkSearchAttributes, reachTemporal, temporalSettings } from '../client';
 import type { TemporalSettings } from '../client';
 import type { CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
@@ -30,7 +30,7 @@ export interface RunCoordinatorOptions {
  * Runs a worker for workflows until the process is told to stop.
  *
  * @throws {SearchAttributesMissing} when the namespace lacks them: the first transaction that sets one would stall
- * @throws {InsecureTemporalConnection}
+ * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
  * @throws {InvalidCircuit}
  * @throws {InvalidMetricsAddress}
  * @example
@@ -50,7 +50,7 @@ export async function runCoordinator({
     Runtime.instance().logger.info('The circuit of a participant has changed', { participant, state });
     tellCircuit(participant, 'coordinator', state);
   });
-  const connection = await NativeConnection.connect(connectionOptions);
+  const connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
   try {
     await checkSearchAttributes(connection, namespace);
     const worker = await Worker.create({

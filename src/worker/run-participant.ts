@@ -3,9 +3,10 @@ import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { hostname } from 'node:os';
 import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
-import { checkSearchAttributes, namespaceIdOf, temporalSettings } from '../client';
+import { checkSearchAttributes, namespaceIdOf, reachTemporal, temporalSettings } from '../client';
 import type { TemporalSettings } from '../client';
 import {
+  checkDatabaseConnection,
   checkSchema,
   keepCircuits,
   participantCircuit,
@@ -63,7 +64,8 @@ export interface RunParticipantOptions {
  * @throws {InvalidTimeouts} when the timeouts are out of order
  * @throws {PreparedTransactionsDisabledError} when `twoPhaseCommit` is true and `max_prepared_transactions` is 0
  * @throws {SearchAttributesMissing} when the namespace lacks them
- * @throws {InsecureTemporalConnection}
+ * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
+ * @throws {InvalidDatabaseSettingsError} {InsecureDatabaseConnectionError}
  * @throws {InvalidCircuit}
  * @throws {InvalidMetricsAddress}
  * @example
@@ -75,6 +77,7 @@ export async function runParticipant(participant: Participant, options: RunParti
   const concurrency = options.concurrency ?? 20;
   serveMetrics();
   const { connectionOptions, namespace } = temporalSettings(options.temporal);
+  checkDatabaseConnection(options.database, name);
   // Two more than there are branches: the health check must not wait behind them.
   const pool = new Pool({
     max: concurrency + 2,
@@ -117,7 +120,7 @@ export async function runParticipant(participant: Participant, options: RunParti
     });
     await checkPrepares(pool, name, options.twoPhaseCommit);
     const recovery = { namespace, participant: name, ...recoverySettings(options.recovery) };
-    const connected = await NativeConnection.connect(connectionOptions);
+    const connected = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
     connection = connected;
     await checkSearchAttributes(connected, namespace);
     namespaceId = await namespaceIdOf(connected, namespace);

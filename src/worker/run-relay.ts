@@ -3,11 +3,11 @@ import { Client, WorkflowIdReusePolicy } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
-import { checkSearchAttributes, temporalSettings } from '../client';
+import { checkSearchAttributes, reachTemporal, temporalSettings } from '../client';
 import type { TemporalSettings } from '../client';
 import { relayActivities, relaySettings } from '../outbox';
 import type { RelayOptions } from '../outbox';
-import { checkSchema } from '../participant';
+import { checkDatabaseConnection, checkSchema } from '../participant';
 import { parseParticipantName } from '../protocol';
 import type { HealthOptions } from './health-server';
 import { serveMetrics } from './metrics-endpoint';
@@ -39,7 +39,8 @@ export interface RunOutboxRelayOptions extends OutboxRelaySettings {
  * @throws {RangeError} when an option is out of range
  * @throws {SchemaVersionError} when the schema `txn` is not migrated
  * @throws {SearchAttributesMissing} when the namespace lacks them
- * @throws {InsecureTemporalConnection}
+ * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
+ * @throws {InvalidDatabaseSettingsError} {InsecureDatabaseConnectionError}
  * @throws {InvalidMetricsAddress}
  * @example
  * const relay = await runOutboxRelay('orders', { database: { connectionString }, publisher: webhook({ url, secret }) });
@@ -53,6 +54,7 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   if (!Number.isSafeInteger(seats) || seats < 1 || seats > 16)
     throw new RangeError(`Nothing was started: seats is ${String(seats)}, not a whole number from 1 to 16.`);
   const { connectionOptions, namespace } = temporalSettings(temporal);
+  checkDatabaseConnection(database, name);
   // Two for each seat and two beside: all of them may be here.
   const pool = new Pool({
     max: 2 * seats + 2,
@@ -70,7 +72,7 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   let worker: Worker | undefined;
   try {
     await checkSchema(pool);
-    const connected = await NativeConnection.connect(connectionOptions);
+    const connected = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
     connection = connected;
     await checkSearchAttributes(connected, namespace);
     const stopStarting = await keepStarted(`outbox:${name}`, () =>

@@ -1,7 +1,7 @@
 /** What the doctor asks a participant's database: its server, its settings and its schema. */
 import type { Pool } from 'pg';
 import { checkSchema, readSlots } from '../../participant';
-import { checkLocalTimeouts, InvalidTimeouts } from '../../protocol';
+import { checkLocalTimeouts, InvalidTimeouts, isLoopback } from '../../protocol';
 import type { LocalTimeouts } from '../../protocol';
 import { outboxStatus } from '../../outbox';
 import type { Database } from '../databases';
@@ -11,7 +11,6 @@ import { ok, problem, warning } from './check';
 import type { Check, Result } from './check';
 import { judgeClock } from './clock';
 import type { Contact } from './connect-database';
-import { isLoopback } from './loopback';
 import { lookAtGrants, lookAtRole } from './role-checks';
 import { judgePostgresVersion } from './server-version';
 
@@ -52,19 +51,20 @@ async function readSettings(pool: Pool, names: readonly string[]): Promise<Recor
   return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
 }
 
+/** Of a connection that is there: what is not allowed is not connected to, see `examine`. */
 export function judgeEncryption({ host, encryption }: Pick<Contact, 'host' | 'encryption'>): Result {
   if (encryption === 'verified') return ok('Encrypted, and the certificate of the server is verified.');
-  if (isLoopback(host)) return ok('On this machine.');
-  return encryption === 'none'
-    ? problem(
-        'In plain text over a network: whoever is on it can read and change what is sent.',
-        'Turn on ssl at the server, and add sslmode=verify-full and sslrootcert=<file> to the connection string.',
-      )
-    : warning(
-        'Encrypted, but the certificate of the server is not verified: whoever is in between can read and change what is sent.',
-        'Use sslmode=verify-full and sslrootcert=<file> in the connection string.',
-      );
+  if (host.startsWith('/') || isLoopback(host)) return ok('On this machine.');
+  return warning(
+    encryption === 'none'
+      ? 'In plain text over a network, allowed by TXN_ALLOW_INSECURE: whoever is on it can read and change what is sent.'
+      : 'Encrypted, but the certificate of the server is not verified, allowed by TXN_ALLOW_INSECURE: whoever is in between can read and change what is sent.',
+    VERIFY_REMEDY,
+  );
 }
+
+export const VERIFY_REMEDY =
+  'Turn on ssl at the server, and add sslmode=verify-full and sslrootcert=<file> to the connection string.';
 
 async function lookAtPrimary(pool: Pool): Promise<Result> {
   const { rows } = await pool.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');

@@ -2,11 +2,10 @@
  * The command `doctor`: is everything that transactions rest on set up and at work? It looks at Temporal, at each database by itself
  * and at all of them together. Where one does not answer, what would need it is named as not checked. Changes nothing.
  */
-import { temporalSettings } from '../../client';
 import type { LocalTimeouts } from '../../protocol';
 import type { DatabaseUrls } from '../config';
 import { Coordinators, namespaceOf } from '../coordinators';
-import { closeDatabases, openDatabases, tellFailure } from '../databases';
+import { closeDatabases, openDatabases, tellFailure, whyRefused } from '../databases';
 import type { Database } from '../databases';
 import { TemporalRefused } from '../errors';
 import { openTemporal } from '../temporal';
@@ -15,7 +14,7 @@ import { make, noneOf, ok, problem } from './check';
 import type { Checked, Making } from './check';
 import { connectDatabase } from './connect-database';
 import type { Contact } from './connect-database';
-import { DATABASE_CHECKS } from './database-checks';
+import { DATABASE_CHECKS, VERIFY_REMEDY } from './database-checks';
 import { TEMPORAL_CHECKS } from './temporal-checks';
 import { TOGETHER_CHECKS } from './together-checks';
 import { WORKER_CHECKS } from './worker-checks';
@@ -34,7 +33,14 @@ export interface DoctorRequest {
 
 /** Makes all checks. Never fails: what cannot be looked at is part of the answer. */
 export async function examine(request: DoctorRequest): Promise<Checked[]> {
-  const { urls, timeoutMs } = request;
+  const { timeoutMs } = request;
+  const refused = new Map(
+    [...request.urls].flatMap(([participant, url]) => {
+      const why = whyRefused(participant, url);
+      return why === undefined ? [] : [[participant, why] as const];
+    }),
+  );
+  const urls = new Map([...request.urls].filter(([participant]) => !refused.has(participant)));
   const [temporal, ...databases] = await Promise.all([
     examineTemporal(request),
     ...openDatabases(urls, 'change', timeoutMs).map((database) => meet(database, timeoutMs)),
@@ -58,7 +64,7 @@ export async function examine(request: DoctorRequest): Promise<Checked[]> {
           facts: {
             contacts,
             databases: usable,
-            configured: urls.size,
+            configured: request.urls.size,
             coordinators,
             namespace: access?.namespace ?? namespaceOf(request.namespace),
             graceMs: request.graceMs,
@@ -69,7 +75,8 @@ export async function examine(request: DoctorRequest): Promise<Checked[]> {
         }),
       ),
     );
-    return [...temporal.checked, ...examined.flat(), ...together];
+    const notConnectedTo = [...refused].flatMap(([participant, why]) => tellRefused(participant, why));
+    return [...temporal.checked, ...notConnectedTo, ...examined.flat(), ...together];
   } finally {
     await coordinators.close();
     await closeDatabases(looking);
@@ -80,6 +87,12 @@ export async function examine(request: DoctorRequest): Promise<Checked[]> {
 function lookingAt(looking: readonly Database[], { database }: Met): Database {
   return looking.find(({ participant }) => participant === database.participant) ?? database;
 }
+
+/** It is not even connected to: the password would be on the way with the first message. */
+const tellRefused = (participant: string, why: string): Checked[] => [
+  { subject: participant, check: 'reachable', ...problem(`Not connected to: ${why}`, VERIFY_REMEDY) },
+  ...noneOf([...DATABASE_CHECKS, ...WORKER_CHECKS], participant, 'It was not connected to.'),
+];
 
 const TEMPORAL = 'Temporal';
 
@@ -108,9 +121,7 @@ async function examineTemporal({ namespace: given, taskQueue, timeoutMs }: Docto
   );
   if (access === undefined)
     return { checked: [reached, ...noneOf(TEMPORAL_CHECKS, TEMPORAL, 'Temporal was not reached.')] };
-  const { connectionOptions } = temporalSettings(given === undefined ? {} : { namespace: given });
-  const secured = Boolean(connectionOptions.tls) || connectionOptions.apiKey !== undefined;
-  const facts = { ...access, secured, taskQueue };
+  const facts = { ...access, taskQueue };
   const checked = await Promise.all(
     TEMPORAL_CHECKS.map((check) => make(check, { subject: TEMPORAL, facts, timeoutMs, tell })),
   );

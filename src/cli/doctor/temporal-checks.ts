@@ -1,17 +1,15 @@
 /** What the doctor asks Temporal. */
 import type { Connection } from '@temporalio/client';
 import { inspectSearchAttributes } from '../../client';
+import { isLoopback } from '../../protocol';
 import { count, printable } from '../printable';
 import type { TemporalAccess } from '../temporal';
 import { ok, problem, warning } from './check';
 import type { Check, Result } from './check';
 import { temporalClock } from './clock';
-import { isLoopback } from './loopback';
 import { judgeTemporalVersion } from './server-version';
 
 export interface TemporalFacts extends TemporalAccess {
-  /** Whether TLS or an API key, which implies it, is configured. */
-  readonly secured: boolean;
   /** Where coordinators are started. */
   readonly taskQueue: string;
 }

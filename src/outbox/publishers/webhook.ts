@@ -6,6 +6,7 @@
  */
 import { createHmac } from 'node:crypto';
 
+import { isLoopback } from '../../protocol';
 import { CLOUD_EVENT_TYPE, toCloudEvent } from '../cloud-event';
 import { UnpublishableEventError } from '../errors';
 import type { Publisher } from '../publisher';
@@ -92,9 +93,6 @@ function checkedUrl({ url: given, allowPlainHttp = false }: WebhookOptions): URL
     `Nothing was sent: url is plain http to ${url.host}, and the events could be read on the way. Use https, or allowPlainHttp.`,
   );
 }
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 
 /** The message does not show the secret. */
 function keyOf(secret: unknown): Buffer {
