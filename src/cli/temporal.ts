@@ -35,8 +35,10 @@ export async function openTemporal(
   const { connectionOptions, namespace, secured } = settingsOf(given === undefined ? {} : { namespace: given });
   const { address } = connectionOptions;
   try {
-    const connection = await reachTemporal(connectionOptions, () =>
-      Connection.connect({ ...connectionOptions, connectTimeout: connectTimeoutMs }),
+    const connection = await reachTemporal(
+      connectionOptions,
+      () => Connection.connect({ ...connectionOptions, connectTimeout: connectTimeoutMs }),
+      connectTimeoutMs / 2,
     );
     return { client: new Client({ connection, namespace }), connection, namespace, address, secured };
   } catch (error) {

@@ -9,7 +9,7 @@ import { isGrpcServiceError } from '@temporalio/client';
 import { TemporalUnreachable } from './errors';
 import type { TemporalConnectionOptions } from './connect';
 
-const PATIENCE_MS = 2_000;
+const DEFAULT_PATIENCE_MS = 2_000;
 const DEFAULT_PORT = 7_233;
 /** How a client of HTTP/2 begins: its preface, and no settings of its own. */
 const PREFACE = Buffer.concat([
@@ -24,13 +24,18 @@ const WANTS_TLS = 'it does not speak to us in plain text: it may want TLS';
  * Connects to Temporal.
  *
  * @param connect such as `() => NativeConnection.connect(options)`
+ * @param patienceMs how long to look for the reason when it fails
  * @throws {TemporalUnreachable} with the reason
  */
-export async function reachTemporal<T>(options: TemporalConnectionOptions, connect: () => Promise<T>): Promise<T> {
+export async function reachTemporal<T>(
+  options: TemporalConnectionOptions,
+  connect: () => Promise<T>,
+  patienceMs = DEFAULT_PATIENCE_MS,
+): Promise<T> {
   try {
     return await connect();
   } catch (error) {
-    const why = answerIn(error) ?? (await whatStandsInTheWay(options)) ?? tell(error);
+    const why = answerIn(error) ?? (await whatStandsInTheWay(options, patienceMs)) ?? tell(error);
     throw new TemporalUnreachable(options.address, why, { cause: error });
   }
 }
@@ -40,7 +45,7 @@ const answerIn = (error: unknown): string | undefined =>
   error instanceof Error && isGrpcServiceError(error.cause) ? error.cause.message : undefined;
 
 /** What a connection without gRPC meets; nothing where it meets nothing. */
-function whatStandsInTheWay(options: TemporalConnectionOptions): Promise<string | undefined> {
+function whatStandsInTheWay(options: TemporalConnectionOptions, patienceMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     let socket: Socket;
     try {
@@ -54,7 +59,7 @@ function whatStandsInTheWay(options: TemporalConnectionOptions): Promise<string 
       socket.destroy();
       resolve(why);
     };
-    const timer = setTimeout(end, PATIENCE_MS);
+    const timer = setTimeout(end, patienceMs);
     const plain = !options.tls;
     socket.once(plain ? 'connect' : 'secureConnect', () => socket.write(PREFACE));
     socket.once('data', (answer: Buffer) => end(plain && answer[0] === ALERT ? WANTS_TLS : undefined));

@@ -466,8 +466,10 @@ describe('temporal-txn doctor', () => {
     const elsewhere = bank().url.replace('127.0.0.1', '0.0.0.0');
     vi.stubEnv('TEMPORAL_ADDRESS', deployment.temporal.address.replace('127.0.0.1', '0.0.0.0'));
     const refused = await look({ urls: urls().set('north-bank', elsewhere) });
-    expect(refused.find(({ check }) => check === 'encryption')).toMatchObject({
+    expect(refused.find(({ subject }) => subject === 'north-bank')).toMatchObject({
+      check: 'reachable',
       status: 'problem',
+      found: expect.stringContaining('Not connected to: '),
       remedy: expect.stringContaining('sslmode=verify-full'),
     });
     expect(refused.find(({ subject }) => subject === 'Temporal')).toMatchObject({
@@ -480,6 +482,11 @@ describe('temporal-txn doctor', () => {
     expect(await lookAt('Temporal', 'connection')).toMatchObject({
       status: 'warning',
       found: expect.stringContaining('allowed by TXN_ALLOW_INSECURE'),
+    });
+    expect(await lookAt('north-bank', 'encryption', { urls: urls().set('north-bank', elsewhere) })).toMatchObject({
+      status: 'warning',
+      found: expect.stringContaining('allowed by TXN_ALLOW_INSECURE'),
+      remedy: expect.stringContaining('sslmode=verify-full'),
     });
   });
 
@@ -606,11 +613,11 @@ describe('what the doctor thinks of', () => {
   it.each([
     ['db.example.org', 'verified', 'ok'],
     ['db.example.org', 'unverified', 'warning'],
-    ['db.example.org', 'none', 'problem'],
+    ['db.example.org', 'none', 'warning'],
     ['127.0.0.1', 'none', 'ok'],
     ['::1', 'none', 'ok'],
     ['/var/run/postgresql', 'none', 'ok'],
-    ['127.0.0.1.example.org', 'none', 'problem'],
+    ['127.0.0.1.example.org', 'none', 'warning'],
   ] as const)('a connection to %s that is encrypted: %s: %s', (host, encryption, status) => {
     expect(judgeEncryption({ host, encryption })).toMatchObject({ status });
   });
