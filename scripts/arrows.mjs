@@ -39,9 +39,9 @@ export const sourceRules = [
   {
     name: 'observed-rooms-know-only-protocol-and-observability',
     comment:
-      'participant, client and workflow import ../protocol, ../observability and themselves; the first two ../resilience.',
+      'participant, client and workflow import ../protocol, ../observability and themselves; the first two ../resilience, the client ../encryption.',
     from: { path: observed, pathNot: '^src/outbox/' },
-    to: { path: index, pathNot: ['^src/($1|protocol|observability)/', '^src/resilience/'] },
+    to: { path: index, pathNot: ['^src/($1|protocol|observability)/', '^src/(resilience|encryption)/'] },
   },
   {
     name: 'outbox-stands-on-the-participant-side',

@@ -13,11 +13,14 @@ const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist');
 const silent = () => undefined;
 const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: console.warn, error: console.error };
 
-const participants = await bundle('src/worker/participant-workflows', {});
+// One signal that cannot be decoded must not wedge a workflow.
+const payloadConverterPath = join(dist, 'src/workflow/tolerant-payload-converter.js');
+
+const participants = await bundle('src/worker/participant-workflows', { payloadConverterPath });
 writeFileSync(`${participants}.version`, `${require('@temporalio/workflow/package.json').version}\n`);
 await bundle('workflows/workflows', {
   workflowsPath: join(dist, 'workflows/index.js'),
-  payloadConverterPath: join(dist, 'src/workflow/tolerant-payload-converter.js'),
+  payloadConverterPath,
 });
 // Those of the tests: made when one first asks, and by then of another build.
 rmSync(join(dist, '.bundles'), { recursive: true, force: true });

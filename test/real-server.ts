@@ -126,7 +126,7 @@ export class SlowServer {
     );
     slow.#stopWorkers = await startWorkers(server, directory, Object.fromEntries(dwelling), PARTICIPANT_BUNDLE);
     for (const participant of Object.keys(participants)) {
-      await startRecovery(server.native, { namespace: server.namespace, participant, everyMs: 200, ...patience });
+      await startRecovery(server.client, { participant, everyMs: 200, ...patience });
       slow.#recoveries.push(participant);
     }
     return slow;

@@ -5,6 +5,7 @@
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { namespaceIdOf, reachTemporal } from '../client';
 import type { InDoubt } from '../protocol';
+import { lenient } from './payloads';
 import { printable } from './printable';
 import { settingsOf, whyUnreachable } from './temporal';
 
@@ -84,12 +85,12 @@ export class Coordinators {
 
 async function connect(namespace: string): Promise<Client | { readonly down: string }> {
   try {
-    const { connectionOptions } = settingsOf({ namespace });
+    const { connectionOptions, dataConverter } = settingsOf({ namespace });
     try {
       const connection = await reachTemporal(connectionOptions, () =>
         Connection.connect({ ...connectionOptions, connectTimeout: TIMEOUT_MS }),
       );
-      return new Client({ connection, namespace });
+      return new Client({ connection, namespace, dataConverter: lenient(dataConverter) });
     } catch (error) {
       const why = printable(whyUnreachable(error));
       return { down: `no Temporal server answers at ${printable(connectionOptions.address)} (${why})` };

@@ -2,13 +2,16 @@
 import { Client, Connection } from '@temporalio/client';
 import {
   InsecureTemporalConnection,
+  InvalidDataConverter,
   InvalidTemporalSettings,
   reachTemporal,
   TemporalUnreachable as NotReached,
   temporalSettings,
 } from '../client';
-import type { CheckedTemporalSettings, TemporalSettings } from '../client';
+import type { CheckedTemporalSettings, TemporalSettings, TransactionDataConverter } from '../client';
+import { InvalidEncryptionKeys } from '../encryption';
 import { TemporalRefused, TemporalUnreachable } from './errors';
+import { lenient } from './payloads';
 
 export interface TemporalAccess {
   readonly client: Client;
@@ -32,7 +35,9 @@ export async function openTemporal(
   given: string | undefined,
   connectTimeoutMs = CONNECT_TIMEOUT_MS,
 ): Promise<TemporalAccess> {
-  const { connectionOptions, namespace, secured } = settingsOf(given === undefined ? {} : { namespace: given });
+  const { connectionOptions, namespace, secured, dataConverter } = settingsOf(
+    given === undefined ? {} : { namespace: given },
+  );
   const { address } = connectionOptions;
   try {
     const connection = await reachTemporal(
@@ -40,7 +45,8 @@ export async function openTemporal(
       () => Connection.connect({ ...connectionOptions, connectTimeout: connectTimeoutMs }),
       connectTimeoutMs / 2,
     );
-    return { client: new Client({ connection, namespace }), connection, namespace, address, secured };
+    const client = new Client({ connection, namespace, dataConverter: lenient(dataConverter) });
+    return { client, connection, namespace, address, secured };
   } catch (error) {
     throw new TemporalUnreachable(address, whyUnreachable(error));
   }
@@ -52,16 +58,21 @@ export function whyUnreachable(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+const REFUSALS = [InsecureTemporalConnection, InvalidTemporalSettings, InvalidDataConverter, InvalidEncryptionKeys];
+
 /** What the environment says. @throws {TemporalRefused} when that is forbidden, or cannot be read */
 export function settingsOf(given: TemporalSettings): CheckedTemporalSettings {
   try {
     return temporalSettings(given);
   } catch (error) {
-    if (error instanceof InsecureTemporalConnection || error instanceof InvalidTemporalSettings)
-      throw new TemporalRefused(error.message);
+    if (REFUSALS.some((refusal) => error instanceof refusal)) throw new TemporalRefused((error as Error).message);
     throw error;
   }
 }
+
+/** How payloads are read that somebody has exported. @throws {TemporalRefused} */
+export const dataConverterOfEnvironment = (): TransactionDataConverter =>
+  settingsOf({ address: 'localhost' }).dataConverter;
 
 /** Connects, does something, and closes. */
 export async function onTemporal<T>(

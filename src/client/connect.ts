@@ -7,6 +7,8 @@ import type { ClientPlugin, ConnectionPlugin } from '@temporalio/client';
 import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
 import type { ClientConfigProfile } from '@temporalio/envconfig';
 import { allowsPlainText, isLoopback, show } from '../protocol';
+import { dataConverterOf } from './data-converter';
+import type { TransactionDataConverter } from './data-converter';
 import { InsecureTemporalConnection, InvalidTemporalSettings } from './errors';
 import { reachTemporal } from './reach';
 
@@ -20,6 +22,8 @@ export interface TemporalSettings {
    * workflows. `tracing` of temporal-txn/tracing is one.
    */
   readonly plugins?: readonly TemporalPlugin[];
+  /** Encrypts what is sent. @default the keys of TXN_ENCRYPTION_KEYS, what the module TXN_DATA_CONVERTER exports, or nothing does */
+  readonly dataConverter?: TransactionDataConverter;
 }
 
 /** What the SDK calls so. A plugin for workers or bundles has methods of its own. */
@@ -34,6 +38,7 @@ export type TemporalConnectionOptions = ReturnType<typeof toClientOptions>['conn
 export interface CheckedTemporalSettings {
   readonly connectionOptions: TemporalConnectionOptions;
   readonly namespace: string;
+  readonly dataConverter: TransactionDataConverter;
   /** Whether the connection is encrypted. */
   readonly secured: boolean;
 }
@@ -44,6 +49,7 @@ export interface CheckedTemporalSettings {
  * @throws {InvalidTemporalSettings} when they cannot be read, or contradict each other
  * @throws {InsecureTemporalConnection} for a plain-text connection off this machine, unless TXN_ALLOW_INSECURE allows it; with
  * an API key always
+ * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
  */
 export function temporalSettings(given: TemporalSettings = {}): CheckedTemporalSettings {
   const config = readEnvironment();
@@ -59,7 +65,12 @@ export function temporalSettings(given: TemporalSettings = {}): CheckedTemporalS
     if (!allowsPlainText('temporal', process.env['TXN_ALLOW_INSECURE']))
       throw new InsecureTemporalConnection(address, 'neither TLS nor an API key');
   }
-  return { connectionOptions, namespace: given.namespace ?? config.namespace ?? 'default', secured };
+  return {
+    connectionOptions,
+    namespace: given.namespace ?? config.namespace ?? 'default',
+    dataConverter: dataConverterOf(given.dataConverter),
+    secured,
+  };
 }
 
 /**
@@ -67,13 +78,14 @@ export function temporalSettings(given: TemporalSettings = {}): CheckedTemporalS
  *
  * @throws {InvalidTemporalSettings}
  * @throws {InsecureTemporalConnection}
+ * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
  * @throws {TemporalUnreachable} with what was wrong with the certificates, if it was that
  * @example const transactions = new TransactionClient({ client: await connectTemporal() });
  */
 export async function connectTemporal(given: TemporalSettings = {}): Promise<Client> {
-  const { connectionOptions, namespace } = temporalSettings(given);
+  const { connectionOptions, namespace, dataConverter } = temporalSettings(given);
   const connection = await reachTemporal(connectionOptions, () => Connection.connect(connectionOptions));
-  return new Client({ connection, namespace });
+  return new Client({ connection, namespace, dataConverter });
 }
 
 /** As gRPC takes it: a name or an address, in brackets where it has colons, and a port. */

@@ -200,6 +200,15 @@ export class InvalidTemporalSettings extends Error {
   }
 }
 
+/** There is no data converter where one was named, or it holds what it cannot. */
+export class InvalidDataConverter extends Error {
+  override readonly name = 'InvalidDataConverter';
+
+  constructor(problem: string, remedy: string) {
+    super(`Nothing was started: ${problem.charAt(0).toLowerCase()}${problem.slice(1)}. ${remedy}`);
+  }
+}
+
 /** No connection to Temporal came about. */
 export class TemporalUnreachable extends Error {
   override readonly name = 'TemporalUnreachable';

@@ -25,9 +25,11 @@ export type {
 export { branch, InvalidIdentifier, participant, tellCompensation, tellFate, tellFinish, tellVote } from '../protocol';
 export { connectTemporal, temporalSettings } from './connect';
 export type { CheckedTemporalSettings, TemporalConnectionOptions, TemporalPlugin, TemporalSettings } from './connect';
+export type { TransactionDataConverter } from './data-converter';
 export { reachTemporal } from './reach';
 export {
   InsecureTemporalConnection,
+  InvalidDataConverter,
   InvalidTemporalSettings,
   RulingRefused,
   SearchAttributesMissing,

@@ -82,6 +82,13 @@ export const METRIC_TABLE = {
     from: 'coordinator',
     meaning: 'Votes and acknowledgements that were dropped: late, malformed, or forged',
   },
+  payloadsUnreadable: {
+    name: 'txn_payloads_unreadable_total',
+    kind: 'counter',
+    labels: ['reason'],
+    from: 'coordinator and participant',
+    meaning: 'Payloads that a codec could not decode: their key is missing, or they were never ours',
+  },
   overdue: {
     name: 'txn_overdue_total',
     kind: 'counter',

@@ -1,3 +1,4 @@
+export { encodingFailureConverterPath, FailuresNotEncoded } from './data-converter';
 export type { HealthOptions } from './health-server';
 export { InvalidMetricsAddress, serveMetrics } from './metrics-endpoint';
 export { ParticipantCircuits } from './participant-circuits';

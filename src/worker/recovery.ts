@@ -1,9 +1,11 @@
 /** The recovery workflow of a participant: its code for the worker, and its start. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, WorkflowIdReusePolicy } from '@temporalio/client';
+import { WorkflowIdReusePolicy } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import { bundleWorkflowCode, Runtime } from '@temporalio/worker';
-import type { NativeConnection, WorkerOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import type { WorkerOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { TemporalPlugin } from '../client';
 
 /** How patient recovery is, in milliseconds. */
@@ -19,25 +21,44 @@ export interface RecoverySettings {
 /** Made by the build, because bundling costs every worker seconds of start; see scripts/build.mjs. */
 const BUNDLE = join(__dirname, 'participant-workflows.bundle.js');
 
-type Code = Pick<WorkerOptions, 'workflowBundle'> | Pick<WorkerOptions, 'workflowsPath'>;
+type Bundle = Required<Pick<WorkerOptions, 'workflowBundle'>>;
 
-/** The code: made before if it was made with the same SDK, and else bundled when the worker starts. */
-export function recoveryBundle(): Code {
-  if (existsSync(BUNDLE) && builtWith() === installed()) return { workflowBundle: { codePath: BUNDLE } };
-  return { workflowsPath: require.resolve('./participant-workflows') };
+interface Making {
+  readonly plugins: readonly TemporalPlugin[];
+  readonly failureConverterPath: string | undefined;
+  readonly bundle: Promise<WorkflowBundleWithSourceMap>;
 }
 
-const extended = new WeakMap<readonly TemporalPlugin[], Promise<WorkflowBundleWithSourceMap>>();
+/** For all workers of a process. */
+const makings: Making[] = [];
 
-/** The same with what plugins put into it: the one that was made before has nothing of them. Made once for all workers of a process. */
-export async function bundleWith(plugins: readonly TemporalPlugin[] = []): Promise<Code> {
-  if (plugins.length === 0) return recoveryBundle();
-  const workflowsPath = require.resolve('./participant-workflows');
-  const made =
-    extended.get(plugins) ??
-    bundleWorkflowCode({ workflowsPath, plugins: [...plugins], logger: Runtime.instance().logger });
-  extended.set(plugins, made);
-  return { workflowBundle: await made };
+/**
+ * The code: made before if it was made with the same SDK and nothing is put into it, and else bundled when the first worker of this process
+ * starts that needs it.
+ */
+export async function recoveryBundle(
+  { payloadConverterPath, failureConverterPath }: DataConverter,
+  plugins: readonly TemporalPlugin[] = [],
+): Promise<Bundle> {
+  const isPlain = failureConverterPath === undefined && plugins.length === 0;
+  if (isPlain && existsSync(BUNDLE) && builtWith() === installed()) return { workflowBundle: { codePath: BUNDLE } };
+  const isWanted = (one: Making): boolean =>
+    one.failureConverterPath === failureConverterPath &&
+    one.plugins.length === plugins.length &&
+    one.plugins.every((plugin, i) => plugin === plugins[i]);
+  let making = makings.find(isWanted);
+  if (!making) {
+    const bundle = bundleWorkflowCode({
+      workflowsPath: require.resolve('./participant-workflows'),
+      plugins: [...plugins],
+      logger: Runtime.instance().logger,
+      ...(payloadConverterPath === undefined ? {} : { payloadConverterPath }),
+      ...(failureConverterPath === undefined ? {} : { failureConverterPath }),
+    });
+    making = { plugins, failureConverterPath, bundle };
+    makings.push(making);
+  }
+  return { workflowBundle: await making.bundle };
 }
 
 const builtWith = (): string => readFileSync(`${BUNDLE}.version`, 'utf8').trim();
@@ -49,14 +70,9 @@ function installed(): string {
 
 /** Starts the recovery of a participant, or has the one that runs look at once: any number of workers do so. */
 export async function startRecovery(
-  connection: NativeConnection,
-  {
-    namespace,
-    participant,
-    ...settings
-  }: RecoverySettings & { readonly namespace: string; readonly participant: string },
+  client: Client,
+  { participant, ...settings }: RecoverySettings & { readonly participant: string },
 ): Promise<void> {
-  const client = new Client({ connection, namespace });
   const options = { participant, ...settings };
   await client.workflow.signalWithStart('recoverParticipant', {
     signal: 'look',

@@ -5,6 +5,7 @@ import { checkSearchAttributes, reachTemporal, temporalSettings } from '../clien
 import type { TemporalSettings } from '../client';
 import type { CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
+import { checkBundle, workerDataConverter } from './data-converter';
 import type { HealthOptions } from './health-server';
 import { serveMetrics } from './metrics-endpoint';
 import { ParticipantCircuits } from './participant-circuits';
@@ -31,6 +32,7 @@ export interface RunCoordinatorOptions {
  *
  * @throws {SearchAttributesMissing} when the namespace lacks them: the first transaction that sets one would stall
  * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
+ * @throws {InvalidEncryptionKeys} {InvalidDataConverter} {FailuresNotEncoded}
  * @throws {InvalidCircuit}
  * @throws {InvalidMetricsAddress}
  * @example
@@ -45,7 +47,10 @@ export async function runCoordinator({
   circuits: circuitOptions,
 }: RunCoordinatorOptions): Promise<RunningWorker> {
   serveMetrics();
-  const { connectionOptions, namespace } = temporalSettings(temporal);
+  const settings = temporalSettings(temporal);
+  const { connectionOptions, namespace } = settings;
+  const dataConverter = workerDataConverter(settings.dataConverter);
+  checkBundle(workflows, dataConverter);
   const circuits = new ParticipantCircuits(circuitOptions, (participant, { state }) => {
     Runtime.instance().logger.info('The circuit of a participant has changed', { participant, state });
     tellCircuit(participant, 'coordinator', state);
@@ -61,8 +66,7 @@ export async function runCoordinator({
       ...workflows,
       activities: circuits.activities,
       sinks: circuits.sinks,
-      // One signal that cannot be decoded would otherwise fail every workflow task of its coordinator.
-      dataConverter: { payloadConverterPath: require.resolve('../workflow/tolerant-payload-converter') },
+      dataConverter,
       shutdownGraceTime: '10 seconds',
       // When a worker is killed, its workflows wait this long for it before another one takes them; with the default, 10 s.
       stickyQueueScheduleToStartTimeout: '1 second',

@@ -1,4 +1,5 @@
 /** The worker beside a service: it polls the task queue of the participant's name and works on the participant's database. */
+import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { hostname } from 'node:os';
 import { Pool } from 'pg';
@@ -21,10 +22,11 @@ import { parseParticipantName } from '../protocol';
 import type { LocalTimeouts } from '../protocol';
 import type { Circuit, CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
+import { workerDataConverter } from './data-converter';
 import type { HealthOptions } from './health-server';
 import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
-import { bundleWith, recoverySettings, startRecovery } from './recovery';
+import { recoveryBundle, recoverySettings, startRecovery } from './recovery';
 import type { RecoverySettings } from './recovery';
 import { runOutboxRelay } from './run-relay';
 import type { OutboxRelaySettings } from './run-relay';
@@ -66,6 +68,7 @@ export interface RunParticipantOptions {
  * @throws {SearchAttributesMissing} when the namespace lacks them
  * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
  * @throws {InvalidDatabaseSettingsError} {InsecureDatabaseConnectionError}
+ * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
  * @throws {InvalidCircuit}
  * @throws {InvalidMetricsAddress}
  * @example
@@ -76,7 +79,9 @@ export async function runParticipant(participant: Participant, options: RunParti
   const name = parseParticipantName(options.name ?? participant.name);
   const concurrency = options.concurrency ?? 20;
   serveMetrics();
-  const { connectionOptions, namespace } = temporalSettings(options.temporal);
+  const settings = temporalSettings(options.temporal);
+  const { connectionOptions, namespace } = settings;
+  const dataConverter = workerDataConverter(settings.dataConverter);
   checkDatabaseConnection(options.database, name);
   // Two more than there are branches: the health check must not wait behind them.
   const pool = new Pool({
@@ -119,12 +124,12 @@ export async function runParticipant(participant: Participant, options: RunParti
       },
     });
     await checkPrepares(pool, name, options.twoPhaseCommit);
-    const recovery = { namespace, participant: name, ...recoverySettings(options.recovery) };
-    const connected = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
-    connection = connected;
-    await checkSearchAttributes(connected, namespace);
-    namespaceId = await namespaceIdOf(connected, namespace);
-    const stopStarting = await keepStarted(`recovery:${name}`, () => startRecovery(connected, recovery));
+    const recovery = { participant: name, ...recoverySettings(options.recovery) };
+    connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
+    await checkSearchAttributes(connection, namespace);
+    namespaceId = await namespaceIdOf(connection, namespace);
+    const client = new Client({ connection, namespace, dataConverter });
+    const stopStarting = await keepStarted(`recovery:${name}`, () => startRecovery(client, recovery));
     const stopTelling = keepTellingParticipant(pool, name, namespace);
     worker = await Worker.create({
       connection,
@@ -132,7 +137,8 @@ export async function runParticipant(participant: Participant, options: RunParti
       taskQueue: name,
       identity: `${name}@${process.pid}`,
       activities,
-      ...(await bundleWith(options.temporal?.plugins)),
+      dataConverter,
+      ...(await recoveryBundle(dataConverter, options.temporal?.plugins)),
       maxConcurrentActivityTaskExecutions: concurrency,
       shutdownGraceTime: '10 seconds',
       // A withdrawn request comes with the answer to a heartbeat: the default lets it wait for most of the heartbeat timeout.

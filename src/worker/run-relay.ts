@@ -9,10 +9,11 @@ import { relayActivities, relaySettings } from '../outbox';
 import type { RelayOptions } from '../outbox';
 import { checkDatabaseConnection, checkSchema } from '../participant';
 import { parseParticipantName } from '../protocol';
+import { workerDataConverter } from './data-converter';
 import type { HealthOptions } from './health-server';
+import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
 import { recoveryBundle } from './recovery';
-import { keepStarted } from './keep-started';
 import { runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
 import { keepTellingOutbox } from './tell-database';
@@ -41,6 +42,7 @@ export interface RunOutboxRelayOptions extends OutboxRelaySettings {
  * @throws {SearchAttributesMissing} when the namespace lacks them
  * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
  * @throws {InvalidDatabaseSettingsError} {InsecureDatabaseConnectionError}
+ * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
  * @throws {InvalidMetricsAddress}
  * @example
  * const relay = await runOutboxRelay('orders', { database: { connectionString }, publisher: webhook({ url, secret }) });
@@ -53,7 +55,9 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   serveMetrics();
   if (!Number.isSafeInteger(seats) || seats < 1 || seats > 16)
     throw new RangeError(`Nothing was started: seats is ${String(seats)}, not a whole number from 1 to 16.`);
-  const { connectionOptions, namespace } = temporalSettings(temporal);
+  const settings = temporalSettings(temporal);
+  const { connectionOptions, namespace } = settings;
+  const dataConverter = workerDataConverter(settings.dataConverter);
   checkDatabaseConnection(database, name);
   // Two for each seat and two beside: all of them may be here.
   const pool = new Pool({
@@ -72,12 +76,10 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   let worker: Worker | undefined;
   try {
     await checkSchema(pool);
-    const connected = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
-    connection = connected;
-    await checkSearchAttributes(connected, namespace);
-    const stopStarting = await keepStarted(`outbox:${name}`, () =>
-      startRelaying(connected, namespace, { service: name, seats }),
-    );
+    connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
+    await checkSearchAttributes(connection, namespace);
+    const client = new Client({ connection, namespace, dataConverter });
+    const stopStarting = await keepStarted(`outbox:${name}`, () => startRelaying(client, { service: name, seats }));
     const stopTelling = keepTellingOutbox(pool, name);
     worker = await Worker.create({
       connection,
@@ -91,7 +93,8 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
         keepHours,
         stopping: () => worker !== undefined && worker.getState() !== 'RUNNING',
       }),
-      ...recoveryBundle(),
+      dataConverter,
+      ...(await recoveryBundle(dataConverter, temporal?.plugins)),
       maxConcurrentActivityTaskExecutions: seats,
       shutdownGraceTime: '10 seconds',
       maxHeartbeatThrottleInterval: '1 second',
@@ -116,12 +119,11 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
 }
 
 async function startRelaying(
-  connection: NativeConnection,
-  namespace: string,
+  client: Client,
   options: { readonly service: string; readonly seats: number },
 ): Promise<void> {
   const { service } = options;
-  await new Client({ connection, namespace }).workflow.signalWithStart('relayOutbox', {
+  await client.workflow.signalWithStart('relayOutbox', {
     signal: 'started',
     signalArgs: [options],
     workflowId: `outbox:${service}`,

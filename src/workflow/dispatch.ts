@@ -26,6 +26,7 @@ import type {
 } from '../protocol';
 import { groupsOf } from './event-group';
 import { messageOf } from './failures';
+import { isUndecodable } from './tolerant-payload-converter';
 import { listening } from './worker-circuits';
 
 /** A branch and the participant that it is at. */
@@ -135,7 +136,21 @@ async function ask<Answer>(participant: string, activity: string, request: objec
     eventGroups: groupsOf(request),
   });
   const call = activities[activity] as (request: object) => Promise<Answer>;
-  return listening(participant, call(request));
+  try {
+    return await listening(participant, call(request));
+  } catch (error) {
+    return isUndecodable(error) ? failTask(error) : Promise.reject(error);
+  }
+}
+
+/**
+ * An answer that cannot be read is not "no": it was given, and stands in the history. So nothing is concluded from it. The task of the
+ * workflow fails and is tried again, until somebody has given the worker what it needs to read it.
+ */
+function failTask(error: Error): Promise<never> {
+  // A rejection that nobody handles fails the task.
+  void Promise.reject(error);
+  return new Promise(() => undefined);
 }
 
 const requestOf = ({ transaction, branch, input, coordinator, request, failFast }: BranchCall): BranchRequest => ({

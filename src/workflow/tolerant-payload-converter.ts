@@ -12,6 +12,9 @@ class Undecodable extends Error {
   override readonly name = 'Undecodable';
 }
 
+/** By its name: the converter may be in the bundle a second time. */
+export const isUndecodable = (error: unknown): error is Error => error instanceof Error && error.name === 'Undecodable';
+
 function undecodable(cause: unknown): object {
   const why = cause instanceof Error ? cause.message : String(cause);
   const refuse = (): never => {
@@ -22,10 +25,13 @@ function undecodable(cause: unknown): object {
 
 export const payloadConverter: PayloadConverter = {
   toPayload: (value) => defaultPayloadConverter.toPayload(value),
-  fromPayload<T>(payload: Payload): T {
+  fromPayload<T>(payload: Payload, ...more: readonly unknown[]): T {
     try {
       return defaultPayloadConverter.fromPayload<T>(payload);
     } catch (error) {
+      // What the SDK reads for itself comes without a place for a hint: memos and messages of failures. They travel between threads,
+      // where such a value cannot go; and a transaction whose memo cannot be read must not begin.
+      if (more.length < 2) throw error;
       return undecodable(error) as T; // Cast: whatever it was meant to be, it cannot be used as that.
     }
   },

@@ -73,7 +73,7 @@ export async function deploy(): Promise<Deployment> {
       await startWorker('transactions');
       for (const [participant, { admin }] of banks) {
         await startWorker(participant, admin);
-        await startRecovery(native, { namespace: 'default', participant });
+        await startRecovery(client, { participant });
       }
     },
     stopWorkers,

@@ -6,7 +6,7 @@ import { XMLValidator } from 'fast-xml-parser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InvalidHistory } from '../../src/cli/errors';
 import { escaped } from '../../src/cli/printable';
-import { readEvents, readHistoryFile } from '../../src/cli/timeline/history';
+import { loadHistoryFile, readEvents } from '../../src/cli/timeline/history';
 import { drawMermaid } from '../../src/cli/timeline/mermaid';
 import { scaleOf } from '../../src/cli/timeline/scale';
 import { drawSvg } from '../../src/cli/timeline/svg';
@@ -18,7 +18,8 @@ import { runCommand } from './fixture';
 const root = resolve(__dirname, '../..');
 const recorded = (name: string): string => join(root, 'test/cli/histories', `${name}.json`);
 const replayed = (name: string): string => join(root, 'test/replay/histories', `${name}.json`);
-const timeline = (file: string): Timeline => timelineOf(readHistoryFile(file));
+const readFile = (file: string) => readEvents(loadHistoryFile(file), file);
+const timeline = (file: string): Timeline => timelineOf(readFile(file));
 const PLAIN = { width: 100, colour: false, fold: false };
 
 let directory: string;
@@ -148,7 +149,7 @@ describe('a history', () => {
   });
 
   it('is told in the order in which things happened, which is not that of its numbers', () => {
-    const overtaken = readHistoryFile(replayed('coordinateTwoPhaseCommit-committed'));
+    const overtaken = readFile(replayed('coordinateTwoPhaseCommit-committed'));
     expect(overtaken.map(({ id }) => id)).not.toEqual(overtaken.map(({ id }) => id).sort((a, b) => a - b));
     expect(overtaken.map(({ atMs }) => atMs)).toEqual(overtaken.map(({ atMs }) => atMs).sort((a, b) => a - b));
   });
@@ -345,7 +346,7 @@ describe('temporal-txn timeline --history', () => {
     { what: 'a bad time', text: '[{"eventTime": "soon", "timerFiredEventAttributes": {}}]' },
     { what: 'numbers', text: '[1, 2]' },
   ])('refuses a file that is $what', ({ text }) => {
-    expect(() => readHistoryFile(file(text))).toThrow(InvalidHistory);
+    expect(() => readFile(file(text))).toThrow(InvalidHistory);
   });
 
   it('says what is wrong with the arguments', async () => {

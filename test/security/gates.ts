@@ -74,7 +74,7 @@ export async function openKeyGate({ target, server, apiKey }: KeyGateOptions): P
     stream.on('aborted', abandon).on('error', abandon);
     call.on('error', () => stream.close(constants.NGHTTP2_CANCEL));
     let trailers = {};
-    call.on('trailers', (received) => (trailers = withoutPseudo(received)));
+    call.on('trailers', (received: IncomingHttpHeaders) => (trailers = withoutPseudo(received)));
     call.on('response', (received, flags) => {
       const isAll = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
       const answer = { ...withoutPseudo(received), ':status': received[':status'] ?? 200 };
@@ -85,13 +85,13 @@ export async function openKeyGate({ target, server, apiKey }: KeyGateOptions): P
     stream.pipe(call);
   };
   const sockets = new Set<Socket>();
-  const { port, close } = await listening(gate, sockets);
+  const listens = await listening(gate, sockets);
   return {
-    port,
+    port: listens.port,
     seen,
     close: async () => {
       inside.destroy();
-      await close();
+      await listens.close();
     },
   };
 }

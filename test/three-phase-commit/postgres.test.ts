@@ -177,9 +177,7 @@ describe('the recovery of participants whose workflows are gone too', () => {
     const id = await orphaned(600_000);
     await preCommit(id, ...told);
     for (const service of SERVICES) await workflowOf(id, BRANCH[service]).terminate('by a test');
-    const { namespace } = client.options;
-    for (const participant of SERVICES)
-      await startRecovery(native, { namespace, participant, graceMs: 500, everyMs: 200 });
+    for (const participant of SERVICES) await startRecovery(client, { participant, graceMs: 500, everyMs: 200 });
     await until(`${id} is recovered`, async () => (await preparedOf(id)).length === 0);
     for (const participant of SERVICES) await client.workflow.getHandle(`recovery:${participant}`).terminate();
     await expectSound(id, expected);

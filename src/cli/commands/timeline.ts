@@ -4,8 +4,10 @@ import type { Command } from 'commander';
 import { InvalidArgument, TemporalUnavailable, UnknownWorkflow } from '../errors';
 import { ExitCode } from '../exit-code';
 import type { Coordinators } from '../coordinators';
+import { decodeHistory } from '../payloads';
 import type { Answer } from '../table';
-import { readHistoryFile } from '../timeline/history';
+import { dataConverterOfEnvironment } from '../temporal';
+import { loadHistoryFile, readEvents } from '../timeline/history';
 import { drawMermaid } from '../timeline/mermaid';
 import { drawSvg } from '../timeline/svg';
 import { drawTerminal } from '../timeline/terminal';
@@ -58,7 +60,10 @@ async function timelineFor(
 ): Promise<Timeline> {
   if ((text === undefined) === (history === undefined))
     throw new InvalidArgument('the transaction id', text, 'Give either an id or a file with --history.');
-  if (history !== undefined) return timelineOf(readHistoryFile(history));
+  if (history !== undefined) {
+    const events = await decodeHistory(loadHistoryFile(history), dataConverterOfEnvironment());
+    return timelineOf(readEvents(events, history));
+  }
   const id = idOf(text ?? '');
   const found = await lookAtHistory(coordinators, id);
   if (found.kind === 'down')

@@ -18,8 +18,8 @@ export interface HistoryEvent {
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Reads a file that was exported. @throws {InvalidHistory} */
-export function readHistoryFile(path: string): HistoryEvent[] {
+/** Loads the events of a file that was exported, see {@link readEvents}. @throws {InvalidHistory} */
+export function loadHistoryFile(path: string): unknown {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -33,7 +33,7 @@ export function readHistoryFile(path: string): HistoryEvent[] {
   } catch {
     throw new InvalidHistory(path, 'is not JSON');
   }
-  return readEvents(Array.isArray(value) ? value : eventsIn(fieldsOf(value)), path);
+  return Array.isArray(value) ? value : eventsIn(fieldsOf(value));
 }
 
 const eventsIn = (file: Fields): unknown => file['events'] ?? fieldsOf(file['history'])['events'];

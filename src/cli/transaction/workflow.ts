@@ -4,7 +4,9 @@ import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temp
 import { FailureType } from '../../protocol';
 import type { TransactionReport } from '../../protocol';
 import type { Coordinators } from '../coordinators';
+import { decodeHistory, readUnreadable } from '../payloads';
 import { printable } from '../printable';
+import { dataConverterOfEnvironment } from '../temporal';
 import { failureType, fieldsOf, messageOf, numberOf, readEvents, textOf, valuesOf } from '../timeline/history';
 import type { HistoryEvent } from '../timeline/history';
 import type { Pending } from '../timeline/timeline';
@@ -60,12 +62,13 @@ export async function lookAtHistory(coordinators: Coordinators, id: string): Pro
       // Of that run, and no later one of the same id.
       client.workflow.getHandle(id, description.runId).fetchHistory(),
     );
+    const converter = dataConverterOfEnvironment();
     return {
       kind: 'found',
       client,
       description,
-      events: readEvents(history.events, id),
-      pending: pendingOf(description),
+      events: readEvents(await decodeHistory(history.events, converter), id),
+      pending: pendingOf(await decodeHistory(description.raw.pendingActivities ?? [], converter)),
     };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { kind: 'unknown' };
@@ -101,6 +104,9 @@ async function reportOf(client: Client, run: WorkflowHandle, events: readonly Hi
   if (ended !== undefined) return { kind: 'told', reports: [ended] };
   try {
     const reports: unknown = await within(client, QUERY_TIMEOUT_MS, () => run.query('report'));
+    const unreadable = readUnreadable(reports);
+    if (unreadable !== undefined)
+      return { kind: 'no-worker', why: `what its worker says cannot be read: ${unreadable.why}` };
     return Array.isArray(reports) && reports.length > 0 && reports.every(isReport)
       ? { kind: 'told', reports }
       : { kind: 'none' };
@@ -145,16 +151,16 @@ const areLines = (lines: unknown, kinds: readonly string[]): boolean =>
       kinds.every((kind) => typeof fieldsOf(fieldsOf(line)[kind])['kind'] === 'string'),
   );
 
-function pendingOf({ raw }: WorkflowExecutionDescription): Pending[] {
-  return (raw.pendingActivities ?? []).map(({ activityId, attempt, lastFailure }) => {
+const pendingOf = (activities: unknown): Pending[] =>
+  (Array.isArray(activities) ? activities : []).map((activity) => {
+    const { activityId, attempt, lastFailure } = fieldsOf(activity);
     const failure = messageOf(lastFailure);
     return {
-      activityId: activityId ?? '',
+      activityId: textOf(activityId) ?? '',
       attempts: numberOf(attempt) ?? 0,
       ...(failure === undefined ? {} : { failure }),
     };
   });
-}
 
 /** Why it ended, in its own words, where it failed otherwise than a transaction does. */
 export function failureOf({ events }: FoundWorkflow): string | undefined {

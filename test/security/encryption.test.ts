@@ -1,0 +1,300 @@
+/** A deployment that encrypts: what Temporal is given and keeps, keys that are replaced while a saga runs, one that is lost. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Client } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { bundleWorkflowCode } from '@temporalio/worker';
+import { Pool } from 'pg';
+import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
+import { encryptedDataConverter, encryptionKeysFrom } from 'temporal-txn/encryption';
+import { migrate } from 'temporal-txn/participant';
+import { spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
+import type { GuardedProcess } from 'temporal-txn/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { searchAttributeList } from '../../src/observability';
+import { runCommand } from '../cli/fixture';
+import { until } from '../end-to-end/fixture';
+import { usePostgres } from '../participant/fixture';
+import { TABLES } from './operations';
+
+const MARKER = 'secret-marker-4711';
+/** In messages that operations make. */
+const SAID = 'said-by-the-operation';
+const OLD = `old:${Buffer.alloc(32, 1).toString('base64')}`;
+const NEW = `new:${Buffer.alloc(32, 2).toString('base64')}`;
+const dist = resolve(__dirname, '../../dist');
+
+const postgres = usePostgres();
+let temporal: TemporalDevServer;
+let client: Client;
+let transactions: TransactionClient;
+let directory: string;
+let worker: GuardedProcess | undefined;
+const pools: Pool[] = [];
+const urls: string[] = [];
+
+const clientWith = (keys: string): Promise<Client> =>
+  connectTemporal({ address: temporal.address, dataConverter: encryptedDataConverter(encryptionKeysFrom(keys)) });
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'txn-encryption-'));
+  const [started, { code }] = await Promise.all([
+    TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() }),
+    bundleWorkflowCode({
+      workflowsPath: join(dist, 'test/security/workflows.js'),
+      payloadConverterPath: join(dist, 'src/workflow/tolerant-payload-converter.js'),
+      failureConverterPath: join(dist, 'src/workflow/encoding-failure-converter.js'),
+      logger: SILENT,
+    }),
+  ]);
+  temporal = started;
+  writeFileSync(join(directory, 'workflows.js'), code);
+  for (const name of ['left', 'right']) {
+    const url = await postgres.createService(name);
+    const pool = new Pool({ connectionString: url, max: 3 });
+    await migrate(pool);
+    await pool.query(TABLES);
+    pools.push(pool);
+    urls.push(url);
+  }
+  client = await clientWith(OLD);
+  transactions = new TransactionClient({ client });
+  await startWorker(OLD);
+});
+afterAll(async () => {
+  await worker?.kill();
+  await Promise.all(pools.map((pool) => pool.end()));
+  await client?.connection.close();
+  await temporal?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const silent = (): void => undefined;
+const SILENT = { log: silent, trace: silent, debug: silent, info: silent, warn: silent, error: silent };
+
+const log = (): string => join(directory, 'worker.log');
+
+async function startWorker(keys: string): Promise<void> {
+  await worker?.kill();
+  const begins = readLog().length;
+  worker = await spawnGuarded(process.execPath, [join(dist, 'test/security/encrypting-worker.js')], {
+    env: {
+      PATH: process.env['PATH'],
+      TEMPORAL_ADDRESS: temporal.address,
+      TXN_ENCRYPTION_KEYS: keys,
+      LEFT_URL: urls[0],
+      RIGHT_URL: urls[1],
+      WORKFLOWS: join(directory, 'workflows.js'),
+      // Its workflows are bundled when a worker starts.
+      RECOVERS: worker === undefined ? '1' : '',
+    },
+    log: log(),
+  });
+  await until('the workers are ready', async () => readLog().slice(begins).includes('ready'), 60_000);
+}
+
+const readLog = (): string => {
+  try {
+    return readFileSync(log(), 'utf8');
+  } catch {
+    return '';
+  }
+};
+
+const kept = async (transaction: string): Promise<number> => {
+  const counts = await Promise.all(
+    pools.map((pool) => pool.query('select from kept where transaction = $1', [transaction])),
+  );
+  return counts.reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0);
+};
+
+const errorOf = (running: Promise<unknown>): Promise<unknown> =>
+  running.then(
+    (value) => expect.fail(`It succeeded with ${JSON.stringify(value)}`),
+    (error: unknown) => error,
+  );
+
+/** Everything that can be read in something by whoever has no key: texts and bytes, wherever they are. */
+function legible(value: unknown): string {
+  if (typeof value === 'string') return `${value}\n`;
+  if (value instanceof Uint8Array) return `${Buffer.from(value).toString('latin1')}\n`;
+  if (typeof value !== 'object' || value === null) return '';
+  return Object.entries(value)
+    .map(([name, field]) => name + legible(field))
+    .join('');
+}
+
+/** All that Temporal keeps of all workflows. */
+async function everythingKept(): Promise<{ readonly text: string; readonly ids: string[] }> {
+  const ids: string[] = [];
+  const texts: string[] = [];
+  for await (const { workflowId, runId } of client.workflow.list()) {
+    ids.push(workflowId);
+    texts.push(
+      legible(await client.workflow.getHandle(workflowId, runId).fetchHistory()),
+      legible(
+        await client.workflowService.describeWorkflowExecution({
+          namespace: 'default',
+          execution: { workflowId, runId },
+        }),
+      ),
+    );
+  }
+  return { text: texts.join('\n'), ids };
+}
+
+describe('what Temporal keeps, and what workers log,', () => {
+  it('holds nothing of what was sent, returned, refused, or quoted by PostgreSQL', async () => {
+    const of = (left: string, right = left) => ({ left: `${MARKER} ${left}`, right: `${MARKER} ${right}` });
+    const [saga, refused, failed, atomic, aborted] = await Promise.all([
+      transactions.execute<unknown, unknown>('keepBySaga', { id: 'saga', input: of('a'), summary: `for ${MARKER}` }),
+      errorOf(transactions.execute('keepBySaga', { id: 'refused', input: of('b', `refused ${SAID}`) })),
+      errorOf(transactions.execute('keepBySaga', { id: 'failed', input: of('c', 'twice') })),
+      transactions.execute<unknown, unknown>('keepAtOnce', { id: 'atomic', input: of('d') }),
+      errorOf(transactions.execute('keepAtOnce', { id: 'aborted', input: of('e', `refused ${SAID}`) })),
+    ]);
+    // Whoever has the key reads all of it.
+    expect(saga).toEqual([`${MARKER} a`, `${MARKER} a`]);
+    expect(atomic).toEqual([`${MARKER} d`, `${MARKER} d`]);
+    expect(refused).toBeInstanceOf(TransactionCompensated);
+    expect(aborted).toBeInstanceOf(TransactionAborted);
+    for (const error of [refused, aborted]) expect((error as Error).message).toContain(SAID);
+    expect(failed).toMatchObject({ report: { cause: { message: expect.stringContaining('SQLSTATE 23505') } } });
+    expect(await Promise.all(['saga', 'refused', 'failed', 'atomic', 'aborted'].map(kept))).toEqual([2, 0, 0, 2, 0]);
+
+    const { text, ids } = await everythingKept();
+    expect(ids).toEqual(expect.arrayContaining(['saga', 'refused', 'failed', 'atomic', 'aborted', 'recovery:left']));
+    // It was all there to be looked at.
+    expect(text.match(/binary\/encrypted/g)?.length).toBeGreaterThan(50);
+    expect(text.match(/Encoded failure/g)?.length).toBeGreaterThan(3);
+    expect(text).not.toContain(MARKER);
+    expect(text).not.toContain(SAID);
+    expect(text).not.toMatch(/Everything was undone|unwanted|the left one|Finishes what is prepared/);
+    // Messages that an operation makes are in the log; what is sent and returned is not.
+    expect(readLog()).toContain(SAID);
+    expect(readLog().replaceAll(`${MARKER} refused`, '')).not.toContain(MARKER);
+  });
+
+  it('is read by the command with the keys, and without them it says so', async () => {
+    const { events } = await client.workflow.getHandle('refused').fetchHistory();
+    const file = join(directory, 'refused.json');
+    writeFileSync(file, historyToJSON({ events: events ?? [] }));
+    const environment = { TEMPORAL_ADDRESS: temporal.address };
+    const keys = { TXN_ENCRYPTION_KEYS: OLD };
+    const [explained, drawn, unreadable, listed] = await Promise.all([
+      runCommand(['explain', 'refused'], { ...environment, ...keys }),
+      runCommand(['timeline', '--history', file], keys),
+      runCommand(['explain', 'refused'], environment),
+      runCommand(['list', '-o', 'json'], environment),
+    ]);
+    for (const { stdout } of [explained, drawn]) expect(stdout).toContain(`We do not want ${MARKER} refused ${SAID}`);
+    expect(unreadable.stdout).not.toContain(SAID);
+    expect(unreadable.stdout + unreadable.stderr).not.toMatch(/TypeError|undefined/);
+    expect(listed.exitCode).toBe(0);
+    expect(listed.stdout).toContain('"refused"');
+    for (const { stdout, stderr } of [explained, drawn]) expect(stdout + stderr).not.toContain(OLD.slice(4));
+  });
+});
+
+const gate = (what: 'open' | 'close') =>
+  pools[1]!.query(what === 'open' ? 'insert into gate default values' : 'delete from gate');
+
+const historyOf = async (id: string) => (await client.workflow.getHandle(id).fetchHistory()).events ?? [];
+
+/** Sends a signal with bytes of somebody's own. */
+const sendRaw = (id: string, keyId: string, signalName = 'vote'): Promise<unknown> =>
+  client.workflowService.signalWorkflowExecution({
+    namespace: 'default',
+    workflowExecution: { workflowId: id },
+    signalName,
+    identity: 'mallory',
+    input: {
+      payloads: [
+        {
+          metadata: { encoding: Buffer.from('binary/encrypted'), 'encryption-key-id': Buffer.from(keyId) },
+          data: Buffer.alloc(64, 7),
+        },
+      ],
+    },
+  });
+
+const taskFailures = async (id: string): Promise<string[]> =>
+  (await historyOf(id)).flatMap(
+    ({ workflowTaskFailedEventAttributes: failed }) => failed?.failure?.applicationFailureInfo?.type ?? [],
+  );
+
+const pending = async (id: string) => (await client.workflow.getHandle(id).describe()).raw.pendingActivities ?? [];
+
+const eventually = (what: string, condition: () => Promise<boolean>): Promise<void> => until(what, condition, 25_000);
+
+/** Of `temporal.api.enums.v1.ResetReapplyExcludeType`, which the SDK exports only from its internals. */
+const EXCLUDE_SIGNALS = 1;
+
+describe('a signal', () => {
+  it('that was not encrypted with our keys is dropped, and one of a person is understood', async () => {
+    const handle = await transactions.start('keepAtOnce', { id: 'forged', input: { left: 'x', right: 'waits' } });
+    await eventually('it has voted', async () => (await handle.reports()).length > 0);
+    for (const _ of [1, 2]) await sendRaw('forged', 'old');
+    await sendRaw('recovery:left', 'old', 'look');
+    await gate('open');
+    expect(await handle.result()).toEqual(['x', 'waits']);
+    expect(await taskFailures('forged')).toEqual([]);
+    expect(await taskFailures('recovery:left')).toEqual([]);
+    await gate('close');
+  });
+
+  it('that names a key which nobody has stops its workflow, until that is reset to before it', async () => {
+    const id = 'unknown-key';
+    const handle = await transactions.start('keepAtOnce', { id, input: { left: 'z', right: 'waits' } });
+    await eventually('it has asked', async () => (await handle.reports()).length > 0);
+    await sendRaw(id, 'a-key-of-mallory');
+    await eventually('its task has failed', async () => (await taskFailures(id)).length > 0);
+    const done = (await historyOf(id)).findLast((event) => event.workflowTaskCompletedEventAttributes);
+    await client.workflowService.resetWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId: id },
+      workflowTaskFinishEventId: done?.eventId ?? null,
+      requestId: id,
+      reason: 'a signal that nobody can read',
+      resetReapplyExcludeTypes: [EXCLUDE_SIGNALS],
+    });
+    await gate('open');
+    expect(await handle.result()).toEqual(['z', 'waits']);
+    expect(await kept(id)).toBe(2);
+    await gate('close');
+  });
+});
+
+describe('a key', () => {
+  it('that is lost stops what it has encrypted, and nothing is concluded; once it is back, all goes on with a new one', async () => {
+    const handle = await transactions.start('keepBySaga', { id: 'rotated', input: { left: 'y', right: 'waits' } });
+    await eventually('the second step is tried', async () => ((await pending('rotated'))[0]?.attempt ?? 0) > 1);
+
+    await startWorker(NEW);
+    await client.workflow.getHandle('rotated').signal('vote', 'to wake it');
+    await eventually('its task has failed', async () => (await taskFailures('rotated')).length > 0);
+    expect(new Set(await taskFailures('rotated'))).toEqual(new Set(['EncryptionKeyMissing']));
+    const lastFailure = async () => (await pending('rotated'))[0]?.lastFailure?.applicationFailureInfo?.type;
+    await eventually('the second step fails', async () => (await lastFailure()) === 'EncryptionKeyMissing');
+    expect(readLog()).toContain('encrypted with the key "old", which this process does not have');
+    // A client without the key cannot tell whether it is the same transaction, and says so.
+    const stranger = await clientWith(NEW);
+    const again = new TransactionClient({ client: stranger }).start('keepBySaga', {
+      id: 'rotated',
+      input: { left: 'y', right: 'waits' },
+    });
+    expect(await errorOf(again)).toMatchObject({ name: 'EncryptionKeyMissing', keyId: 'old' });
+    await stranger.connection.close();
+
+    await startWorker(`${NEW},${OLD}`);
+    await gate('open');
+    const rotating = await clientWith(`${NEW},${OLD}`);
+    expect(await new TransactionClient({ client: rotating }).handle('rotated').result()).toEqual(['y', 'waits']);
+    await rotating.connection.close();
+    expect(await kept('rotated')).toBe(2);
+    const keys = [...legible(await historyOf('rotated')).matchAll(/encryption-key-id(\w+)/g)].map(([, id]) => id);
+    expect(new Set(keys)).toEqual(new Set(['old', 'new']));
+    expect(await handle.status()).toBe('COMPLETED');
+  }, 120_000);
+});
