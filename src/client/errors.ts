@@ -96,6 +96,23 @@ export class TransactionInputMismatch extends Error {
   }
 }
 
+/** The input of a transaction is not what JSON can carry as it is. */
+export class InvalidInput extends Error {
+  override readonly name = 'InvalidInput';
+
+  constructor(
+    readonly id: string,
+    /** Which part of it, such as `.items[3].price`; empty for all of it. */
+    readonly at: string,
+    readonly problem: string,
+  ) {
+    super(
+      `Nothing was started: the input of transaction ${id}${at === '' ? '' : ` at ${at}`} ${problem}. Use plain objects, lists, texts, ` +
+        'finite numbers, booleans and null, 2000000 bytes of JSON at most.',
+    );
+  }
+}
+
 /** There is no such transaction, or its workflow is past Temporal's retention. */
 export class TransactionNotFound extends Error {
   override readonly name = 'TransactionNotFound';

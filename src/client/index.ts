@@ -30,6 +30,7 @@ export { reachTemporal } from './reach';
 export {
   InsecureTemporalConnection,
   InvalidDataConverter,
+  InvalidInput,
   InvalidTemporalSettings,
   RulingRefused,
   SearchAttributesMissing,

@@ -104,6 +104,7 @@ export class TransactionClient {
    * @returns the result of the workflow
    * @throws {TransactionInputMismatch} when the id belongs to another input or workflow type; nothing was started
    * @throws {InvalidIdentifier} when the id does not follow the grammar; nothing was started
+   * @throws {InvalidInput} when the input is not what JSON can carry; nothing was started
    * @throws {TemporalUnavailable} when Temporal is away for longer than the client is patient
    * @throws {TransactionTimeout} when `timeoutMs` have passed; the transaction goes on, if it was started
    * @throws what {@link TransactionHandle.result} throws
@@ -291,7 +292,7 @@ export class TransactionClient {
       workflowId: id,
       taskQueue: this.#taskQueue,
       args: [input] as [I],
-      memo: { [REQUEST_MEMO]: requestHash(input) },
+      memo: { [REQUEST_MEMO]: requestHash(id, input) },
       workflowIdReusePolicy,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
       // No run, execution or task timeout: a workflow that the server closes undoes nothing.
@@ -339,5 +340,5 @@ function checkSame<I, R>(
     throw new TransactionInputMismatch(id, 'workflow type');
   const known: unknown = existing.memo?.[REQUEST_MEMO];
   // A transaction that something else started has no hash: its branch logs still tell inputs apart.
-  if (known !== undefined && known !== requestHash(input)) throw new TransactionInputMismatch(id, 'input');
+  if (known !== undefined && known !== requestHash(id, input)) throw new TransactionInputMismatch(id, 'input');
 }

@@ -118,6 +118,22 @@ export class EventIdInUseError extends Error {
   }
 }
 
+/** A position lies behind all that there are: it is of another database, or of a time that a backup knows nothing of. */
+export class PositionAheadError extends Error {
+  override readonly name = 'PositionAheadError';
+
+  constructor(
+    readonly after: number,
+    /** The last position that was given. */
+    readonly last: number,
+  ) {
+    super(
+      `Nothing was read: after is ${after}, and the last position that this database has given is ${last}. It comes from another ` +
+        'database, or this one was restored from a backup: events would be skipped without a word. Begin where you know what you have.',
+    );
+  }
+}
+
 /** A stored event cannot be read by this code. */
 export class UnreadableEventError extends Error {
   override readonly name = 'UnreadableEventError';

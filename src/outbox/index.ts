@@ -18,6 +18,7 @@ export {
   RelayReplacedError,
   UnpublishableEventError,
   UnreadableEventError,
+  PositionAheadError,
   WrongExpectedVersionError,
 } from './errors';
 export type { EventIdConflict } from './errors';

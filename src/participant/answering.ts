@@ -6,10 +6,18 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { Pool } from 'pg';
 import { METRICS } from '../observability';
-import { DEFAULT_TIMEOUTS, FailureType, InvalidTimeouts, parseBranchId, parseTransactionId } from '../protocol';
+import {
+  DEFAULT_TIMEOUTS,
+  FailureType,
+  InvalidTimeouts,
+  isTooDeep,
+  parseBranchId,
+  parseTransactionId,
+} from '../protocol';
 import { CircuitOpen } from '../resilience';
 import type { BranchRequest, LocalTimeouts } from '../protocol';
 import type { Branch } from './branch';
+import { InputTooDeepError } from './errors';
 import { failureOf } from './failures';
 import type { AnyOperation } from './operation';
 
@@ -51,14 +59,19 @@ const countNotAttempted = ({ metricMeter, info }: Context, { circuit }: CircuitO
   metricMeter.createCounter(METRICS.notAttempted).add(1, { participant_id: info.taskQueue, circuit });
 
 /** Reads a request into a fresh object: what came over the wire is data, and only the fields that we know go on. */
-export const parseRequest = (request: Partial<BranchRequest>): BranchRequest => ({
-  transaction: parseTransactionId(request.transaction),
-  branch: parseBranchId(request.branch),
-  input: request.input,
-  ...(typeof request.request === 'string' ? { request: request.request } : {}),
-  ...(typeof request.coordinator === 'string' ? { coordinator: request.coordinator } : {}),
-  ...(request.failFast === true ? { failFast: true } : {}),
-});
+export function parseRequest(request: Partial<BranchRequest>): BranchRequest {
+  const transaction = parseTransactionId(request.transaction);
+  const branch = parseBranchId(request.branch);
+  if (isTooDeep(request.input)) throw new InputTooDeepError(transaction, branch);
+  return {
+    transaction,
+    branch,
+    input: request.input,
+    ...(typeof request.request === 'string' ? { request: request.request } : {}),
+    ...(typeof request.coordinator === 'string' ? { coordinator: request.coordinator } : {}),
+    ...(request.failFast === true ? { failFast: true } : {}),
+  };
+}
 
 /** The Temporal namespace of whoever asks: that of the workflow, if one does. */
 export function callerNamespace(): string {

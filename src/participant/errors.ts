@@ -2,7 +2,7 @@
  * The errors of the participant room. Each says first whether anything was changed, then what was wrong, then what to do.
  * What crosses to the coordinator is made of them in `failures.ts`.
  */
-import { show } from '../protocol';
+import { MOST_LEVELS, show } from '../protocol';
 import type { BranchId, Refusal, TransactionId } from '../protocol';
 
 /** A business "no". Thrown by {@link refuse}; final for its branch. */
@@ -35,6 +35,18 @@ export class InputMismatchError extends Error {
       `Nothing was changed: branch ${branch} of ${transaction} exists with another ${what}. ` +
         'A transaction id names one business operation: use a new id for a new one. If the workflow code changed, give its ' +
         'steps stable ids.',
+    );
+  }
+}
+
+/** An input is nested so deep that nothing could be done with it, least of all undone. */
+export class InputTooDeepError extends Error {
+  override readonly name = 'InputTooDeepError';
+
+  constructor(transaction: TransactionId, branch: BranchId) {
+    super(
+      `Nothing was changed: the input of branch ${branch} of ${transaction} is nested more than ${MOST_LEVELS} levels deep. ` +
+        'Send what the operation needs of it.',
     );
   }
 }
@@ -158,6 +170,65 @@ export class InsecureDatabaseConnectionError extends Error {
           : 'without verifying its certificate, so anyone on the network could take its place. ') +
         'Add sslmode=verify-full and sslrootcert=<file> to the connection string, or ssl: { ca } to the settings; or set ' +
         'TXN_ALLOW_INSECURE=1 (or TXN_ALLOW_INSECURE=postgresql) for a private network.',
+    );
+  }
+}
+
+/** A database is a standby: it takes no writes, and does not show what is prepared. */
+export class StandbyError extends Error {
+  override readonly name = 'StandbyError';
+
+  constructor(participant: string) {
+    super(
+      `Nothing was started: the database of ${participant} is a standby, which takes no writes (SQLSTATE 25006). Name the primary in the connection string.`,
+    );
+  }
+}
+
+/** A right that a role lacks. */
+export interface MissingRight {
+  readonly table: string;
+  readonly privilege: string;
+  /** Whether the table is there. */
+  readonly there: boolean;
+}
+
+/** The role that workers log in as may not do what they have to. */
+export class MissingRightsError extends Error {
+  override readonly name = 'MissingRightsError';
+
+  constructor(
+    participant: string,
+    readonly role: string,
+    /** None where it may not even use the schema. */
+    readonly missing: readonly MissingRight[],
+  ) {
+    const tables = [...new Set(missing.map(({ table }) => table))];
+    const lacks = tables.map(
+      (table) =>
+        `${missing
+          .filter((one) => one.table === table)
+          .map(({ privilege }) => privilege)
+          .join(', ')} on txn.${table}`,
+    );
+    super(
+      `Nothing was started: in the database of ${participant}, role ${show(role)} lacks ${lacks.join('; ') || 'usage of schema txn'}. ` +
+        `Grant it with the role that owns the schema: grantWorker(pool, ${show(role)}).`,
+    );
+  }
+}
+
+/** Tables of schema txn are gone although the schema has the right version. */
+export class MissingTableError extends Error {
+  override readonly name = 'MissingTableError';
+
+  constructor(
+    participant: string,
+    readonly tables: readonly string[],
+  ) {
+    super(
+      `Nothing was started: in the database of ${participant}, ${tables.map((table) => `txn.${table}`).join(', ')} is missing although the schema has ` +
+        'the right version, so somebody has removed it. Restore it from a backup: what it held keeps branches from taking effect twice.',
     );
   }
 }

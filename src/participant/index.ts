@@ -23,17 +23,23 @@ export {
   InputMismatchError,
   InvalidGidError,
   InvalidResultError,
+  InputTooDeepError,
   MigrationBlockedError,
+  MissingRightsError,
+  MissingTableError,
   NotCompensatableError,
   PreparedElsewhereError,
   PreparedTransactionsDisabledError,
   RefusalError,
   ResourceLockedError,
   SchemaVersionError,
+  StandbyError,
   SwallowedFailureError,
 } from './errors';
+export type { MissingRight } from './errors';
 export { branchKeyOf, gidOf, keyOf, parseGid, readGid, scopeOf } from './gid';
 export type { Gid, GidParts, TransactionKey } from './gid';
+export { checkDatabase } from './check-database';
 export { checkDatabaseConnection } from './database-connection';
 export { participantHealth } from './health';
 export { keepCircuits, latestRulings, recordRuling, reportedCircuits } from './circuits';
@@ -63,7 +69,15 @@ export type { PurgeDecisionsOptions } from './purge-decisions';
 export { lookAtPrepared, settle, survey } from './recovery';
 export type { OverdueBranch, Survey } from './recovery';
 export { refuse } from './refuse';
-export { grantWorker, PURGE_RIGHTS, WORKER_RIGHTS, workerGrants } from './roles';
+export {
+  grantWorker,
+  missingRights,
+  PARTICIPANT_RIGHTS,
+  PURGE_RIGHTS,
+  RELAY_RIGHTS,
+  WORKER_RIGHTS,
+  workerGrants,
+} from './roles';
 export type { Privilege, TableRights } from './roles';
 export { decide, decisionFor, readDecision, readDecisionByKey } from './register';
 export type { Proposal, Registered } from './register';

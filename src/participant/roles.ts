@@ -4,6 +4,7 @@
  */
 import { escapeIdentifier } from 'pg';
 import type { Pool } from 'pg';
+import type { MissingRight } from './errors';
 
 export type Privilege = 'select' | 'insert' | 'update' | 'delete';
 
@@ -15,9 +16,11 @@ export interface TableRights {
 
 const rights = (table: string, ...privileges: Privilege[]): TableRights => ({ table, privileges });
 
-/** Of workers, relays, projections, and of the people who use `temporal-txn`. */
-export const WORKER_RIGHTS: readonly TableRights[] = [
-  rights('migration', 'select'),
+const MIGRATION = rights('migration', 'select');
+
+/** Of a participant's branches. Its workers do not start without. */
+export const PARTICIPANT_RIGHTS: readonly TableRights[] = [
+  MIGRATION,
   rights('branch', 'select', 'insert', 'update'),
   rights('decision', 'select', 'insert'),
   rights('preparation', 'select', 'insert', 'update', 'delete'),
@@ -27,6 +30,11 @@ export const WORKER_RIGHTS: readonly TableRights[] = [
   rights('semantic_lock', 'select', 'insert', 'delete'),
   rights('circuit', 'select', 'insert', 'update', 'delete'),
   rights('circuit_ruling', 'select', 'insert'),
+];
+
+/** Of the relays of an outbox, which do not start without. */
+export const RELAY_RIGHTS: readonly TableRights[] = [
+  MIGRATION,
   rights('outbox', 'select', 'insert', 'update', 'delete'),
   rights('outbox_key', 'select', 'insert', 'update'),
   rights('outbox_queue', 'select', 'insert', 'update', 'delete'),
@@ -34,6 +42,12 @@ export const WORKER_RIGHTS: readonly TableRights[] = [
   // It is locked while what comes to its key is parked, and to lock is to update.
   rights('outbox_dead_letter', 'select', 'insert', 'update', 'delete'),
   rights('outbox_intervention', 'select', 'insert'),
+];
+
+/** Of workers, relays, projections, and of the people who use `temporal-txn`. */
+export const WORKER_RIGHTS: readonly TableRights[] = [
+  ...PARTICIPANT_RIGHTS,
+  ...RELAY_RIGHTS.filter((one) => one !== MIGRATION),
   rights('inbox', 'select', 'insert', 'update', 'delete'),
   rights('stream', 'select', 'insert', 'update'),
   // A trigger lets it write the position, and nothing else.
@@ -49,6 +63,21 @@ export const PURGE_RIGHTS: readonly TableRights[] = [
   rights('decision', 'delete'),
   rights('heuristic', 'delete'),
 ];
+
+const MISSING = `
+  select n.relation as "table", privilege, to_regclass('txn.' || n.relation) is not null as there
+    from unnest($1::text[], $2::text[]) as n (relation, privileges)
+   cross join unnest(string_to_array(n.privileges, ', ')) as privilege
+   where not coalesce(has_table_privilege(to_regclass('txn.' || n.relation), privilege), false)`;
+
+/** Which of these rights the role of a connection lacks. It must have usage of schema `txn`. */
+export async function missingRights(pool: Pool, wanted: readonly TableRights[]): Promise<readonly MissingRight[]> {
+  const { rows } = await pool.query<MissingRight>(MISSING, [
+    wanted.map(({ table }) => table),
+    wanted.map(({ privileges }) => privileges.join(', ')),
+  ]);
+  return rows;
+}
 
 /**
  * The statements that give a role what a service's workers need in schema `txn`, for teams that grant with a tool of their own.

@@ -20,6 +20,7 @@ export { canonicalJson } from './canonical-json';
 export { crashpoint, onCrashpoint } from './crashpoint';
 export type { CrashpointName } from './crashpoint';
 export type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from './declaration';
+export { isTooDeep, MOST_LEVELS } from './depth';
 export { InvalidIdentifier, InvalidTimeouts, show } from './errors';
 export { abortBranch, commitBranch, decideAndFinish } from './finish';
 export type { DecideReplies, Finished, FinishReplies } from './finish';

@@ -7,12 +7,13 @@ import type { PoolConfig } from 'pg';
 import { checkSearchAttributes, namespaceIdOf, reachTemporal, temporalSettings } from '../client';
 import type { TemporalSettings } from '../client';
 import {
+  checkDatabase,
   checkDatabaseConnection,
-  checkSchema,
   keepCircuits,
   participantCircuit,
   participantActivities,
   participantHealth,
+  PARTICIPANT_RIGHTS,
   PreparedTransactionsDisabledError,
   readSlots,
 } from '../participant';
@@ -63,6 +64,7 @@ export interface RunParticipantOptions {
  * Runs a participant's worker until the process is told to stop.
  *
  * @throws {SchemaVersionError} when the schema `txn` is not migrated
+ * @throws {StandbyError} {MissingTableError} {MissingRightsError} when the database cannot be worked with
  * @throws {InvalidTimeouts} when the timeouts are out of order
  * @throws {PreparedTransactionsDisabledError} when `twoPhaseCommit` is true and `max_prepared_transactions` is 0
  * @throws {SearchAttributesMissing} when the namespace lacks them
@@ -81,7 +83,6 @@ export async function runParticipant(participant: Participant, options: RunParti
   serveMetrics();
   const settings = temporalSettings(options.temporal);
   const { connectionOptions, namespace } = settings;
-  const dataConverter = workerDataConverter(settings.dataConverter);
   checkDatabaseConnection(options.database, name);
   // Two more than there are branches: the health check must not wait behind them.
   const pool = new Pool({
@@ -111,7 +112,7 @@ export async function runParticipant(participant: Participant, options: RunParti
       circuit: circuits[0] as Circuit, // Cast: it is never empty.
       ...(options.timeouts ? { timeouts: options.timeouts } : {}),
     });
-    await checkSchema(pool);
+    await checkDatabase(pool, name, PARTICIPANT_RIGHTS);
     stopKeeping = await keepCircuits({
       pool,
       worker: `${hostname()}:${process.pid}`,
@@ -124,6 +125,7 @@ export async function runParticipant(participant: Participant, options: RunParti
       },
     });
     await checkPrepares(pool, name, options.twoPhaseCommit);
+    const dataConverter = workerDataConverter(settings.dataConverter);
     const recovery = { participant: name, ...recoverySettings(options.recovery) };
     connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
     await checkSearchAttributes(connection, namespace);

@@ -7,7 +7,7 @@ import { checkSearchAttributes, reachTemporal, temporalSettings } from '../clien
 import type { TemporalSettings } from '../client';
 import { relayActivities, relaySettings } from '../outbox';
 import type { RelayOptions } from '../outbox';
-import { checkDatabaseConnection, checkSchema } from '../participant';
+import { checkDatabase, checkDatabaseConnection, RELAY_RIGHTS } from '../participant';
 import { parseParticipantName } from '../protocol';
 import { workerDataConverter } from './data-converter';
 import type { HealthOptions } from './health-server';
@@ -39,6 +39,7 @@ export interface RunOutboxRelayOptions extends OutboxRelaySettings {
  * @param service name of the service: the workflow is `outbox:<service>`
  * @throws {RangeError} when an option is out of range
  * @throws {SchemaVersionError} when the schema `txn` is not migrated
+ * @throws {StandbyError} {MissingTableError} {MissingRightsError} when the database cannot be worked with
  * @throws {SearchAttributesMissing} when the namespace lacks them
  * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
  * @throws {InvalidDatabaseSettingsError} {InsecureDatabaseConnectionError}
@@ -57,7 +58,6 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
     throw new RangeError(`Nothing was started: seats is ${String(seats)}, not a whole number from 1 to 16.`);
   const settings = temporalSettings(temporal);
   const { connectionOptions, namespace } = settings;
-  const dataConverter = workerDataConverter(settings.dataConverter);
   checkDatabaseConnection(database, name);
   // Two for each seat and two beside: all of them may be here.
   const pool = new Pool({
@@ -75,7 +75,8 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
   try {
-    await checkSchema(pool);
+    await checkDatabase(pool, name, RELAY_RIGHTS);
+    const dataConverter = workerDataConverter(settings.dataConverter);
     connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
     await checkSearchAttributes(connection, namespace);
     const client = new Client({ connection, namespace, dataConverter });

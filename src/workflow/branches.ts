@@ -1,6 +1,6 @@
 /** What a transaction of atomic commitment consists of: branches at participants, and branches that are not ours. */
 import type { Duration } from '@temporalio/common';
-import { parseBranchId } from '../protocol';
+import { isTooDeep, MOST_LEVELS, parseBranchId } from '../protocol';
 import type { Branch, BranchId, Decision, Reservation } from '../protocol';
 import { TransactionDefinitionError } from './errors';
 
@@ -69,6 +69,10 @@ export function identify(
     // A numbered name may be one that somebody has chosen: the answer of the one would count for the other.
     if (taken.has(id)) throw new TransactionDefinitionError(`Two branches have the id ${id}. Give each its own.`);
     taken.add(id);
+    if (isOwn(given) && isTooDeep(given.input))
+      throw new TransactionDefinitionError(
+        `Nothing was started: the input of ${id} is nested more than ${MOST_LEVELS} levels deep. Send what it needs of that.`,
+      );
     return { id, branch: given };
   });
 }

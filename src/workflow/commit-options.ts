@@ -84,11 +84,8 @@ export function twoPhaseSettings(options: TwoPhaseCommitOptions, words: TimeoutW
     );
   if (!Number.isSafeInteger(attempts) || attempts < 1 || attempts > MOST_ATTEMPTS)
     refuse(`attempts is ${attempts}, not a whole number from 1 to ${MOST_ATTEMPTS}`);
-  try {
-    if (options.retry) compileRetryPolicy(options.retry);
-  } catch (error) {
-    refuse(`retry is no policy: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const mistake = options.retry && mistakeIn(options.retry);
+  if (mistake !== undefined) refuse(`retry is no policy: ${mistake}`);
   return {
     timeouts: { prepare, commit, abort },
     attemptTimeout,
@@ -110,6 +107,16 @@ function checkDuration(name: string, value: Duration): void {
   const ms = millisecondsOf(value);
   if (!(ms > 0)) refuse(`the timeout ${name} is ${show(value)}, not a duration above zero`);
   if (ms > LONGEST_TIMEOUT_MS) refuse(`the timeout ${name} is ${show(value)}, longer than 30 days`);
+}
+
+/** What is wrong with a retry policy. Undefined where nothing is. */
+export function mistakeIn(retry: RetryPolicy): string | undefined {
+  try {
+    compileRetryPolicy(retry);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** NaN for what is no duration: options may come over the wire. */

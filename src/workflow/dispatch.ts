@@ -139,7 +139,8 @@ async function ask<Answer>(participant: string, activity: string, request: objec
   try {
     return await listening(participant, call(request));
   } catch (error) {
-    return isUndecodable(error) ? failTask(error) : Promise.reject(error);
+    if (isUndecodable(error)) return failTask(error);
+    throw error;
   }
 }
 

@@ -29,7 +29,7 @@ export interface StepOptions {
   readonly retry?: RetryPolicy;
   /** @default 'compensate' */
   readonly onUnknown?: OnUnknown;
-  /** One line for the Web UI. No personal data: no codec encrypts it. @default `at <participant>` */
+  /** One line for the Web UI. No personal data: it is readable unless payloads are encrypted. @default `at <participant>` */
   readonly summary?: string;
 }
 

@@ -12,7 +12,9 @@ import {
 } from '@temporalio/workflow';
 import {
   DEFAULT_TIMEOUTS,
+  isTooDeep,
   LONGEST_TIMEOUT_MS,
+  MOST_LEVELS,
   needsAttention,
   outcomeOf,
   parseBranchId,
@@ -30,7 +32,7 @@ import { openDesk } from './desk';
 import { SagaDefinitionError } from './errors';
 import { messageOf, refusalOf } from './failures';
 import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
-import { millisecondsOf } from './commit-options';
+import { millisecondsOf, mistakeIn } from './commit-options';
 import type { SagaOptions, StepOptions, StepSettings } from './options';
 import { misplacement } from './placement';
 import type { Saga } from './saga';
@@ -160,7 +162,7 @@ export class SagaRun {
       throw new SagaDefinitionError(`Two steps have the id ${options.id}. Give each its own.`);
     const branch = parseBranchId(options.id ?? this.#journal.nextBranch(nameOf(runnable)));
     const settings = settingsOf(this.options, options);
-    checkTimeouts(branch, settings);
+    checkStep(branch, settings, input);
     const step = this.#journal.begin({
       branch,
       role,
@@ -290,7 +292,7 @@ export class SagaRun {
 }
 
 /** Temporal would refuse them too, later, with every workflow task. @throws {SagaDefinitionError} */
-function checkTimeouts(branch: string, { timeout, attemptTimeout }: StepSettings): void {
+function checkStep(branch: string, { timeout, attemptTimeout, retry }: StepSettings, input: unknown): void {
   for (const [name, value] of Object.entries({ timeout, attemptTimeout })) {
     if (value === undefined) continue;
     const ms = millisecondsOf(value);
@@ -299,6 +301,13 @@ function checkTimeouts(branch: string, { timeout, attemptTimeout }: StepSettings
         `${name} of ${branch} is ${show(value)}. Use a duration above zero and of 30 days at most, such as '10 seconds'.`,
       );
   }
+  const mistake = mistakeIn(retry);
+  if (mistake !== undefined)
+    throw new SagaDefinitionError(`retry of ${branch} is no policy: ${mistake}. Leave it out for the default.`);
+  if (isTooDeep(input))
+    throw new SagaDefinitionError(
+      `The input of ${branch} is nested more than ${MOST_LEVELS} levels deep. Send what it needs of that.`,
+    );
 }
 
 const nothing = (): void => undefined;

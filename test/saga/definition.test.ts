@@ -42,6 +42,16 @@ describe('in a test', () => {
       'attemptTimeout of bank.debit is "5 lightyears". Use',
     ],
     ['ages for a step', [step('bank.debit', { timeout: 1e12 })], 'of 30 days at most'],
+    [
+      'a retry policy that is none',
+      [step('bank.debit', { retry: { maximumAttempts: -1 } })],
+      'retry of bank.debit is no policy: ',
+    ],
+    [
+      'retries without a pause',
+      [step('bank.debit', { retry: { initialInterval: 0 } })],
+      'retry of bank.debit is no policy: ',
+    ],
     ['two steps with one id', SAME_ID, 'Two steps have the id move'],
   ])('%s fails the workflow task, and with it nothing is lost', async (_, moves, message) => {
     expect(await definitionError(fixture, moves)).toContain(message);

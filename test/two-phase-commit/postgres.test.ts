@@ -130,7 +130,7 @@ describe('a transfer between two banks', () => {
         workflowId: id,
         taskQueue: 'transactions',
         args: [transferOf(31)],
-        memo: { [REQUEST_MEMO]: requestHash(transferOf(31)) },
+        memo: { [REQUEST_MEMO]: requestHash('request', transferOf(31)) },
       })
       .then((handle) => handle.result())
       .catch(() => undefined);

@@ -1,5 +1,5 @@
 /** Whether the role that workers log in as may do what they have to, and no more (docs/security.md). */
-import { WORKER_RIGHTS } from '../../participant';
+import { missingRights, WORKER_RIGHTS } from '../../participant';
 import type { Pool } from 'pg';
 import { ok, problem, warning } from './check';
 import type { Result } from './check';
@@ -38,12 +38,6 @@ export async function lookAtRole(pool: Pool): Promise<Result> {
       );
 }
 
-const MISSING = `
-  select n.relation, privilege
-    from unnest($1::text[], $2::text[]) as n (relation, privileges)
-   cross join unnest(string_to_array(n.privileges, ', ')) as privilege
-   where not coalesce(has_table_privilege(to_regclass('txn.' || n.relation), privilege), false)`;
-
 /** Whether it may do all that it has to. */
 export async function lookAtGrants(pool: Pool): Promise<Result> {
   const schema = await pool.query<{ there: boolean; name: string; usage: boolean | null }>(
@@ -54,14 +48,11 @@ export async function lookAtGrants(pool: Pool): Promise<Result> {
   const role = printable(name);
   if (!there) return problem('There is no schema txn.', 'temporal-txn setup --migrate, with the login of the owner');
   if (!usage) return problem(`${role} may not use schema txn.`, `grant usage on schema txn to ${role}`);
-  const { rows } = await pool.query<{ relation: string; privilege: string }>(MISSING, [
-    WORKER_RIGHTS.map(({ table }) => table),
-    WORKER_RIGHTS.map(({ privileges }) => privileges.join(', ')),
-  ]);
-  if (rows.length === 0) return ok(`${role} may do all that its workers have to in schema txn.`);
-  const tables = [...new Set(rows.map(({ relation }) => relation))];
+  const missing = await missingRights(pool, WORKER_RIGHTS);
+  if (missing.length === 0) return ok(`${role} may do all that its workers have to in schema txn.`);
+  const tables = [...new Set(missing.map((one) => one.table))];
   const grants = tables.map((table) => {
-    const privileges = rows.filter(({ relation }) => relation === table).map(({ privilege }) => privilege);
+    const privileges = missing.filter((one) => one.table === table).map(({ privilege }) => privilege);
     return `grant ${privileges.join(', ')} on txn.${table} to ${role}`;
   });
   return problem(`${role} lacks rights in schema txn.`, grants.join('; '));

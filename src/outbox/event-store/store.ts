@@ -39,6 +39,7 @@ export interface EventStore<Types extends EventTypes = EventTypes> {
    * The events of a stream, in their order.
    *
    * @param range `after`: the version after which it begins; by default 0. `until`: only what was appended until then
+   * @throws {PositionAheadError} when `after` is a position that this database has never given
    * @throws {UnreadableEventError} when an event is reached that this program cannot read
    * @example for await (const { version, type, data } of store.readStream(pool, 'account-1')) console.log(version, type, data);
    */
@@ -52,6 +53,7 @@ export interface EventStore<Types extends EventTypes = EventTypes> {
    * a transaction that is open or in doubt. Takes a connection of the pool for as long as it runs.
    *
    * @throws {RangeError} when an option is out of range
+   * @throws {PositionAheadError} when `after` is a position that this database has never given
    * @throws {UnreadableEventError} when an event is reached that this program cannot read
    * @throws what the database answers: begin again after the last position
    * @example for await (const event of store.subscribe(pool, { after: last, stop })) last = event.position;

@@ -1,11 +1,12 @@
 /** All events of a database in the order of their positions, those to come too. */
 import type { Pool } from 'pg';
 import type { EventTypes } from '../append';
+import { PositionAheadError } from '../errors';
 import { Wakes } from '../relay/wake';
 import { readEvent } from './events';
 import type { NumberedEvent, Upcasters } from './events';
 import { Numbering } from './numbering';
-import { readNumbered } from './read';
+import { headPosition, readNumbered } from './read';
 
 export interface SubscribeOptions {
   /** The position after which it begins. @default 0, the beginning */
@@ -28,6 +29,8 @@ export async function* subscribe<Types extends EventTypes>(
   checkReading({ after, pollMs, batch });
   const numbering = new Numbering(pool);
   const wakes = new Wakes(pool);
+  const last = await headPosition(pool);
+  if (after > last) throw new PositionAheadError(after, last);
   let position = after;
   await wakes.listen();
   try {
