@@ -15,8 +15,8 @@ import type { CrashOrder } from '../../src/testing';
 
 export const BANKS = ['north-bank', 'south-bank'] as const satisfies readonly Bank[];
 
-/** How long recovery leaves a branch to its coordinator. */
-const GRACE_MS = 6_000;
+/** How long recovery leaves a branch to its coordinator: longer than a slow machine takes to bring all four protocols to their points. */
+const GRACE_MS = 15_000;
 
 /** Each transfer has an account of its own at both banks. */
 const OPEN_ACCOUNTS = `

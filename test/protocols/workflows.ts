@@ -19,7 +19,7 @@ const north = participant<typeof bank>('north-bank');
 const south = participant<typeof bank>('south-bank');
 
 const attemptTimeout = '9 seconds';
-const prepare = '15 seconds';
+const prepare = '20 seconds';
 
 export async function transferByTwoPhaseCommit(transfer: Transfer): Promise<number> {
   const [debit] = await twoPhaseCommit(branchesOf(transfer), { attemptTimeout, timeouts: { prepare } });
@@ -27,7 +27,7 @@ export async function transferByTwoPhaseCommit(transfer: Transfer): Promise<numb
 }
 
 export async function transferByThreePhaseCommit(transfer: Transfer): Promise<number> {
-  const timeouts = { prepare, uncertain: '16 seconds', preCommit: '4 seconds', preCommitted: '4.5 seconds' } as const;
+  const timeouts = { prepare, uncertain: '21 seconds', preCommit: '8 seconds', preCommitted: '10 seconds' } as const;
   const [debit] = await threePhaseCommit(branchesOf(transfer), { attemptTimeout, timeouts });
   return debit.balance;
 }
