@@ -13,7 +13,8 @@ import { judgePostgresVersion, judgeTemporalVersion } from '../../src/cli/doctor
 import { parseBranchId, parseTransactionId } from '../../src/protocol';
 import { deploy, NAMES, SLOTS } from './doctor-fixture';
 import type { Bank, Deployment, Name } from './doctor-fixture';
-import { newTransaction, NOWHERE, runCommand } from './fixture';
+import { newTransaction, NOWHERE } from './fixture';
+import { runInProcess } from './in-process';
 import type { Printed } from './fixture';
 import { startPooler } from './shared-sessions';
 
@@ -55,7 +56,7 @@ async function lookAt(subject: string, check: string, given: Partial<DoctorReque
 }
 
 const run = async (args: readonly string[], environment: Record<string, string> = {}): Promise<Printed> => {
-  const printed = await runCommand(args, {
+  const printed = await runInProcess(args, {
     TEMPORAL_ADDRESS: deployment.temporal.address,
     TXN_DATABASE_NORTH_BANK: bank('north-bank').url,
     TXN_DATABASE_SOUTH_BANK: bank('south-bank').url,

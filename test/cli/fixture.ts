@@ -1,5 +1,5 @@
 /**
- * Two participants with a database each, and the command as a process of its own. Branches are prepared by the activities that
+ * Two participants with a database each, and the command. Branches are prepared by the activities that
  * a worker would run; what the command prints is searched for passwords every time.
  */
 import { execFile } from 'node:child_process';
@@ -18,6 +18,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { z } from 'zod';
 import { parseBranchId, parseTransactionId } from '../../src/protocol';
 import type { RegisteredBranch } from '../../src/protocol';
+import { runInProcess } from './in-process';
 
 const QUIET = new DefaultLogger('ERROR');
 const MAIN = resolve(__dirname, '../../dist/src/cli/main.js');
@@ -154,7 +155,8 @@ export function useBanks() {
       ),
     /** Runs the command. */
     txn: async (args: readonly string[], environment: Record<string, string> = {}): Promise<Printed> => {
-      const printed = await runCommand(args, {
+      const printed = await runInProcess(args, {
+        TEMPORAL_ADDRESS: NOWHERE,
         TXN_DATABASE_NORTH_BANK: bank('north-bank').url,
         TXN_DATABASE_SOUTH_BANK: bank('south-bank').url,
         ...environment,

@@ -1,8 +1,6 @@
-/** The commands about one transaction, and their list, in the process of a test: a process of its own for each call would cost half a second of a processor. */
-import { Command } from 'commander';
+/** The command in the process of a test: a process of its own for each call would cost a second of a processor. test/cli/usage.test.ts runs it as it was built. */
 import { vi } from 'vitest';
-import { registerList } from '../../src/cli/commands/list';
-import { addTransactionCommands } from '../../src/cli/commands/transaction';
+import { runProgram } from '../../src/cli/program';
 import type { Printed } from './fixture';
 
 let last: Promise<unknown> = Promise.resolve();
@@ -22,18 +20,24 @@ async function runAlone(args: readonly string[], environment: Record<string, str
   const error = vi
     .spyOn(console, 'error')
     .mockImplementation((text: unknown) => void (printed.stderr += `${String(text)}\n`));
+  // Commander writes by itself.
+  const writes = (['stdout', 'stderr'] as const).map((stream) =>
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      printed[stream] += String(text);
+      return true;
+    }),
+  );
   const { exitCode: before } = process;
+  process.exitCode = 0;
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
   try {
-    const program = new Command('temporal-txn').exitOverride();
-    addTransactionCommands(program);
-    registerList(program);
-    await program.parseAsync(args, { from: 'user' });
+    await runProgram(args, 'of a test');
     return { exitCode: Number(process.exitCode), ...printed };
   } finally {
     process.exitCode = before;
     vi.unstubAllEnvs();
     log.mockRestore();
     error.mockRestore();
+    for (const write of writes) write.mockRestore();
   }
 }

@@ -6,7 +6,7 @@ import type { SearchAttributePair } from '@temporalio/common';
 import { TemporalDevServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { searchAttributeList } from '../../src/observability';
-import { NOWHERE, runCommand } from './fixture';
+import { NOWHERE } from './fixture';
 import { runInProcess } from './in-process';
 
 const KEYS = {
@@ -108,7 +108,7 @@ describe('temporal-txn list', () => {
       ['--participant', 'a b'],
     ];
     const printed = await Promise.all(
-      bad.map((args) => runCommand(['list', ...args], { TEMPORAL_ADDRESS: temporal.address })),
+      bad.map((args) => runInProcess(['list', ...args], { TEMPORAL_ADDRESS: temporal.address })),
     );
     for (const { stderr, exitCode } of printed) {
       expect(stderr).toMatch(/^Nothing was changed/);

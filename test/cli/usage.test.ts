@@ -4,16 +4,17 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InvalidConfiguration, NoDatabaseConfigured } from '../../src/cli/errors';
 import { readConfiguration } from '../../src/cli/config';
-import { runCommand } from './fixture';
+import { NOWHERE, runCommand } from './fixture';
+import { runInProcess } from './in-process';
 
 const GONE = 'postgres://app:s3cret%2Fword@127.0.0.1:1/bank';
 
 describe('temporal-txn, used wrongly', () => {
   const run = (args: readonly string[], environment: Record<string, string> = { TXN_DATABASE_BANK: GONE }) =>
-    runCommand(args, environment);
+    runInProcess(args, { TEMPORAL_ADDRESS: NOWHERE, ...environment });
 
   it('says what it is for', async () => {
-    const { stdout, exitCode } = await run(['--help']);
+    const { stdout, exitCode } = await runCommand(['--help'], {});
     expect(stdout).toMatch(
       /^Finds distributed transactions that were left lying, says what to do about them, and does it\.\n/,
     );
@@ -119,6 +120,14 @@ describe('temporal-txn, used wrongly', () => {
       });
     const { stderr } = await run(['audit', '--json'], {});
     expect(JSON.parse(stderr)).toMatchObject({ error: 'NoDatabaseConfigured', exitCode: 2 });
+  });
+
+  it('as a process of its own it says so and exits in the same way', async () => {
+    expect(await runCommand(['frobnicate'], {})).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: expect.stringContaining("Nothing was changed: unknown command 'frobnicate'"),
+    });
   });
 
   it('an id that nobody knows is not called unknown when not everybody was asked', async () => {
