@@ -246,7 +246,7 @@ export const SECTIONS: readonly Section[] = [
         'O3',
         'A coordinator is reset to before its decision, with its signals or without',
         'It proposes again, and obeys what the register said the first time',
-        ['two-phase-commit/operator', 'who resets it to every workflow task when it has committed, stays committed'],
+        ['two-phase-commit/operator', 'who resets it to any workflow task when it has committed, stays committed'],
         [
           'end-to-end/two-phase-faults',
           'a coordinator that is reset after the decision and then cancelled obeys the register',
@@ -295,8 +295,8 @@ export const SECTIONS: readonly Section[] = [
         'I2',
         'Temporal is restored from a backup or fails over with loss: what was done is done again from an old state',
         'The register. A reset does to a history what a restore does, and can be had at every event',
-        ['two-phase-commit/operator', 'who does it at every event'],
-        ['two-phase-commit/operator', 'who resets it to every workflow task when it has committed, stays committed'],
+        ['two-phase-commit/operator', 'who does it at any event'],
+        ['two-phase-commit/operator', 'who resets it to any workflow task when it has committed, stays committed'],
       ),
       point(
         'I3',

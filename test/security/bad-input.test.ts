@@ -12,7 +12,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { Pool } from 'pg';
 import { InvalidInput, TransactionClient } from 'temporal-txn/client';
 import { defineEventStore, PositionAheadError } from 'temporal-txn/outbox';
-import { grantWorker, migrate, participantActivities } from 'temporal-txn/participant';
+import { grantWorker, participantActivities } from 'temporal-txn/participant';
 import { PostgresServer } from 'temporal-txn/testing';
 import { runParticipant } from 'temporal-txn/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -26,7 +26,7 @@ describe('docs/security.md', () => {
       Object.fromEntries(
         rows
           .filter((row) => row[number] !== '')
-          .map((row) => [row[1], (row[number] ?? '').split(', ').sort().join(', ')]),
+          .map((row): [string, string] => [row[1] ?? '', (row[number] ?? '').split(', ').sort().join(', ')]),
       );
     expect(column(2)).toEqual(told(WORKER_RIGHTS));
     expect(column(3)).toEqual(told(PURGE_RIGHTS));
@@ -125,7 +125,11 @@ describe('the database of', () => {
         { role: worker, may: 'CONNECT' },
       ]);
       const inSchema = (schema: string) =>
-        Object.fromEntries(granted.filter((one) => one['schema'] === schema).map(({ table, may }) => [table, may]));
+        Object.fromEntries(
+          granted
+            .filter((one) => one['schema'] === schema)
+            .map(({ table, may }): [string, unknown] => [String(table), may]),
+        );
       expect(inSchema('txn')).toEqual(told(WORKER_RIGHTS));
       // Its own tables: rows, and nothing that changes a table.
       const own = Object.values(inSchema('public'));

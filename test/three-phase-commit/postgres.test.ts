@@ -3,7 +3,6 @@
  * do with it when those who asked are gone.
  */
 import type { Client } from '@temporalio/client';
-import type { NativeConnection } from '@temporalio/worker';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TransactionAborted, TransactionClient } from '../../src/client';
@@ -17,7 +16,6 @@ import { until } from './fixture';
 let bank: Bank;
 let client: Client;
 let transactions: TransactionClient;
-let native: NativeConnection;
 let money: number;
 const endings: (() => Promise<unknown>)[] = [];
 
@@ -27,7 +25,7 @@ beforeAll(async () => {
   money = await bank.money();
   const server = await startServer();
   endings.push(() => server.stop());
-  ({ client, native } = server);
+  ({ client } = server);
   transactions = new TransactionClient({ client });
   endings.push(await startWorkers(server, 'three-phase-commit', bank.activities(), PARTICIPANT_BUNDLE));
 });

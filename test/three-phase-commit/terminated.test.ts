@@ -4,7 +4,7 @@
  * the same way, as the register says, and soon.
  */
 import { describe, expect, it } from 'vitest';
-import { CAMPAIGN } from '../depth';
+import { CAMPAIGN, depth, some } from '../depth';
 import { refuses } from '../two-phase-commit/participants';
 import type { Interruption, Line } from '../two-phase-commit/participants';
 import { FOUR, IMPATIENT, threePhaseFixture } from './fixture';
@@ -84,13 +84,13 @@ describe.each([2, 3, 4])('a coordinator of %i participants that is terminated', 
         (event) => !event.workflowTaskScheduledEventAttributes && !event.workflowTaskStartedEventAttributes,
       );
       // Three and four participants are more of the same.
-      const chosen = count === 2 ? seen : seen.filter((_, i) => i % (count + 1) === 0);
+      const chosen = some(seen, count === 2 ? 10 : 5, `events of ${count} participants, ${course}`);
       events = (CAMPAIGN ? history : chosen).map(({ eventId }) => Number(eventId));
       questions = tale.asked().length;
-      expect(events.length).toBeGreaterThan(8);
+      expect(seen.length).toBeGreaterThan(8);
     });
 
-    it('at every event leaves participants that agree', async () => {
+    it('at any event leaves participants that agree', async () => {
       await inTurns(events, async (length) => {
         const tale = await fixture.begin(story);
         await tale.untilEvents(length);
@@ -99,7 +99,7 @@ describe.each([2, 3, 4])('a coordinator of %i participants that is terminated', 
       });
     }, 120_000);
 
-    it('at every question, before the answer and after, leaves participants that agree', async () => {
+    it('at any question, before the answer and after, leaves participants that agree', async () => {
       const points = Array.from({ length: questions }, (_, i) =>
         (['before', 'after'] as const).map((when) => ({ at: i + 1, when })),
       )
@@ -125,7 +125,7 @@ it('Both decisions were taken, at many points, and nothing happened that may not
   );
   // Who has not voted commit, and may be prepared for all it knows, aborts alone.
   expect(participants.breaches.filter((breach) => !breach.endsWith('abort, decided is undefined'))).toEqual([]);
-  expect(tried).toBeGreaterThan(100);
-  expect(outcomes.get('commit')).toBeGreaterThan(10);
-  expect(outcomes.get('abort')).toBeGreaterThan(50);
+  expect(tried).toBeGreaterThan(depth({ sample: 50, campaign: 100 }));
+  expect(outcomes.get('commit')).toBeGreaterThan(depth({ sample: 3, campaign: 10 }));
+  expect(outcomes.get('abort')).toBeGreaterThan(depth({ sample: 20, campaign: 50 }));
 });

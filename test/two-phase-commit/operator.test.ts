@@ -1,5 +1,5 @@
 /**
- * An operator's hand at every event of a transfer's history: cancel, terminate, delete, reset. On a real server, real
+ * An operator's hand at the events of a transfer's history, in a campaign at each: cancel, terminate, delete, reset. On a real server, real
  * databases, with the recovery of each participant at work. Whatever she does, and whenever: register and branches agree, the
  * money is there, nothing stays prepared, and what is reported is so.
  */
@@ -9,9 +9,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TransactionAborted, TransactionClient, TransactionInterrupted, TransactionNotFound } from '../../src/client';
 import type { Transfer } from '../../workflows/bank-transfer';
 import { endedBefore, SlowServer, tasksIn } from '../real-server';
+import { depth, some } from '../depth';
 import { Bank, SERVICES, transferOf } from './bank';
 
-const AT_A_TIME = 16;
+const AT_A_TIME = 8;
 const AMOUNT = 10;
 const TRANSFER = 'transferMoneyAtomically';
 /** Each activity dwells before and after its work, so that there is a moment to act at every event. */
@@ -106,7 +107,7 @@ async function inDoubt(id: string): Promise<string[]> {
 }
 
 async function quiescence(id: string): Promise<void> {
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(100)) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(100)) {
     const busy = (await isRunning(id)) || (slow.inFlight.get(id) ?? 0) > 0 || (await inDoubt(id)).length > 0;
     if (!busy) return;
   }
@@ -185,21 +186,25 @@ describe('a transfer and an operator', () => {
   });
 
   it.each<Act>(['cancel', 'terminate', 'delete', 'signals reapplied', 'signals excluded'])(
-    'who does it at every event (%s) is all or nothing',
+    'who does it at any event (%s) is all or nothing',
     async (what) => {
       await inTurns(
-        Array.from({ length }, (_, i) => i + 1),
+        some(
+          Array.from({ length }, (_, i) => i + 1),
+          8,
+          `events of the operator, ${what}`,
+        ),
         (at) => actAt(at, what),
       );
     },
-    60_000,
+    150_000,
   );
 
-  it('who resets it to every workflow task when it has committed, stays committed', async () => {
+  it('who resets it to any workflow task when it has committed, stays committed', async () => {
     const resets = tasks.flatMap((task) =>
       (['signals reapplied', 'signals excluded'] as const).map((what) => ({ task, what })),
     );
-    await inTurns(resets, async ({ task, what }) => {
+    await inTurns(some(resets, 8, 'resets after the end'), async ({ task, what }) => {
       const { id, input } = newTransfer();
       await transactions.execute(TRANSFER, { id, input });
       const ends = tasksIn(await slow.eventsOf(id));
@@ -209,7 +214,7 @@ describe('a transfer and an operator', () => {
       expect(await judge(id)).toBe('committed');
       expect(await saidOf(id)).toBe('committed');
     });
-  }, 60_000);
+  }, 150_000);
 
   it('leaves the money where it was, and nothing in doubt', async () => {
     expect(await bank.prepared()).toEqual([]);
@@ -217,7 +222,7 @@ describe('a transfer and an operator', () => {
     const acts = [...tried.values()].reduce((a, b) => a + b, 0);
     process.stdout.write(`operator: ${acts} acts ${JSON.stringify(Object.fromEntries(tried))}\n`);
     process.stdout.write(`operator: ${JSON.stringify(Object.fromEntries(outcomes))}\n`);
-    expect(acts).toBeGreaterThanOrEqual(60);
+    expect(acts).toBeGreaterThanOrEqual(depth({ sample: 40, campaign: 60 }));
     // Acts that never changed anything would prove little.
     for (const what of ['cancel', 'terminate', 'delete'])
       for (const outcome of ['committed', 'aborted'])
