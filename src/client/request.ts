@@ -85,5 +85,5 @@ const nameOf = ({ constructor }: object): string =>
 
 const pathOf = (around: readonly Level[]): string => {
   const path = around.map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('');
-  return show(path).slice(1, -1);
+  return show(path).replace(/^"|"$/g, '');
 };

@@ -49,10 +49,10 @@ const RUNS: readonly (readonly [string, readonly string[], Readonly<Record<strin
     /InvalidDatabaseSettingsError.*ERR_INVALID_URL/,
   ],
   [
-    'a worker whose password has what it must not',
+    'a worker whose password is not encoded as it has to be',
     WORKER,
-    { DATABASE_URL: `postgresql://app:${SECRETS.password}%zz@h/bank` },
-    /InvalidDatabaseSettingsError/,
+    { DATABASE_URL: `postgresql://app:${SECRETS.password}%zz@10.1.2.3/bank` },
+    /InsecureDatabaseConnectionError/,
   ],
   [
     'a worker whose database is elsewhere',
