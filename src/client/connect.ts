@@ -11,6 +11,7 @@ import { dataConverterOf } from './data-converter';
 import type { TransactionDataConverter } from './data-converter';
 import { InsecureTemporalConnection, InvalidTemporalSettings } from './errors';
 import { reachTemporal } from './reach';
+import { tellingUnreadable } from './unreadable';
 
 export interface TemporalSettings {
   /** @default TEMPORAL_ADDRESS, the profile, or localhost:7233 */
@@ -85,7 +86,7 @@ export function temporalSettings(given: TemporalSettings = {}): CheckedTemporalS
 export async function connectTemporal(given: TemporalSettings = {}): Promise<Client> {
   const { connectionOptions, namespace, dataConverter } = temporalSettings(given);
   const connection = await reachTemporal(connectionOptions, () => Connection.connect(connectionOptions));
-  return new Client({ connection, namespace, dataConverter });
+  return new Client({ connection, namespace, dataConverter: tellingUnreadable(dataConverter) });
 }
 
 /** As gRPC takes it: a name or an address, in brackets where it has colons, and a port. */

@@ -113,6 +113,27 @@ export class InvalidInput extends Error {
   }
 }
 
+/**
+ * Temporal has answered, and this process cannot read the answer: its keys or its codec are not those of the deployment. The
+ * transaction may have committed.
+ */
+export class AnswerUnreadable extends Error {
+  override readonly name = 'AnswerUnreadable';
+
+  constructor(
+    readonly id: string,
+    /** What the codec or the converter says. */
+    override readonly cause: unknown,
+  ) {
+    super(
+      `It is not known what became of transaction ${id}: what Temporal answers cannot be read here ` +
+        `(${cause instanceof Error ? cause.message : String(cause)}). Give this process the keys of the deployment and ask again, with ` +
+        'the same id: under another one it would be done twice.',
+      { cause },
+    );
+  }
+}
+
 /** There is no such transaction, or its workflow is past Temporal's retention. */
 export class TransactionNotFound extends Error {
   override readonly name = 'TransactionNotFound';

@@ -28,6 +28,7 @@ export type { CheckedTemporalSettings, TemporalConnectionOptions, TemporalPlugin
 export type { TransactionDataConverter } from './data-converter';
 export { reachTemporal } from './reach';
 export {
+  AnswerUnreadable,
   InsecureTemporalConnection,
   InvalidDataConverter,
   InvalidInput,

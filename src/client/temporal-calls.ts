@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isGrpcServiceError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { Circuit, CircuitOpen } from '../resilience';
-import { InvalidPatience, TemporalUnavailable } from './errors';
+import { AnswerUnreadable, InvalidPatience, TemporalUnavailable } from './errors';
+import { unreadable } from './unreadable';
 
 /** How long a caller waits. */
 export interface WaitOptions {
@@ -70,10 +71,20 @@ export class TemporalCalls {
   /**
    * @throws {TemporalUnavailable} when Temporal is away for longer than the client's patience
    * @throws {WaitOver} when the caller's time is up
+   * @throws {AnswerUnreadable} when Temporal has answered and this process lacks the key, or the codec
    * @throws the reason of the signal
    * @throws what Temporal answers
    */
   async make<T>(call: Call<T>): Promise<T> {
+    try {
+      return await this.#make(call);
+    } catch (error) {
+      const unread = unreadable(error);
+      throw unread ? new AnswerUnreadable(call.id, unread.cause) : error;
+    }
+  }
+
+  async #make<T>(call: Call<T>): Promise<T> {
     while (call.kind === 'long') {
       try {
         return await this.#attempt(call);

@@ -26,7 +26,7 @@ import {
   TransactionTimeout,
 } from './errors';
 import { TransactionHandle } from './handle';
-import { requestHash } from './request';
+import { requestOf } from './request';
 import { TemporalCalls, WaitOver } from './temporal-calls';
 import type { WaitOptions } from './temporal-calls';
 
@@ -288,11 +288,12 @@ export class TransactionClient {
     workflowIdReusePolicy: WorkflowIdReusePolicy,
   ): Promise<void> {
     const type = typeof workflow === 'string' ? workflow : workflow.name;
+    const request = requestOf(id, input);
     const options = {
       workflowId: id,
       taskQueue: this.#taskQueue,
-      args: [input] as [I],
-      memo: { [REQUEST_MEMO]: requestHash(id, input) },
+      args: [request.input] as [I], // Cast: the same, as JSON carries it.
+      memo: { [REQUEST_MEMO]: request.hash },
       workflowIdReusePolicy,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
       // No run, execution or task timeout: a workflow that the server closes undoes nothing.
@@ -340,5 +341,5 @@ function checkSame<I, R>(
     throw new TransactionInputMismatch(id, 'workflow type');
   const known: unknown = existing.memo?.[REQUEST_MEMO];
   // A transaction that something else started has no hash: its branch logs still tell inputs apart.
-  if (known !== undefined && known !== requestHash(id, input)) throw new TransactionInputMismatch(id, 'input');
+  if (known !== undefined && known !== requestOf(id, input).hash) throw new TransactionInputMismatch(id, 'input');
 }

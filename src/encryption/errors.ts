@@ -13,7 +13,10 @@ export class InvalidEncryptionKeys extends Error {
   }
 }
 
-/** A payload is encrypted with a key that is not here. Whatever waits for it goes on once the key is there again. */
+/**
+ * A payload is encrypted with a key that is not here. Whatever waits for it goes on once the key is there again. What has happened
+ * meanwhile only whoever asked can tell: a client says it by {@link AnswerUnreadable} of temporal-txn/client.
+ */
 export class EncryptionKeyMissing extends Error {
   override readonly name = 'EncryptionKeyMissing';
 
@@ -22,7 +25,7 @@ export class EncryptionKeyMissing extends Error {
     readonly keyId: string,
   ) {
     super(
-      `Nothing was changed: a payload is encrypted with the key ${show(keyId)}, which this process does not have. Give it the key again ` +
+      `A payload is encrypted with the key ${show(keyId)}, which this process does not have. Give it the key again ` +
         'and start it again; what waits for it goes on by itself. A key is kept for as long as histories may hold it.',
     );
   }
@@ -37,7 +40,7 @@ export class UndecodablePayload extends Error {
 
   constructor(why: string) {
     super(
-      `Nothing was changed: a payload cannot be decrypted: ${why}. Whoever has sent it did not encrypt it with our keys.`,
+      `A payload cannot be decrypted: ${why}. Compare the keys of this process with those of the deployment; or whoever has sent it did not use ours.`,
     );
   }
 }

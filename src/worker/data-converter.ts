@@ -3,6 +3,7 @@
  * ever read. Workers that encrypt encode the messages of failures too.
  */
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DataConverter, Payload, PayloadCodec } from '@temporalio/common';
 import { Runtime } from '@temporalio/worker';
@@ -31,16 +32,20 @@ export class FailuresNotEncoded extends Error {
   }
 }
 
-/** The data converter of a worker. */
-export function workerDataConverter({
-  payloadCodecs = [],
-  failureConverterPath,
-}: TransactionDataConverter): DataConverter {
+/**
+ * The data converter of a worker.
+ *
+ * @param stopping whether the worker is about to stop
+ */
+export function workerDataConverter(
+  { payloadCodecs = [], failureConverterPath }: TransactionDataConverter,
+  stopping: () => boolean,
+): DataConverter {
   const failures = failureConverterPath ?? (payloadCodecs.length > 0 ? encodingFailureConverterPath() : undefined);
   return {
     // One signal that cannot be decoded would otherwise fail every workflow task of its workflow.
     payloadConverterPath: require.resolve('../workflow/tolerant-payload-converter'),
-    payloadCodecs: payloadCodecs.map(tolerant),
+    payloadCodecs: payloadCodecs.map((codec) => tolerant(codec, stopping)),
     ...(failures === undefined ? {} : { failureConverterPath: failures }),
   };
 }
@@ -62,8 +67,8 @@ export function checkBundle(
  * A payload that can never be read becomes one that is found out where it is used: a signal like that is dropped. One whose key is
  * missing is another matter: to drop it would be to forget what counts once the key is back, so it fails the task, which is tried again.
  */
-const tolerant = (codec: PayloadCodec): PayloadCodec => ({
-  encode: (payloads, context) => codec.encode(payloads, context),
+const tolerant = (codec: PayloadCodec, stopping: () => boolean): PayloadCodec => ({
+  encode: (payloads, context) => insist(() => codec.encode(payloads, context), stopping),
   decode: async (payloads, context) => {
     const decodeOne = async (payload: Payload): Promise<Payload[]> => {
       try {
@@ -84,6 +89,28 @@ const tolerant = (codec: PayloadCodec): PayloadCodec => ({
     }
   },
 });
+
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * What cannot be encoded cannot be told to Temporal as a failure either, which would have to be encoded too: the SDK ends the worker
+ * then. The task waits instead, and when its time is up it is tried again.
+ */
+async function insist<T>(encode: () => Promise<T>, stopping: () => boolean): Promise<T> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    try {
+      return await encode();
+    } catch (error) {
+      if (stopping()) throw error;
+      count('failed');
+      Runtime.instance().logger.warn('A payload could not be encoded, and is tried again', {
+        error: error instanceof Error ? error.name : 'something',
+      });
+    }
+    await sleep(pauseMs);
+  }
+}
 
 const count = (reason: 'undecodable' | 'missing-key' | 'failed'): void =>
   Runtime.instance().metricMeter.createCounter(METRICS.payloadsUnreadable).add(1, { reason });

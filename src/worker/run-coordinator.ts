@@ -49,7 +49,11 @@ export async function runCoordinator({
   serveMetrics();
   const settings = temporalSettings(temporal);
   const { connectionOptions, namespace } = settings;
-  const dataConverter = workerDataConverter(settings.dataConverter);
+  let worker: Worker | undefined;
+  const dataConverter = workerDataConverter(
+    settings.dataConverter,
+    () => worker !== undefined && worker.getState() !== 'RUNNING',
+  );
   checkBundle(workflows, dataConverter);
   const circuits = new ParticipantCircuits(circuitOptions, (participant, { state }) => {
     Runtime.instance().logger.info('The circuit of a participant has changed', { participant, state });
@@ -58,7 +62,7 @@ export async function runCoordinator({
   const connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
   try {
     await checkSearchAttributes(connection, namespace);
-    const worker = await Worker.create({
+    worker = await Worker.create({
       connection,
       namespace,
       taskQueue,

@@ -100,13 +100,14 @@ export async function runParticipant(participant: Participant, options: RunParti
   }
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
+  const stopping = (): boolean => worker !== undefined && worker.getState() !== 'RUNNING';
   let namespaceId: string | undefined;
   let stopKeeping: (() => Promise<void>) | undefined;
   let own: RunningWorker;
   try {
     const activities = participantActivities(participant, {
       pool,
-      stopping: () => worker !== undefined && worker.getState() !== 'RUNNING',
+      stopping,
       wakeRelays: () => wakeRelays(pool),
       namespaceId: () => namespaceId,
       circuit: circuits[0] as Circuit, // Cast: it is never empty.
@@ -125,7 +126,7 @@ export async function runParticipant(participant: Participant, options: RunParti
       },
     });
     await checkPrepares(pool, name, options.twoPhaseCommit);
-    const dataConverter = workerDataConverter(settings.dataConverter);
+    const dataConverter = workerDataConverter(settings.dataConverter, stopping);
     const recovery = { participant: name, ...recoverySettings(options.recovery) };
     connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
     await checkSearchAttributes(connection, namespace);

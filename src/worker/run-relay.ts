@@ -74,9 +74,10 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   pool.on('error', ignoreLostIdleConnection);
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
+  const stopping = (): boolean => worker !== undefined && worker.getState() !== 'RUNNING';
   try {
     await checkDatabase(pool, name, RELAY_RIGHTS);
-    const dataConverter = workerDataConverter(settings.dataConverter);
+    const dataConverter = workerDataConverter(settings.dataConverter, stopping);
     connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
     await checkSearchAttributes(connection, namespace);
     const client = new Client({ connection, namespace, dataConverter });
@@ -92,7 +93,7 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
         pool,
         service: name,
         keepHours,
-        stopping: () => worker !== undefined && worker.getState() !== 'RUNNING',
+        stopping,
       }),
       dataConverter,
       ...(await recoveryBundle(dataConverter, temporal?.plugins)),

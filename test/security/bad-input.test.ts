@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { Pool } from 'pg';
 import { InvalidInput, TransactionClient } from 'temporal-txn/client';
 import { defineEventStore, PositionAheadError } from 'temporal-txn/outbox';
@@ -50,11 +50,19 @@ const silent = new TransactionClient({
   }),
 });
 
+/** Small in memory, and without end as JSON. */
+const doubled = (times: number): unknown => (times === 0 ? {} : ((half) => [half, half])(doubled(times - 1)));
 const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
 
 describe('an input', () => {
   class Euro {
     constructor(readonly amount: number) {}
+  }
+  class Sum {
+    constructor(readonly amount: number) {}
+    get total(): number {
+      return this.amount;
+    }
   }
   const itself: { self?: unknown } = {};
   itself.self = [itself];
@@ -62,8 +70,13 @@ describe('an input', () => {
     new InvalidInput('bad-input', (input as InvalidInput).at, (input as InvalidInput).problem);
 
   it.each<[string, unknown, string, RegExp]>([
-    ['of 2 MB and a byte', 'x'.repeat(1_999_999), '', /has 2000001 bytes of JSON, more than 2000000/],
-    ['nested 10,000 levels deep', nested(10_000), `${'[0]'.repeat(27).slice(0, 79)}... (602 characters)`, /nested more than 200 levels deep/],
+    ['of 2 MB and a byte', 'x'.repeat(1_999_999), '', /has more than 2000000 bytes of JSON/],
+    [
+      'nested 10,000 levels deep',
+      nested(10_000),
+      `${'[0]'.repeat(27).slice(0, 79)}... (602 characters)`,
+      /nested more than 200 levels deep/,
+    ],
     ['nested 202 levels deep', nested(202), '[0]', /nested more than 200 levels deep/],
     ['that contains itself', itself, '.self[0]', /contains itself/],
     ['with a BigInt', { amount: 100n }, '.amount', /is a bigint, which JSON has no number for: send it as a text/],
@@ -81,6 +94,48 @@ describe('an input', () => {
     ['with a function', { then: () => 0 }, '.then', /is a function/],
     ['with a symbol', { kind: Symbol('x') }, '.kind', /is a symbol/],
     ['with a promise', { amount: Promise.resolve(1) }, '.amount', /is a Promise/],
+    ['with a NaN in a box', { amount: new Number(NaN) }, '.amount', /is a Number, which JSON would change/],
+    ['with a BigInt in a box', { amount: Object(1n) as unknown }, '.amount', /is a BigInt, which JSON would change/],
+    ['with an Error', { cause: new TypeError('x') }, '.cause', /is a TypeError, which JSON would change/],
+    ['with a RegExp', { like: /x/ }, '.like', /is a RegExp/],
+    ['with a WeakMap', { items: new WeakMap() }, '.items', /is a WeakMap/],
+    ['with an AbortSignal', { stop: AbortSignal.abort() }, '.stop', /is an? AbortSignal/],
+    ['with an Intl.NumberFormat', { as: new Intl.NumberFormat() }, '.as', /is a NumberFormat/],
+    ['of a class that computes', new Sum(1), '', /has a field "total" that is computed by its class/],
+    [
+      'with a field that is computed',
+      {
+        get amount() {
+          return asked.push('read');
+        },
+      },
+      '',
+      /has a field "amount" that is computed/,
+    ],
+    [
+      'with a field that throws',
+      {
+        get amount() {
+          throw new Error('s3cret');
+        },
+      },
+      '',
+      /has a field "amount" that is computed/,
+    ],
+    ['with a field named by a symbol', { [Symbol('amount')]: 1 }, '', /has a field named by a symbol/],
+    [
+      'with a hidden field',
+      Object.defineProperty({}, 'amount', { value: 1 }),
+      '',
+      /has a field "amount" that is not enumerable/,
+    ],
+    [
+      'with a list that has a field',
+      { items: Object.assign([1], { total: 1 }) },
+      '.items',
+      /is a list with a field "total"/,
+    ],
+    ['with one thing in a trillion places', doubled(40), '', /has more than 2000000 bytes of JSON/],
     ['with a Proxy', { amount: new Proxy({}, {}) }, '.amount', /is a Proxy/],
     ['under a name that turns the line', { 'a\u202eb\n': NaN }, '.a\\u202eb\\n', /is NaN/],
   ])('%s is refused before anything is sent', async (_, input, at, problem) => {
@@ -168,6 +223,8 @@ describe('a service', () => {
   afterAll(async () => {
     await pool?.end();
     await server?.stop();
+    // A participant that is refused has no worker whose end would end it, and the next test file wants one of its own.
+    await Runtime.instance().shutdown();
     rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   });
 

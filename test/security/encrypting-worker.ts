@@ -3,17 +3,11 @@ import { runCoordinator, runParticipant } from '../../src/worker';
 import { vault } from './operations';
 
 async function main(): Promise<void> {
-  const { LEFT_URL: left, RIGHT_URL: right, WORKFLOWS: codePath = '', RECOVERS: recovers = '' } = process.env;
+  const { LEFT_URL: left, RIGHT_URL: right, WORKFLOWS: codePath = '' } = process.env;
   const workers = await Promise.all([
     runCoordinator({ workflows: { workflowBundle: { codePath } } }),
-    // The recovery of one service is enough to see what its history holds.
-    runParticipant(vault, {
-      name: 'left',
-      database: { connectionString: left },
-      recovery: { everyMs: 1_000 },
-      twoPhaseCommit: recovers !== '',
-    }),
-    runParticipant(vault, { name: 'right', database: { connectionString: right }, twoPhaseCommit: false }),
+    runParticipant(vault, { name: 'left', database: { connectionString: left }, recovery: { everyMs: 1_000 } }),
+    runParticipant(vault, { name: 'right', database: { connectionString: right }, recovery: { everyMs: 1_000 } }),
   ]);
   console.log('ready');
   await Promise.all(workers.map(({ stopped }) => stopped));

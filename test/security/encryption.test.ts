@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { bundleWorkflowCode } from '@temporalio/worker';
@@ -60,7 +61,7 @@ beforeAll(async () => {
   }
   client = await clientWith(OLD);
   transactions = new TransactionClient({ client });
-  await startWorker(OLD);
+  await startWorker({ TXN_ENCRYPTION_KEYS: OLD });
 });
 afterAll(async () => {
   await worker?.kill();
@@ -75,19 +76,17 @@ const SILENT = { log: silent, trace: silent, debug: silent, info: silent, warn: 
 
 const log = (): string => join(directory, 'worker.log');
 
-async function startWorker(keys: string): Promise<void> {
+async function startWorker(encryption: Readonly<Record<string, string>>): Promise<void> {
   await worker?.kill();
   const begins = readLog().length;
   worker = await spawnGuarded(process.execPath, [join(dist, 'test/security/encrypting-worker.js')], {
     env: {
       PATH: process.env['PATH'],
       TEMPORAL_ADDRESS: temporal.address,
-      TXN_ENCRYPTION_KEYS: keys,
+      ...encryption,
       LEFT_URL: urls[0],
       RIGHT_URL: urls[1],
       WORKFLOWS: join(directory, 'workflows.js'),
-      // Its workflows are bundled when a worker starts.
-      RECOVERS: worker === undefined ? '1' : '',
     },
     log: log(),
   });
@@ -271,7 +270,7 @@ describe('a key', () => {
     const handle = await transactions.start('keepBySaga', { id: 'rotated', input: { left: 'y', right: 'waits' } });
     await eventually('the second step is tried', async () => ((await pending('rotated'))[0]?.attempt ?? 0) > 1);
 
-    await startWorker(NEW);
+    await startWorker({ TXN_ENCRYPTION_KEYS: NEW });
     await client.workflow.getHandle('rotated').signal('vote', 'to wake it');
     await eventually('its task has failed', async () => (await taskFailures('rotated')).length > 0);
     expect(new Set(await taskFailures('rotated'))).toEqual(new Set(['EncryptionKeyMissing']));
@@ -284,10 +283,14 @@ describe('a key', () => {
       id: 'rotated',
       input: { left: 'y', right: 'waits' },
     });
-    expect(await errorOf(again)).toMatchObject({ name: 'EncryptionKeyMissing', keyId: 'old' });
+    expect(await errorOf(again)).toMatchObject({
+      name: 'AnswerUnreadable',
+      id: 'rotated',
+      cause: { name: 'EncryptionKeyMissing', keyId: 'old' },
+    });
     await stranger.connection.close();
 
-    await startWorker(`${NEW},${OLD}`);
+    await startWorker({ TXN_ENCRYPTION_KEYS: `${NEW},${OLD}` });
     await gate('open');
     const rotating = await clientWith(`${NEW},${OLD}`);
     expect(await new TransactionClient({ client: rotating }).handle('rotated').result()).toEqual(['y', 'waits']);
@@ -297,4 +300,78 @@ describe('a key', () => {
     expect(new Set(keys)).toEqual(new Set(['old', 'new']));
     expect(await handle.status()).toBe('COMPLETED');
   }, 120_000);
+});
+
+describe('a client that cannot read the answer', () => {
+  const unreadable = (id: string, cause: object) => ({
+    name: 'AnswerUnreadable',
+    id,
+    message: expect.stringMatching(new RegExp(`^It is not known what became of transaction ${id}: `)),
+    cause: expect.objectContaining(cause),
+  });
+
+  it.each<[string, () => Promise<Client>, object]>([
+    ['for want of the new key', () => clientWith(OLD), { name: 'EncryptionKeyMissing', keyId: 'new' }],
+    [
+      'for want of any key',
+      () => connectTemporal({ address: temporal.address }),
+      { message: 'Unknown encoding: binary/encrypted' },
+    ],
+    [
+      'because its key has other bytes',
+      () => clientWith(`${OLD},new:${Buffer.alloc(32, 3).toString('base64')}`),
+      { name: 'UndecodablePayload' },
+    ],
+  ])('%s does not call undone what has committed', async (why, connect, cause) => {
+    const id = why.replaceAll(' ', '-');
+    const stranger = await connect();
+    const input = { left: why, right: why };
+    try {
+      const asking = new TransactionClient({ client: stranger });
+      const [ended, decided] = await Promise.all([
+        errorOf(asking.execute('keepAtOnce', { id, input })),
+        errorOf(asking.execute('keepAtOnce', { id: `${id}-2`, input, waitFor: 'decision' })),
+      ]);
+      expect(ended).toMatchObject(unreadable(id, cause));
+      expect(decided).toMatchObject(unreadable(`${id}-2`, cause));
+      expect(await errorOf(asking.handle(id).reports())).toMatchObject(unreadable(id, cause));
+      expect(await kept(id)).toBe(2);
+    } finally {
+      await stranger.connection.close();
+    }
+  });
+});
+
+describe('a codec of your own', () => {
+  it('that fails for a while ends no worker, and all goes on once it works', async () => {
+    const down = join(directory, 'down');
+    const module = join(directory, 'switch.js');
+    writeFileSync(
+      module,
+      `const { existsSync } = require('node:fs');
+       const { encryptedDataConverter, encryptionKeysFrom } = require(${JSON.stringify(join(dist, 'src/encryption'))});
+       const { payloadCodecs: [codec] } = encryptedDataConverter(encryptionKeysFrom(${JSON.stringify(`${NEW},${OLD}`)}));
+       const ask = (what) => async (...args) => {
+         if (existsSync(${JSON.stringify(down)})) throw new Error('The key management service is away.');
+         return codec[what](...args);
+       };
+       exports.dataConverter = { payloadCodecs: [{ encode: ask('encode'), decode: ask('decode') }] };`,
+    );
+    await startWorker({ TXN_DATA_CONVERTER: module });
+    const begins = readLog().length;
+    await gate('close');
+    const handle = await transactions.start('keepBySaga', { id: 'kms', input: { left: 'k', right: 'waits' } });
+    await eventually('the second step is tried', async () => ((await pending('kms'))[0]?.attempt ?? 0) > 1);
+    writeFileSync(down, '');
+    await client.workflow.getHandle('kms').signal('vote', 'to wake it');
+    await gate('open');
+    await eventually('nobody can encode', async () => readLog().slice(begins).includes('could not be encoded'));
+    await sleep(3_000);
+    rmSync(down);
+    const reading = await clientWith(`${NEW},${OLD}`);
+    expect(await new TransactionClient({ client: reading }).handle(handle.id).result()).toEqual(['k', 'waits']);
+    await reading.connection.close();
+    expect(await kept('kms')).toBe(2);
+    expect(readLog().slice(begins)).not.toMatch(/IllegalStateError/);
+  }, 90_000);
 });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TransactionAborted, TransactionInputMismatch } from '../../src/client';
 import type { VoteRequest } from '../../src/client';
-import { requestHash } from '../../src/client/request';
+import { requestOf } from '../../src/client/request';
 import { REQUEST_MEMO } from '../../src/observability';
 import { branch, participant } from '../../src/workflow';
 import type { accounts } from '../../activities/accounts/operations';
@@ -130,7 +130,7 @@ describe('a transfer between two banks', () => {
         workflowId: id,
         taskQueue: 'transactions',
         args: [transferOf(31)],
-        memo: { [REQUEST_MEMO]: requestHash('request', transferOf(31)) },
+        memo: { [REQUEST_MEMO]: requestOf('request', transferOf(31)).hash },
       })
       .then((handle) => handle.result())
       .catch(() => undefined);
