@@ -16,6 +16,8 @@ export default defineConfig({
     // More than there are processors: most tests wait for something that was killed.
     maxWorkers: 4,
     testTimeout: 30_000,
+    // A second, the default, is no time on a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     // A hook may start PostgreSQL and a Temporal server, the first time with a download.
     hookTimeout: 120_000,
     teardownTimeout: 30_000,

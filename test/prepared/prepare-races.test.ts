@@ -106,10 +106,16 @@ describe('attempts side by side', () => {
       const impatient = new Bank('south', pool, banks.south.url, quick);
       const request = await debit();
       let stopped = 0;
-      onCrashpoint((passed) => (passed === at && ++stopped === 1 ? sleep(1_200) : undefined));
+      let reached: () => void = () => undefined;
+      const there = new Promise<void>((resolve) => (reached = resolve));
+      onCrashpoint((passed) => {
+        if (passed !== at || ++stopped > 1) return undefined;
+        reached();
+        return sleep(1_200);
+      });
       onTestFinished(() => onCrashpoint(undefined));
       const zombie = settled(impatient.ask('debit.prepare', request));
-      await sleep(100);
+      await there;
       expect(await banks.south.insist('debit.prepare', { ...request, attempt: 2 })).toMatchObject({ vote: 'commit' });
       expect(stopped).toBeGreaterThan(1);
       await banks.south.ask('debit.commit', request);

@@ -74,8 +74,11 @@ describe('what a coordinator knows of a participant', () => {
   });
 });
 
+/** Longer than a slow machine takes to start a transaction. */
+const HALF_OPEN_MS = 3_000;
+
 describe('a transaction that wants to fail fast', () => {
-  const circuits = new ParticipantCircuits({ trip: { consecutive: 2 }, halfOpenAfterMs: 700, jitter: 0 });
+  const circuits = new ParticipantCircuits({ trip: { consecutive: 2 }, halfOpenAfterMs: HALF_OPEN_MS, jitter: 0 });
   const asked: string[] = [];
   const lines: (() => Promise<unknown>)[] = [];
   const answer = async (request: BranchRequest, usual: object): Promise<unknown> => {
@@ -103,7 +106,7 @@ describe('a transaction that wants to fail fast', () => {
   beforeEach(async () => {
     asked.length = 0;
     // Whatever the test before has left: the next answer closes it.
-    await new Promise((resolve) => setTimeout(resolve, 750));
+    await new Promise((resolve) => setTimeout(resolve, HALF_OPEN_MS + 50));
     for (const participant of ['bank', 'shop']) {
       circuits.whoIsAway([participant]);
       await Promise.resolve();
@@ -140,7 +143,7 @@ describe('a transaction that wants to fail fast', () => {
       expect((failure as Error).message).toMatch(/^Nothing was attempted/);
       expect(asked).toEqual([]);
       await expect(start(workflow, input, id), 'too soon').rejects.toBeInstanceOf(TransactionNotAttempted);
-      await new Promise((resolve) => setTimeout(resolve, 800));
+      await new Promise((resolve) => setTimeout(resolve, HALF_OPEN_MS + 50));
       expect(await start(workflow, input, id)).toMatchObject({ outcome: 'committed' });
       expect(await start(workflow, input, id), 'the same answer for ever').toMatchObject({ outcome: 'committed' });
       expect(asked).toHaveLength(2);
@@ -154,7 +157,7 @@ describe('a transaction that wants to fail fast', () => {
 
   it('tells its worker of answers and silence, and leaves no event for that', async () => {
     away();
-    await new Promise((resolve) => setTimeout(resolve, 750));
+    await new Promise((resolve) => setTimeout(resolve, HALF_OPEN_MS + 50));
     const id = `fast-${++told}`;
     await start('settled', saga, id);
     expect(circuits.reports()).toMatchObject([{ state: 'closed' }, { state: 'closed' }]);

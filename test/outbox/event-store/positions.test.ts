@@ -218,6 +218,8 @@ describe('a subscription', () => {
     const [stream, other] = [newStream(), `other-${newStream()}`];
     const start = await end(byPosition);
     await append(stream, 3);
+    // Only now does the first of them have the position to begin after.
+    await end(byPosition);
     const stop = new AbortController();
     const seen: number[] = [];
     setTimeout(() => void append(other).then(() => append(stream, 2)), 100);
