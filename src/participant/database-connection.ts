@@ -21,10 +21,13 @@ export function checkDatabaseConnection(settings: PoolConfig, whose: string): vo
   const { host, ssl } = read(settings, whose);
   if (settings.stream !== undefined || isOnThisMachine(host)) return;
   const encrypted = Boolean(ssl);
-  const verified = encrypted && (typeof ssl !== 'object' || ssl.rejectUnauthorized !== false);
+  const verified = encrypted && verifies(typeof ssl === 'object' ? ssl.rejectUnauthorized : undefined);
   if (verified || allowsPlainText('postgresql', process.env['TXN_ALLOW_INSECURE'])) return;
   throw new InsecureDatabaseConnectionError(whose, host, encrypted ? 'an unverified certificate' : 'plain text');
 }
+
+/** Where the settings leave it open, Node does, unless its environment says that nobody is to be verified. */
+const verifies = (said: boolean | undefined): boolean => said ?? process.env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0';
 
 /** A path is a socket in the file system. */
 const isOnThisMachine = (host: string): boolean => host.startsWith('/') || isLoopback(host);
@@ -38,6 +41,8 @@ interface Target {
 function read(settings: PoolConfig, whose: string): Target {
   try {
     const { host, ssl } = new Client(settings) as unknown as Target; // Cast: its types know only whether there is ssl.
+    // Whoever calls from JavaScript may give a list, of which the driver would make a text.
+    if (typeof host !== 'string') throw new TypeError('The host is no text.');
     return { host, ssl };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;

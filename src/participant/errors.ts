@@ -168,8 +168,8 @@ export class InsecureDatabaseConnectionError extends Error {
         (by === 'plain text'
           ? 'in plain text, so anyone on the network could read and change what is sent. '
           : 'without verifying its certificate, so anyone on the network could take its place. ') +
-        'Add sslmode=verify-full and sslrootcert=<file> to the connection string, or ssl: { ca } to the settings; or set ' +
-        'TXN_ALLOW_INSECURE=1 (or TXN_ALLOW_INSECURE=postgresql) for a private network.',
+        'Add sslmode=verify-full and sslrootcert=<file> to the connection string, or ssl: { ca } to the settings, and leave out ' +
+        'NODE_TLS_REJECT_UNAUTHORIZED=0; or set TXN_ALLOW_INSECURE=1 (or TXN_ALLOW_INSECURE=postgresql) for a private network.',
     );
   }
 }

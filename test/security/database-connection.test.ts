@@ -34,6 +34,9 @@ function refusal(settings: PoolConfig): Error | undefined {
 
 type Environment = Readonly<Record<string, string>>;
 
+const VERIFY = '?sslmode=verify-full';
+const NOBODY_VERIFIED: Environment = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+
 describe('a database', () => {
   it.each<[string, PoolConfig, Environment?]>([
     ['at 10.1.2.3', at('10.1.2.3:5432')],
@@ -61,6 +64,8 @@ describe('a database', () => {
     ['with sslmode=require as libpq means it', at('10.1.2.3', '?uselibpqcompat=true&sslmode=require')],
     ['with ssl: { rejectUnauthorized: false }', { ...at('10.1.2.3'), ssl: { rejectUnauthorized: false } }],
     ['with PGSSLMODE=no-verify', at('10.1.2.3'), { PGSSLMODE: 'no-verify' }],
+    ['with an environment that verifies nobody', { ...at('10.1.2.3'), ssl: true }, NOBODY_VERIFIED],
+    ['with sslmode=verify-full, and an environment that verifies nobody', at('10.1.2.3', VERIFY), NOBODY_VERIFIED],
   ])('%s is refused: its certificate is not verified', (_, settings, environment = {}) => {
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
     expect(refusal(settings)).toMatchObject({
@@ -76,9 +81,10 @@ describe('a database', () => {
     ['behind a socket', { host: '/var/run/postgresql' }],
     ['behind a socket in the query', at('', '?host=/var/run/postgresql')],
     ['with nothing said', {}],
-    ['with sslmode=verify-full', at('10.1.2.3', '?sslmode=verify-full')],
+    ['with sslmode=verify-full', at('10.1.2.3', VERIFY)],
     ['with ssl: true', { ...at('10.1.2.3'), ssl: true }],
     ['with an authority', { ...at('10.1.2.3'), ssl: ca }],
+    ['that is verified whatever the environment says', { ...at('10.1.2.3'), ssl: ca }, NOBODY_VERIFIED],
     ['with PGSSLMODE=verify-full', at('10.1.2.3'), { PGSSLMODE: 'verify-full' }],
     ['that TXN_ALLOW_INSECURE=1 allows', at('10.1.2.3'), { TXN_ALLOW_INSECURE: '1' }],
     ['that TXN_ALLOW_INSECURE=postgresql allows', at('10.1.2.3'), { TXN_ALLOW_INSECURE: 'postgresql' }],
@@ -93,6 +99,12 @@ describe('a database', () => {
   });
 
   it.each<[string, PoolConfig, RegExp]>([
+    // Cast: the types of the driver have no list.
+    [
+      'hosts in a list',
+      { host: ['a', 'b'] as unknown as string, password: PASSWORD },
+      /cannot be used\. Use a connection/,
+    ],
     ['a port that is none', at('10.1.2.3:port'), /ERR_INVALID_URL/],
     ['a password with a slash', { connectionString: `postgresql://app:${PASSWORD}/@x:y@h/bank` }, /ERR_INVALID_URL/],
     [
