@@ -3,7 +3,7 @@
  * TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS…, profiles in temporal.toml), and never in plain text over a network.
  */
 import { Client, Connection } from '@temporalio/client';
-import type { ClientPlugin, ConnectionPlugin } from '@temporalio/client';
+import type { ClientPlugin, ConnectionOptions, ConnectionPlugin } from '@temporalio/client';
 import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
 import type { ClientConfigProfile } from '@temporalio/envconfig';
 import { allowsPlainText, isLoopback, show } from '../protocol';
@@ -33,6 +33,8 @@ export interface TemporalPlugin extends ConnectionPlugin, ClientPlugin {}
 export type TemporalConnectionOptions = ReturnType<typeof toClientOptions>['connectionOptions'] & {
   readonly address: string;
   plugins?: TemporalPlugin[];
+  /** Of clients. Workers take no notice. */
+  readonly channelArgs?: NonNullable<ConnectionOptions['channelArgs']>;
 };
 
 /** What the environment says, checked. */
@@ -49,7 +51,7 @@ export interface CheckedTemporalSettings {
  *
  * @throws {InvalidTemporalSettings} when they cannot be read, or contradict each other
  * @throws {InsecureTemporalConnection} for a plain-text connection off this machine, unless TXN_ALLOW_INSECURE allows it; with
- * an API key always
+ * an API key or an authorization header always
  * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
  */
 export function temporalSettings(given: TemporalSettings = {}): CheckedTemporalSettings {
@@ -57,12 +59,15 @@ export function temporalSettings(given: TemporalSettings = {}): CheckedTemporalS
   const address = given.address ?? config.connectionOptions.address ?? 'localhost:7233';
   const host = hostOf(address);
   const plugins = given.plugins ? { plugins: [...given.plugins] } : {};
-  const connectionOptions = { ...config.connectionOptions, address, ...plugins };
-  const { tls, apiKey } = connectionOptions;
+  const isHere = isLoopback(host);
+  const connectionOptions = { ...config.connectionOptions, address, ...plugins, ...(isHere ? DIRECTLY : {}) };
+  const { tls, apiKey, metadata } = connectionOptions;
   // An API key turns TLS on where nothing is said of it; `disabled` turns it off all the same.
   const secured = Boolean(tls);
-  if (!secured && !isLoopback(host)) {
+  if (!secured && !isHere) {
     if (apiKey) throw new InsecureTemporalConnection(address, 'an API key without TLS');
+    if (metadata?.['authorization'])
+      throw new InsecureTemporalConnection(address, 'an authorization header without TLS');
     if (!allowsPlainText('temporal', process.env['TXN_ALLOW_INSECURE']))
       throw new InsecureTemporalConnection(address, 'neither TLS nor an API key');
   }
@@ -88,6 +93,12 @@ export async function connectTemporal(given: TemporalSettings = {}): Promise<Cli
   const connection = await reachTemporal(connectionOptions, () => Connection.connect(connectionOptions));
   return new Client({ connection, namespace, dataConverter: tellingUnreadable(dataConverter) });
 }
+
+/**
+ * Not by a proxy of the environment (`http_proxy`, `grpc_proxy`), through which gRPC would ask another machine for its own: what is
+ * said to this machine stays on it. Workers know no proxy of the environment.
+ */
+const DIRECTLY = { channelArgs: { 'grpc.enable_http_proxy': 0 } };
 
 /** As gRPC takes it: a name or an address, in brackets where it has colons, and a port. */
 const ADDRESS = /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/i;

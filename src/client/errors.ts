@@ -216,18 +216,24 @@ export class InsecureTemporalConnection extends Error {
   constructor(
     readonly address: string,
     /** What is configured. */
-    readonly configured: 'neither TLS nor an API key' | 'an API key without TLS',
+    readonly configured:
+      'neither TLS nor an API key' | 'an API key without TLS' | 'an authorization header without TLS',
   ) {
-    super(
-      configured === 'an API key without TLS'
-        ? `Nothing was started: ${show(address)} is not on this machine and TLS is switched off, so the API key would be sent for ` +
-            'anyone on the network to read. Leave TEMPORAL_TLS and tls.disabled out: with an API key TLS is on.'
-        : `Nothing was started: ${show(address)} is not on this machine and neither TLS nor an API key is configured, so anyone on the ` +
-            'network could steer transactions. Configure TLS (TEMPORAL_TLS…) or an API key (TEMPORAL_API_KEY), or set TXN_ALLOW_INSECURE=1 ' +
-            '(or TXN_ALLOW_INSECURE=temporal) for a private network.',
-    );
+    super(`Nothing was started: ${show(address)} is not on this machine and ${INSECURE[configured]}`);
   }
 }
+
+const INSECURE: Readonly<Record<InsecureTemporalConnection['configured'], string>> = {
+  'neither TLS nor an API key':
+    'neither TLS nor an API key is configured, so anyone on the network could steer transactions. Configure TLS (TEMPORAL_TLS…) or an ' +
+    'API key (TEMPORAL_API_KEY), or set TXN_ALLOW_INSECURE=1 (or TXN_ALLOW_INSECURE=temporal) for a private network.',
+  'an API key without TLS':
+    'TLS is switched off, so the API key would be sent for anyone on the network to read. Leave TEMPORAL_TLS and tls.disabled out: ' +
+    'with an API key TLS is on.',
+  'an authorization header without TLS':
+    'TLS is off, so the header of TEMPORAL_GRPC_META_AUTHORIZATION (or grpc_meta) would be sent for anyone on the network to read. ' +
+    'Configure TLS (TEMPORAL_TLS=true), or give the key as TEMPORAL_API_KEY.',
+};
 
 /** The settings of Temporal cannot be read, or contradict each other. Values are never shown: they hold keys. */
 export class InvalidTemporalSettings extends Error {

@@ -77,6 +77,8 @@ function open({ address, tls }: TemporalConnectionOptions): Socket {
   return connectTls({
     ...to,
     ALPNProtocols: ['h2'],
+    // As gRPC does, whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+    rejectUnauthorized: true,
     ...(serverNameOverride === undefined ? {} : { servername: serverNameOverride }),
     ...(serverRootCACertificate === undefined ? {} : { ca: Buffer.from(serverRootCACertificate) }),
     ...(clientCertPair ? { cert: Buffer.from(clientCertPair.crt), key: Buffer.from(clientCertPair.key) } : {}),

@@ -1,6 +1,9 @@
 /** How Temporal is reached: in plain text on this machine only; by TLS, client certificate and API key as the environment says. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
+import { NativeConnection } from '@temporalio/worker';
 import { connectTemporal, temporalSettings } from 'temporal-txn/client';
 import { freePort, spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -120,6 +123,28 @@ describe('an API key', () => {
   });
 });
 
+describe('an authorization header', () => {
+  it.each<[string, () => Record<string, string>]>([
+    ['the environment', () => ({ TEMPORAL_GRPC_META_AUTHORIZATION: `Bearer ${SECRET_KEY}` })],
+    [
+      'a profile',
+      () => ({ TEMPORAL_CONFIG_FILE: profile(`[profile.default.grpc_meta]\nAuthorization = "Bearer ${SECRET_KEY}"`) }),
+    ],
+  ])('of %s is not sent in plain text over a network, whoever allows it', async (_, given) => {
+    settings({ ...given(), TXN_ALLOW_INSECURE: '1' });
+    const error = await errorOf(() => temporalSettings({ address: '10.1.2.3:7233' }));
+    expect(error).toMatchObject({
+      name: 'InsecureTemporalConnection',
+      configured: 'an authorization header without TLS',
+      message: expect.stringMatching(/^Nothing was started: .* is not on this machine and TLS is off/),
+    });
+    expect(error.message).not.toContain(SECRET_KEY);
+    expect(temporalSettings({ address: 'localhost:7233' }).secured).toBe(false);
+    settings({ TEMPORAL_TLS: 'true' });
+    expect(temporalSettings({ address: '10.1.2.3:7233' }).secured).toBe(true);
+  });
+});
+
 /** A file with one profile of that name. */
 function profile(lines: string, name = 'default'): string {
   const path = join(directory.path, `${name}-${profiles++}.toml`);
@@ -224,6 +249,40 @@ describe('a Temporal server behind', () => {
   it('an API key is reached with the key, as a bearer token', async () => {
     expect(await ask({ ...at(keyed), ...ca(), TEMPORAL_API_KEY: SECRET_KEY })).toContain('TxnStatus');
     expect([...keyed.seen]).toEqual([`Bearer ${SECRET_KEY}`]);
+  });
+
+  it('this machine is reached without the proxy of the environment', async () => {
+    const asked: string[] = [];
+    const proxy = createServer((socket) => {
+      socket.on('data', (what) => {
+        asked.push(String(what));
+        socket.destroy();
+      });
+      socket.on('error', () => undefined);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void proxy.close());
+    const { port } = proxy.address() as AddressInfo; // Cast: it listens on TCP.
+    const url = `http://127.0.0.1:${port}`;
+    const plain = { TEMPORAL_ADDRESS: temporal.address, TEMPORAL_TLS: 'false', TEMPORAL_API_KEY: SECRET_KEY };
+    const environment = { grpc_proxy: url, http_proxy: url, https_proxy: url, no_proxy: '', no_grpc_proxy: '' };
+    expect(await ask({ ...plain, ...environment })).toContain('TxnStatus');
+    const access = await openTemporal('default');
+    await access.connection.close();
+    const native = await NativeConnection.connect(temporalSettings().connectionOptions);
+    await native.close();
+    expect(asked).toEqual([]);
+  });
+
+  it('TLS is not reached unverified, even where the environment says that nobody is to be verified', async () => {
+    settings({ ...at(tls), TEMPORAL_TLS: 'true', NODE_TLS_REJECT_UNAUTHORIZED: '0' });
+    const error = await errorOf(() => openTemporal('default', 1_500));
+    expect(error).toMatchObject({
+      name: 'TemporalUnreachable',
+      message: expect.stringMatching(/unable to verify the first certificate|self-signed certificate/),
+    });
+    const { connectionOptions } = temporalSettings();
+    await expect(NativeConnection.connect(connectionOptions)).rejects.toThrow();
   });
 
   // Temporal's client tries as long as it may, each time: they wait side by side.
