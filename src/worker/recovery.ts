@@ -55,8 +55,11 @@ export async function recoveryBundle(
       ...(payloadConverterPath === undefined ? {} : { payloadConverterPath }),
       ...(failureConverterPath === undefined ? {} : { failureConverterPath }),
     });
-    making = { plugins, failureConverterPath, bundle };
-    makings.push(making);
+    const made = { plugins, failureConverterPath, bundle };
+    makings.push(made);
+    // Whoever comes next tries anew.
+    bundle.catch(() => makings.splice(makings.indexOf(made), 1));
+    making = made;
   }
   return { workflowBundle: await making.bundle };
 }
