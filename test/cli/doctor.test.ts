@@ -589,7 +589,7 @@ describe('temporal-txn doctor', () => {
 
 describe('what the doctor thinks of', () => {
   it.each([
-    ['1.28.1', 'warning'],
+    ['1.28.1', 'problem'],
     ['1.29.0', 'problem'],
     ['1.29.4', 'problem'],
     ['1.29.5', 'ok'],
@@ -600,7 +600,16 @@ describe('what the doctor thinks of', () => {
     ['2.0.0', 'ok'],
     ['nightly', 'warning'],
   ])('Temporal %s: %s', (version, status) => {
-    expect(judgeTemporalVersion(version)).toMatchObject({ status });
+    const judged = judgeTemporalVersion(version);
+    expect(judged).toMatchObject({ status });
+    expect(/CVE-2026-5199, CVE-2025-14987, CVE-2025-14986/.test(judged.found)).toBe(status === 'problem');
+  });
+
+  it('Temporal before all that were tried: both', () => {
+    expect(judgeTemporalVersion('1.28.1')).toMatchObject({
+      found: expect.stringMatching(/CVE-2026-5199.* older than any that this package was tried with/),
+      remedy: 'Update the server to 1.29.5 or newer.',
+    });
   });
 
   it('PostgreSQL', () => {

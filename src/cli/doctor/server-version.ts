@@ -2,12 +2,13 @@
 import { ok, problem, warning } from './check';
 import type { Result } from './check';
 
-/** Anyone who may write to one namespace of these can signal, reset and delete in others (CVE-2026-5199). */
+/** Anyone who may write to one namespace of these can signal, reset and delete in others. */
 const AFFECTED = [
-  { from: [1, 29, 0], to: [1, 29, 4], fixed: '1.29.5' },
+  { from: [0, 0, 0], to: [1, 29, 4], fixed: '1.29.5' },
   { from: [1, 30, 0], to: [1, 30, 2], fixed: '1.30.3' },
 ] as const;
-const OLDEST = [1, 29, 0] as const;
+const VULNERABILITIES = 'CVE-2026-5199, CVE-2025-14987, CVE-2025-14986';
+const OLDEST_TRIED = [1, 29, 0] as const;
 
 /** What to think of a version of Temporal, as its server names it. */
 export function judgeTemporalVersion(text: string): Result {
@@ -15,17 +16,13 @@ export function judgeTemporalVersion(text: string): Result {
   if (version === undefined)
     return warning(`The server calls itself ${JSON.stringify(text)}.`, 'Compare it with 1.29.5.');
   const affected = AFFECTED.find(({ from, to }) => compare(version, from) >= 0 && compare(version, to) <= 0);
-  if (affected)
-    return problem(
-      `Version ${text}: who may write to one namespace can signal, reset and delete workflows of others (CVE-2026-5199).`,
-      `Update the server to ${affected.fixed} or newer.`,
-    );
-  if (compare(version, OLDEST) < 0)
-    return warning(
-      `Version ${text} is older than any that this package was tried with.`,
-      'Update the server to 1.29.5 or newer.',
-    );
-  return ok(`Version ${text}.`);
+  if (affected === undefined) return ok(`Version ${text}.`);
+  const untried =
+    compare(version, OLDEST_TRIED) < 0 ? ' It is also older than any that this package was tried with.' : '';
+  return problem(
+    `Version ${text}: who may write to one namespace can signal, reset and delete workflows of others (${VULNERABILITIES}).${untried}`,
+    `Update the server to ${affected.fixed} or newer.`,
+  );
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {
