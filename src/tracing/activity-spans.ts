@@ -1,5 +1,5 @@
 /** The spans of activities, as Temporal's interceptor draws them, with what this package knows of their branches. */
-import { context, trace, TraceFlags } from '@opentelemetry/api';
+import { context, createContextKey, trace } from '@opentelemetry/api';
 import type { Context } from '@temporalio/activity';
 import {
   OpenTelemetryActivityInboundInterceptor,
@@ -19,11 +19,12 @@ export const activityInterceptors = (activity: Context): ActivityInterceptors =>
     ? { inbound: UNTRACED }
     : { inbound: new BranchSpans(activity), outbound: new OpenTelemetryActivityOutboundInterceptor(activity) };
 
-/** Of no trace that anybody keeps: what an endless workflow has done asks Temporal again and again, and each call would begin a trace. */
-const NOT_SAMPLED = { traceId: '1'.repeat(32), spanId: '1'.repeat(16), traceFlags: TraceFlags.NONE };
+/** As `suppressTracing` of `@opentelemetry/core` calls it, whose one function is not worth a dependency. */
+const SUPPRESSED = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING');
 
+/** What an endless workflow has done asks Temporal again and again, and each call would begin a trace, whatever the sampler is. */
 const UNTRACED: ActivityInboundCallsInterceptor = {
-  execute: (input, next) => context.with(trace.setSpanContext(context.active(), NOT_SAMPLED), () => next(input)),
+  execute: (input, next) => context.with(context.active().setValue(SUPPRESSED, true), () => next(input)),
 };
 
 class BranchSpans extends OpenTelemetryActivityInboundInterceptor {
@@ -39,7 +40,7 @@ class BranchSpans extends OpenTelemetryActivityInboundInterceptor {
       const span = trace.getActiveSpan()?.setAttributes(asked);
       try {
         const answer = await next(executed);
-        span?.setAttributes(outcomeOf(answer));
+        span?.setAttributes(outcomeOf(answer) ?? {});
         return answer;
       } catch (error) {
         span?.setAttributes(outcomeOfFailure(error));

@@ -6,6 +6,15 @@ import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporal
 import { SPAN_ATTRIBUTES } from '../observability';
 import type { SpanAttributes } from '../observability';
 import { FailureType, parseBranchId, parseTransactionId } from '../protocol';
+import type {
+  Ack,
+  CompensateAnswer,
+  Decision,
+  ExecuteAnswer,
+  ParticipantReplies,
+  QueryAnswer,
+  Vote,
+} from '../protocol';
 import { errorTypeOf } from './errors';
 
 /** The branch that a vote or an acknowledgement is about. `undefined`: it is neither, or about none of ours. */
@@ -35,17 +44,44 @@ export function branchAskedOf(participant: string, activity: string, request: un
   return { ...branch, [SPAN_ATTRIBUTES.participant]: participant, [SPAN_ATTRIBUTES.operation]: activity };
 }
 
-/** How a question about a branch was answered. */
-export function outcomeOf(answer: unknown): SpanAttributes {
+/** How a question about a branch was answered. `undefined`: in no words of ours. */
+export function outcomeOf(answer: unknown): SpanAttributes | undefined {
   // Three-phase commit: `done`, or the decision that was there before.
-  if (typeof answer === 'string') return { [SPAN_ATTRIBUTES.outcome]: answer };
+  if (typeof answer === 'string') return answered(answer);
   const fields = (answer ?? {}) as Readonly<Record<string, unknown>>;
-  const outcome = fields['vote'] ?? fields['answer'] ?? fields['decision'] ?? fields['kind'];
-  return {
-    ...(typeof outcome === 'string' ? { [SPAN_ATTRIBUTES.outcome]: outcome } : {}),
-    ...reasonIn(fields['reason'] ?? fields['refusal']),
-  };
+  const outcome = answered(fields['vote'] ?? fields['answer'] ?? fields['decision'] ?? fields['kind']);
+  return outcome && { ...outcome, ...reasonIn(fields['reason'] ?? fields['refusal']) };
 }
+
+type Answers =
+  | Vote
+  | Ack['kind']
+  | Decision
+  | ParticipantReplies['preCommit']
+  | ExecuteAnswer['answer']
+  | CompensateAnswer['answer']
+  | QueryAnswer['answer'];
+
+const ANSWERS: Readonly<Record<Answers, true>> = {
+  commit: true,
+  abort: true,
+  'read-only': true,
+  done: true,
+  applied: true,
+  'applied-before': true,
+  compensated: true,
+  'compensated-before': true,
+  'nothing-to-compensate': true,
+  refused: true,
+  'never-applied': true,
+  heuristic: true,
+  lost: true,
+  foreign: true,
+};
+
+/** A word of the protocols: an activity of the application may look like one of ours, and return anything. */
+const answered = (word: unknown): SpanAttributes | undefined =>
+  typeof word === 'string' && Object.hasOwn(ANSWERS, word) ? { [SPAN_ATTRIBUTES.outcome]: word } : undefined;
 
 /** Why it was not. */
 export function outcomeOfFailure(error: unknown): SpanAttributes {

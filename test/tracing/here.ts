@@ -2,6 +2,7 @@
 import { context, propagation, trace } from '@opentelemetry/api';
 import { Resource } from '@opentelemetry/resources';
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
+import type { Sampler } from '@opentelemetry/sdk-trace-node';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { installTracing } from 'temporal-txn/observability';
@@ -22,11 +23,16 @@ export interface TracedHere {
   stop(): Promise<void>;
 }
 
-export function traceHere(): TracedHere {
+/** @param sampler @default that of whoever began the trace */
+export function traceHere(sampler?: Sampler): TracedHere {
   const exporter = new InMemorySpanExporter();
   const spanProcessor = new SimpleSpanProcessor(exporter);
   const resource = new Resource({ 'service.name': 'client' });
-  const provider = new NodeTracerProvider({ resource, spanProcessors: [spanProcessor] });
+  const provider = new NodeTracerProvider({
+    resource,
+    spanProcessors: [spanProcessor],
+    ...(sampler ? { sampler } : {}),
+  });
   provider.register();
   const install = (): TracingPlugin => tracing({ spanProcessor, resource });
   return {
