@@ -1,6 +1,6 @@
 /** The spans of activities, as Temporal's interceptor draws them, with what this package knows of their branches. */
 import { context, createContextKey, trace } from '@opentelemetry/api';
-import type { Context } from '@temporalio/activity';
+import type { Tracer } from '@opentelemetry/api';
 import {
   OpenTelemetryActivityInboundInterceptor,
   OpenTelemetryActivityOutboundInterceptor,
@@ -8,16 +8,22 @@ import {
 import type {
   ActivityExecuteInput,
   ActivityInboundCallsInterceptor,
-  ActivityInterceptors,
+  ActivityInterceptorsFactory,
   Next,
 } from '@temporalio/worker';
 import { branchAskedOf, outcomeOf, outcomeOfFailure } from './branch-attributes';
 import { isEndless } from './endless';
 
-export const activityInterceptors = (activity: Context): ActivityInterceptors =>
-  isEndless(activity.info.workflowType)
-    ? { inbound: UNTRACED }
-    : { inbound: new BranchSpans(activity), outbound: new OpenTelemetryActivityOutboundInterceptor(activity) };
+/** @param tracer for Temporal's interceptor */
+export const activityInterceptors =
+  (tracer: Tracer): ActivityInterceptorsFactory =>
+  (activity) =>
+    isEndless(activity.info.workflowType)
+      ? { inbound: UNTRACED }
+      : {
+          inbound: new BranchSpans(activity, { tracer }),
+          outbound: new OpenTelemetryActivityOutboundInterceptor(activity),
+        };
 
 /** As `suppressTracing` of `@opentelemetry/core` calls it, whose one function is not worth a dependency. */
 const SUPPRESSED = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING');

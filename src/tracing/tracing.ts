@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { trace } from '@opentelemetry/api';
+import type { Tracer } from '@opentelemetry/api';
 import type { ClientPlugin, WorkflowClientInterceptor, WorkflowClientInterceptors } from '@temporalio/client';
 import type { OpenTelemetryPluginOptions } from '@temporalio/interceptors-opentelemetry';
 import type { BundlerPlugin, ReplayWorkerOptions, WorkerPlugin } from '@temporalio/worker';
@@ -11,6 +12,7 @@ import { installTracing } from '../observability';
 import { activityInterceptors } from './activity-spans';
 import { ClientSpans } from './client-spans';
 import { drawWith } from './drawing';
+import { isEncrypted, TracerWithoutMessages } from './without-messages';
 import { workflowSinks } from './workflow-exporter';
 
 export interface TracingOptions {
@@ -29,6 +31,8 @@ export type TracingPlugin = Required<Pick<ClientPlugin, 'name' | 'configureClien
  * Traces what this process does. The process has registered a provider before; without one, nothing but the workflows draws spans, and they
  * are not connected.
  *
+ * Where payloads are encrypted, spans tell the types of errors and not what they say.
+ *
  * A bundle that was made before has to be made with it too, or workflows draw no spans.
  *
  * @example
@@ -39,22 +43,28 @@ export type TracingPlugin = Required<Pick<ClientPlugin, 'name' | 'configureClien
  */
 export function tracing(options: TracingOptions): TracingPlugin {
   installTracing(drawWith(trace.getTracer('temporal-txn')));
-  const withSinks = <T extends Pick<ReplayWorkerOptions, 'sinks'>>(given: T): T => ({
+  const withSinks = <T extends Pick<ReplayWorkerOptions, 'dataConverter' | 'sinks'>>(given: T): T => ({
     ...given,
-    sinks: { ...given.sinks, ...workflowSinks(options) },
+    sinks: { ...given.sinks, ...workflowSinks(options, isEncrypted(given)) },
   });
   return {
     name: 'temporal-txn/tracing',
     configureClient: (given) => ({
       ...given,
-      interceptors: { ...given.interceptors, workflow: withClientSpans(given.interceptors?.workflow) },
+      interceptors: {
+        ...given.interceptors,
+        workflow: withClientSpans(tracerFor('client', given), given.interceptors?.workflow),
+      },
     }),
     configureWorker: ({ interceptors, ...given }) => ({
       ...withSinks(given),
       interceptors: {
         ...interceptors,
-        client: { ...interceptors?.client, workflow: withClientSpans(interceptors?.client?.workflow) },
-        activity: [...(interceptors?.activity ?? []), activityInterceptors],
+        client: {
+          ...interceptors?.client,
+          workflow: withClientSpans(tracerFor('client', given), interceptors?.client?.workflow),
+        },
+        activity: [...(interceptors?.activity ?? []), activityInterceptors(tracerFor('activity', given))],
       },
     }),
     configureReplayWorker: withSinks,
@@ -68,13 +78,22 @@ export function tracing(options: TracingOptions): TracingPlugin {
 // Without an extension, so that the bundler finds it among the sources too, where a test runner has loaded this file.
 const INTERCEPTORS = join(__dirname, 'workflow-interceptors');
 
+/** Under the name that Temporal's interceptors give theirs. */
+function tracerFor(kind: 'client' | 'activity', given: Pick<ReplayWorkerOptions, 'dataConverter'>): Tracer {
+  const tracer = trace.getTracer(`@temporalio/interceptor-${kind}`);
+  return isEncrypted(given) ? new TracerWithoutMessages(tracer) : tracer;
+}
+
 /** Once, although the SDK asks again for a client that it makes of a worker. */
 function withClientSpans(
+  tracer: Tracer,
   given: WorkflowClientInterceptors | WorkflowClientInterceptor[] = [],
 ): WorkflowClientInterceptor[] {
   if (!Array.isArray(given))
     throw new TypeError(
       'Nothing was started: interceptors.workflow is an object with calls, which the SDK has deprecated. Use a list of interceptors.',
     );
-  return given.some((interceptor) => interceptor instanceof ClientSpans) ? given : [...given, new ClientSpans()];
+  return given.some((interceptor) => interceptor instanceof ClientSpans)
+    ? given
+    : [...given, new ClientSpans({ tracer })];
 }

@@ -12,16 +12,20 @@ import type {
 import type { InjectedSinks } from '@temporalio/worker';
 import type { WorkflowInfo } from '@temporalio/workflow';
 import { isOutcomeOfProtocol } from './branch-attributes';
+import { serializedWithoutMessages } from './without-messages';
 
-export function workflowSinks({
-  spanProcessor,
-  resource,
-}: Pick<OpenTelemetryPluginOptions, 'spanProcessor' | 'resource'>): InjectedSinks<OpenTelemetrySinks> {
+/** @param isSilent whether they are told the types of errors only */
+export function workflowSinks(
+  { spanProcessor, resource }: Pick<OpenTelemetryPluginOptions, 'spanProcessor' | 'resource'>,
+  isSilent: boolean,
+): InjectedSinks<OpenTelemetrySinks> {
   const exporter = makeWorkflowExporter(spanProcessor, resource).export;
   const isNew = firstTime();
+  const told = (span: SerializableSpan): SerializableSpan =>
+    isSilent ? serializedWithoutMessages(withStatus(span)) : withStatus(span);
   return {
     exporter: {
-      export: { ...exporter, fn: (info, spans) => exporter.fn(toldOf(info), spans.filter(isNew).map(withStatus)) },
+      export: { ...exporter, fn: (info, spans) => exporter.fn(toldOf(info), spans.filter(isNew).map(told)) },
     },
   };
 }
