@@ -87,7 +87,8 @@ export const METRIC_TABLE = {
     kind: 'counter',
     labels: ['reason'],
     from: 'coordinator and participant',
-    meaning: 'Payloads that a codec could not decode, because their key is missing or they were never ours, or could not encode',
+    meaning:
+      'Payloads that a codec could not decode, because their key is missing or they were never ours, or could not encode',
   },
   overdue: {
     name: 'txn_overdue_total',
