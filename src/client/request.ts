@@ -1,28 +1,20 @@
-/**
- * The input of a transaction: what can be sent as it is, and the hash under which it is remembered.
- *
- * JSON changes or drops much without a word: `NaN` becomes null, a Map an empty object, a Date a text that the workflow takes for a
- * Date. Money must not be moved by what was never meant, so such an input is refused before anything is sent. What is sent is what
- * was checked: the JSON, read again.
- */
+/** What is sent and remembered of the input of a transaction. */
 import { createHash } from 'node:crypto';
-import { types } from 'node:util';
-import { canonicalJson, MOST_LEVELS, show } from '../protocol';
+import { canonicalJson } from '../protocol';
 import { InvalidInput } from './errors';
-
-/** Temporal takes 2 MiB; a branch gets the input with a little around it. */
-const MOST_BYTES = 2_000_000;
+import { problemOf, TOO_LARGE, MOST_BYTES } from './input-check';
 
 /** An input that was checked. */
-export interface Request {
+export interface CheckedInput {
+  /** What was checked is what is sent: the JSON, read again. */
   readonly input: unknown;
   /** SHA-256 of its canonical JSON, in hexadecimal digits. */
   readonly hash: string;
 }
 
 /** @throws {InvalidInput} when it is not what JSON can carry */
-export function requestOf(id: string, input: unknown): Request {
-  const problem = new Check().problemOf(input);
+export function requestOf(id: string, input: unknown): CheckedInput {
+  const problem = problemOf(input);
   if (problem !== undefined) throw new InvalidInput(id, problem.at, problem.what);
   if (input === undefined) return { input, hash: hashOf(null) };
   const json = JSON.stringify(input);
@@ -32,137 +24,3 @@ export function requestOf(id: string, input: unknown): Request {
 }
 
 const hashOf = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
-
-const TOO_LARGE = `has more than ${MOST_BYTES} bytes of JSON`;
-
-interface Problem {
-  readonly at: string;
-  readonly what: string;
-}
-
-/** One walk through a value. It ends at the first problem, and before it has seen more than could be sent. */
-class Check {
-  /** What the value is in, from the outside in, and the names of the fields on the way to it. */
-  readonly #around: object[] = [];
-  readonly #path: (string | number)[] = [];
-  /** At least so many bytes of JSON have been seen. What is in many places counts in each. */
-  #bytes = 0;
-
-  problemOf(value: unknown): Problem | undefined {
-    const what = this.#whatIsWrong(value);
-    if (what !== undefined) return { at: this.#at(), what };
-    if (this.#bytes > MOST_BYTES) return { at: '', what: TOO_LARGE };
-    if (typeof value !== 'object' || value === null) return undefined;
-    this.#around.push(value);
-    const isList = Array.isArray(value);
-    for (const [key, field] of isList ? value.entries() : Object.entries(value)) {
-      // A field without a value is left out, as everybody expects. A place in a list is not: the others would move up.
-      if (field === undefined && !isList) continue;
-      if (typeof key === 'string') this.#bytes += key.length + 3;
-      this.#path.push(key);
-      const problem = this.problemOf(field);
-      if (problem !== undefined) return problem;
-      this.#path.pop();
-    }
-    this.#around.pop();
-    return undefined;
-  }
-
-  #whatIsWrong(value: unknown): string | undefined {
-    // Itself, and what parts it from the next one.
-    this.#bytes += 2;
-    switch (typeof value) {
-      case 'string':
-        this.#bytes += value.length;
-        return undefined;
-      case 'boolean':
-        return undefined;
-      case 'number':
-        return Number.isFinite(value) ? undefined : `is ${String(value)}, which JSON has no number for`;
-      case 'undefined':
-        return this.#around.length === 0 ? undefined : 'is undefined, in a list: JSON would make it null';
-      case 'bigint':
-        return 'is a bigint, which JSON has no number for: send it as a text';
-      case 'object':
-        return value === null ? undefined : this.#whatIsWrongWith(value);
-      default:
-        return `is a ${typeof value}`;
-    }
-  }
-
-  #whatIsWrongWith(value: object): string | undefined {
-    if (this.#around.includes(value)) return 'contains itself';
-    if (this.#around.length >= MOST_LEVELS) return `is nested more than ${MOST_LEVELS} levels deep`;
-    if (types.isProxy(value)) return 'is a Proxy';
-    return isChanged(value)
-      ? `is a ${nameOf(value)}, which JSON would change: send what the workflow expects`
-      : dropped(value);
-  }
-
-  #at(): string {
-    const path = this.#path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('');
-    return show(path).replace(/^"|"$/g, '');
-  }
-}
-
-/** Whether JSON makes something else of it. */
-function isChanged(value: object): boolean {
-  if (typeof valueOfGetter(value, 'toJSON') === 'function') return true;
-  if (Array.isArray(value) || isPlain(value)) return false;
-  const hasFields = Object.keys(value).length > 0;
-  return (
-    !hasFields ||
-    Symbol.iterator in value ||
-    ArrayBuffer.isView(value) ||
-    types.isBoxedPrimitive(value) ||
-    types.isNativeError(value) ||
-    types.isRegExp(value) ||
-    types.isPromise(value)
-  );
-}
-
-/** Its fields that JSON leaves out, or that are computed and may be another value each time they are read. */
-function dropped(value: object): string | undefined {
-  if (Array.isArray(value)) {
-    const extra = Object.keys(value).find((key) => !isIndex(key, value.length));
-    return extra === undefined ? undefined : `is a list with a field ${show(extra)}, which JSON leaves out`;
-  }
-  for (const key of Reflect.ownKeys(value)) {
-    if (typeof key === 'symbol') return `has a field named by a symbol, which JSON leaves out`;
-    const field = Object.getOwnPropertyDescriptor(value, key);
-    if (field?.enumerable === false) return `has a field ${show(key)} that is not enumerable, which JSON leaves out`;
-    if (field?.get || field?.set) return `has a field ${show(key)} that is computed: send its value`;
-  }
-  for (
-    let above = Object.getPrototypeOf(value) as object | null;
-    above;
-    above = Object.getPrototypeOf(above) as object
-  ) {
-    if (Object.getPrototypeOf(above) === null) break;
-    const getter = Object.entries(Object.getOwnPropertyDescriptors(above)).find(([, field]) => field.get !== undefined);
-    if (getter) return `has a field ${show(getter[0])} that is computed by its class, which JSON leaves out`;
-  }
-  return undefined;
-}
-
-const isIndex = (key: string, length: number): boolean => /^\d+$/.test(key) && Number(key) < length;
-
-/** Of no class: also from another realm. */
-function isPlain(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-/** A field, unless reading it would run code. */
-function valueOfGetter(value: object, key: string): unknown {
-  for (let at: object | null = value; at; at = Object.getPrototypeOf(at) as object | null) {
-    const found = Object.getOwnPropertyDescriptor(at, key);
-    if (found) return found.value;
-  }
-  return undefined;
-}
-
-const nameOf = (value: object): string => {
-  const constructor = valueOfGetter(value, 'constructor');
-  return typeof constructor === 'function' && constructor !== Object ? constructor.name : 'value with toJSON';
-};

@@ -27,6 +27,7 @@ import {
 } from './errors';
 import { TransactionHandle } from './handle';
 import { requestOf } from './request';
+import type { CheckedInput } from './request';
 import { TemporalCalls, WaitOver } from './temporal-calls';
 import type { WaitOptions } from './temporal-calls';
 
@@ -148,20 +149,21 @@ export class TransactionClient {
     options: StartOptions<I> & WaitOptions,
   ): Promise<TransactionHandle<R>> {
     const id = parseNewTransactionId(options.id);
+    const checked = checkedOptions(options);
     try {
-      await this.#launch(workflow, options, WorkflowIdReusePolicy.REJECT_DUPLICATE);
+      await this.#launch(workflow, checked, WorkflowIdReusePolicy.REJECT_DUPLICATE);
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       // It may be this very call that has started it, when its first answer was lost.
       const existing = await this.#describe(id, options);
-      checkSame(existing, workflow, options);
-      if (existing.status.name === 'FAILED') await this.#startIfNotAttempted(workflow, options);
+      checkSame(existing, workflow, checked);
+      if (existing.status.name === 'FAILED') await this.#startIfNotAttempted(workflow, checked);
     }
     return this.handle(id);
   }
 
   /** One that did not begin, because a participant was away, has the id for nothing. Any other end is final. */
-  async #startIfNotAttempted<I, R>(workflow: TransactionWorkflow<I, R>, options: StartOptions<I>): Promise<void> {
+  async #startIfNotAttempted<I, R>(workflow: TransactionWorkflow<I, R>, options: CheckedOptions): Promise<void> {
     try {
       await this.handle(options.id).result();
     } catch (error) {
@@ -235,10 +237,11 @@ export class TransactionClient {
    */
   async resume<I, R>(workflow: TransactionWorkflow<I, R>, options: StartOptions<I>): Promise<TransactionHandle<R>> {
     const description = await this.#describe(parseNewTransactionId(options.id));
-    checkSame(description, workflow, options);
+    const checked = checkedOptions(options);
+    checkSame(description, workflow, checked);
     const { name } = description.status;
     if (name !== 'TERMINATED' && name !== 'TIMED_OUT') throw new TransactionNotInterrupted(options.id, name);
-    await this.#launch(workflow, options, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY);
+    await this.#launch(workflow, checked, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY);
     return this.handle(options.id);
   }
 
@@ -284,16 +287,15 @@ export class TransactionClient {
 
   async #launch<I, R>(
     workflow: TransactionWorkflow<I, R>,
-    { id, input, summary, ...wait }: StartOptions<I> & WaitOptions,
+    { id, input, hash, summary, ...wait }: CheckedOptions,
     workflowIdReusePolicy: WorkflowIdReusePolicy,
   ): Promise<void> {
     const type = typeof workflow === 'string' ? workflow : workflow.name;
-    const request = requestOf(id, input);
     const options = {
       workflowId: id,
       taskQueue: this.#taskQueue,
-      args: [request.input] as [I], // Cast: the same, as JSON carries it.
-      memo: { [REQUEST_MEMO]: request.hash },
+      args: [input] as [I], // Cast: the same, as JSON carries it.
+      memo: { [REQUEST_MEMO]: hash },
       workflowIdReusePolicy,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
       // No run, execution or task timeout: a workflow that the server closes undoes nothing.
@@ -332,14 +334,22 @@ export class TransactionClient {
   }
 }
 
+type CheckedOptions = Omit<StartOptions<unknown>, 'input'> & CheckedInput & WaitOptions;
+
+/** @throws {InvalidInput} */
+const checkedOptions = (options: StartOptions<unknown> & WaitOptions): CheckedOptions => ({
+  ...options,
+  ...requestOf(options.id, options.input),
+});
+
 function checkSame<I, R>(
   existing: WorkflowExecutionDescription,
   workflow: TransactionWorkflow<I, R>,
-  { id, input }: StartOptions<I>,
+  { id, hash }: CheckedOptions,
 ): void {
   if (existing.type !== (typeof workflow === 'string' ? workflow : workflow.name))
     throw new TransactionInputMismatch(id, 'workflow type');
   const known: unknown = existing.memo?.[REQUEST_MEMO];
   // A transaction that something else started has no hash: its branch logs still tell inputs apart.
-  if (known !== undefined && known !== requestOf(id, input).hash) throw new TransactionInputMismatch(id, 'input');
+  if (known !== undefined && known !== hash) throw new TransactionInputMismatch(id, 'input');
 }

@@ -151,6 +151,7 @@ describe('an input', () => {
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['of 2 MB', 'x'.repeat(1_999_998)],
+    ['of 2 MB in a list', { ab: Array<number>(999_996).fill(1) }],
     ['nested 200 levels deep', nested(200)],
     ['with a field without a value', { note: undefined }],
     ['that holds one thing twice', [itself.self].map(() => ({ a: EMPTY, b: EMPTY }))],
