@@ -46,7 +46,7 @@ class BranchSpans extends OpenTelemetryActivityInboundInterceptor {
       const span = trace.getActiveSpan()?.setAttributes(asked);
       try {
         const answer = await next(executed);
-        span?.setAttributes(outcomeOf(answer) ?? {});
+        span?.setAttributes(outcomeOf(answer));
         return answer;
       } catch (error) {
         span?.setAttributes(outcomeOfFailure(error));

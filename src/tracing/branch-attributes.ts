@@ -44,13 +44,13 @@ export function branchAskedOf(participant: string, activity: string, request: un
   return { ...branch, [SPAN_ATTRIBUTES.participant]: participant, [SPAN_ATTRIBUTES.operation]: activity };
 }
 
-/** How a question about a branch was answered. `undefined`: in no words of ours. */
-export function outcomeOf(answer: unknown): SpanAttributes | undefined {
-  // Three-phase commit: `done`, or the decision that was there before.
-  if (typeof answer === 'string') return answered(answer);
+/** How a question about a branch was answered. Nothing, where that is in no words of ours. */
+export function outcomeOf(answer: unknown): SpanAttributes {
   const fields = (answer ?? {}) as Readonly<Record<string, unknown>>;
-  const outcome = answered(fields['vote'] ?? fields['answer'] ?? fields['decision'] ?? fields['kind']);
-  return outcome && { ...outcome, ...reasonIn(fields['reason'] ?? fields['refusal']) };
+  // Three-phase commit answers with a word: `done`, or the decision that was there before.
+  const word =
+    typeof answer === 'string' ? answer : (fields['vote'] ?? fields['answer'] ?? fields['decision'] ?? fields['kind']);
+  return isOurs(word) ? { [SPAN_ATTRIBUTES.outcome]: word, ...reasonIn(fields['reason'] ?? fields['refusal']) } : {};
 }
 
 type Answers =
@@ -80,8 +80,7 @@ const ANSWERS: Readonly<Record<Answers, true>> = {
 };
 
 /** A word of the protocols: an activity of the application may look like one of ours, and return anything. */
-const answered = (word: unknown): SpanAttributes | undefined =>
-  typeof word === 'string' && Object.hasOwn(ANSWERS, word) ? { [SPAN_ATTRIBUTES.outcome]: word } : undefined;
+const isOurs = (word: unknown): word is Answers => typeof word === 'string' && Object.hasOwn(ANSWERS, word);
 
 /** Why it was not. */
 export function outcomeOfFailure(error: unknown): SpanAttributes {

@@ -64,7 +64,7 @@ class BranchSpans extends OpenTelemetryOutboundInterceptor {
       const span = describe(asked);
       try {
         const answer = await next(scheduled);
-        span?.setAttributes(outcomeOf(answer) ?? {});
+        span?.setAttributes(outcomeOf(answer));
         return answer;
       } catch (error) {
         span?.setAttributes(outcomeOfFailure(error));

@@ -46,22 +46,27 @@ export async function recoveryBundle(
     one.failureConverterPath === failureConverterPath &&
     one.plugins.length === plugins.length &&
     one.plugins.every((plugin, i) => plugin === plugins[i]);
-  let making = makings.find(isWanted);
-  if (!making) {
-    const bundle = bundleWorkflowCode({
-      workflowsPath: require.resolve('./participant-workflows'),
-      plugins: [...plugins],
-      logger: Runtime.instance().logger,
-      ...(payloadConverterPath === undefined ? {} : { payloadConverterPath }),
-      ...(failureConverterPath === undefined ? {} : { failureConverterPath }),
+  const making =
+    makings.find(isWanted) ??
+    begun({
+      plugins,
+      failureConverterPath,
+      bundle: bundleWorkflowCode({
+        workflowsPath: require.resolve('./participant-workflows'),
+        plugins: [...plugins],
+        logger: Runtime.instance().logger,
+        ...(payloadConverterPath === undefined ? {} : { payloadConverterPath }),
+        ...(failureConverterPath === undefined ? {} : { failureConverterPath }),
+      }),
     });
-    const made = { plugins, failureConverterPath, bundle };
-    makings.push(made);
-    // Whoever comes next tries anew.
-    bundle.catch(() => makings.splice(makings.indexOf(made), 1));
-    making = made;
-  }
   return { workflowBundle: await making.bundle };
+}
+
+function begun(making: Making): Making {
+  makings.push(making);
+  // Whoever comes after a failure tries anew.
+  making.bundle.catch(() => makings.splice(makings.indexOf(making), 1));
+  return making;
 }
 
 const builtWith = (): string => readFileSync(`${BUNDLE}.version`, 'utf8').trim();

@@ -9,7 +9,7 @@ import { checkBundle, workerDataConverter } from './data-converter';
 import type { HealthOptions } from './health-server';
 import { serveMetrics } from './metrics-endpoint';
 import { ParticipantCircuits } from './participant-circuits';
-import { runWorker } from './running-worker';
+import { isStopping, runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
 
 export interface RunCoordinatorOptions {
@@ -50,10 +50,7 @@ export async function runCoordinator({
   const settings = temporalSettings(temporal);
   const { connectionOptions, namespace } = settings;
   let worker: Worker | undefined;
-  const dataConverter = workerDataConverter(
-    settings.dataConverter,
-    () => worker !== undefined && worker.getState() !== 'RUNNING',
-  );
+  const dataConverter = workerDataConverter(settings.dataConverter, () => isStopping(worker));
   checkBundle(workflows, dataConverter);
   const circuits = new ParticipantCircuits(circuitOptions, (participant, { state }) => {
     Runtime.instance().logger.info('The circuit of a participant has changed', { participant, state });

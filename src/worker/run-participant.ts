@@ -31,7 +31,7 @@ import { recoveryBundle, recoverySettings, startRecovery } from './recovery';
 import type { RecoverySettings } from './recovery';
 import { runOutboxRelay } from './run-relay';
 import type { OutboxRelaySettings } from './run-relay';
-import { runWorker } from './running-worker';
+import { isStopping, runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
 import { keepTellingParticipant } from './tell-database';
 
@@ -100,7 +100,7 @@ export async function runParticipant(participant: Participant, options: RunParti
   }
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
-  const stopping = (): boolean => worker !== undefined && worker.getState() !== 'RUNNING';
+  const stopping = (): boolean => isStopping(worker);
   let namespaceId: string | undefined;
   let stopKeeping: (() => Promise<void>) | undefined;
   let own: RunningWorker;

@@ -14,7 +14,7 @@ import type { HealthOptions } from './health-server';
 import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
 import { recoveryBundle } from './recovery';
-import { runWorker } from './running-worker';
+import { isStopping, runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
 import { keepTellingOutbox } from './tell-database';
 
@@ -74,7 +74,7 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   pool.on('error', ignoreLostIdleConnection);
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
-  const stopping = (): boolean => worker !== undefined && worker.getState() !== 'RUNNING';
+  const stopping = (): boolean => isStopping(worker);
   try {
     await checkDatabase(pool, name, RELAY_RIGHTS);
     const dataConverter = workerDataConverter(settings.dataConverter, stopping);

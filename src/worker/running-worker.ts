@@ -3,6 +3,10 @@ import type { NativeConnection, Worker } from '@temporalio/worker';
 import { serveHealth } from './health-server';
 import type { HealthOptions, HealthServer } from './health-server';
 
+/** Whether a worker that was made is about to stop, or has: what only waits then ends at once. */
+export const isStopping = (worker: Worker | undefined): boolean =>
+  worker !== undefined && worker.getState() !== 'RUNNING';
+
 export interface RunningWorker {
   /** Where its health check answers. */
   readonly healthUrl: string;
