@@ -2,7 +2,8 @@
  * A participant in a process of its own, for tests that kill it: asks for one branch, given as JSON, and writes the answer to
  * standard output. Its crash points are armed from the environment.
  */
-import { Ledger, LedgerBranch, quietPool } from './ledger';
+import { quietPool } from '../quiet-pool';
+import { Ledger, LedgerBranch } from './ledger';
 import type { Asked } from './ledger';
 
 async function main(url: string, asked: string, ask: string): Promise<void> {

@@ -11,10 +11,11 @@ import { armCrashpoints, PostgresServer } from 'temporal-txn/testing';
 import type { CrashOrder } from 'temporal-txn/testing';
 import type { PoolClient } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { onCrashpoint } from '../../src/protocol';
 import { refusal } from '../participant/fixture';
 import { settled, useLedger } from './fixture';
-import { Ledger, quietPool } from './ledger';
+import { Ledger } from './ledger';
 
 let server: PostgresServer;
 let directory: string;

@@ -1,7 +1,8 @@
 /** Participants for the tests of one file, and how to hold up one attempt while others run. */
 import { afterAll, beforeAll } from 'vitest';
 import type { Pool } from 'pg';
-import { Ledger, prepareLedger, quietPool } from './ledger';
+import { quietPool } from '../quiet-pool';
+import { Ledger, prepareLedger } from './ledger';
 import type { LedgerOptions } from './ledger';
 
 export interface TestLedger {

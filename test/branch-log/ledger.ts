@@ -8,8 +8,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { Pool } from 'pg';
-import type { PoolConfig, QueryResultRow } from 'pg';
+import type { Pool, QueryResultRow } from 'pg';
 import { defineParticipant, migrate, operation, participantActivities } from 'temporal-txn/participant';
 import type { ParticipantActivities, ParticipantOptions, Tx } from 'temporal-txn/participant';
 import { z } from 'zod';
@@ -176,11 +175,4 @@ export async function prepareLedger(pool: Pool): Promise<void> {
   await pool.query(
     'create table if not exists mark (id bigserial primary key, transaction_id text not null, branch_id text not null, kind text not null)',
   );
-}
-
-/** A pool whose lost idle connections are nobody's surprise. */
-export function quietPool(config: PoolConfig): Pool {
-  const pool = new Pool(config);
-  pool.on('error', () => undefined);
-  return pool;
 }

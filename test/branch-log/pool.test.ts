@@ -14,12 +14,12 @@ import {
 import type { Tx } from 'temporal-txn/participant';
 import { PostgresFaultProxy } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { usePostgres } from '../participant/fixture';
 import { Pool } from 'pg';
 import type { PoolClient } from 'pg';
 import { z } from 'zod';
 import { gate, settled, useLedger } from './fixture';
-import { quietPool } from './ledger';
 import type { Ledger } from './ledger';
 
 const test = useLedger(usePostgres(), 'pool');

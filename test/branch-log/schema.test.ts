@@ -10,9 +10,9 @@ import {
 import type { PurgeOptions } from 'temporal-txn/participant';
 import type { Pool } from 'pg';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { usePostgres } from '../participant/fixture';
 import { useLedger } from './fixture';
-import { quietPool } from './ledger';
 
 const postgres = usePostgres();
 const test = useLedger(postgres, 'purged');

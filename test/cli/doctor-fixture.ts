@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { defineParticipant, grantWorker, migrate, participantActivities } from 'temporal-txn/participant';
 import { PostgresServer, TemporalDevServer } from 'temporal-txn/testing';
+import { quietPool } from '../quiet-pool';
 import { startRecovery } from '../../src/worker/recovery';
 import { PARTICIPANT_BUNDLE } from '../real-server';
 import { quiet } from '../saga-more/environment';
@@ -95,14 +96,12 @@ export async function deploy(): Promise<Deployment> {
 async function openBank(server: PostgresServer, name: Name): Promise<Bank> {
   const database = name.replace('-', '_');
   const ownerUrl = await server.createService(database);
-  const owner = new Pool({ connectionString: ownerUrl });
+  const owner = quietPool({ connectionString: ownerUrl });
   await migrate(owner);
   await owner.end();
   const adminUrl = new URL(server.adminUrl);
   adminUrl.pathname = `/${database}`;
-  const admin = new Pool({ connectionString: adminUrl.href });
-  admin.on('error', () => undefined);
-  admin.on('connect', (client) => client.on('error', () => undefined));
+  const admin = quietPool({ connectionString: adminUrl.href });
   const role = `${database}_app`;
   const password = `secret-of-${role}`;
   await admin.query(`create role ${role} login nosuperuser password '${password}'`);

@@ -9,8 +9,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { Pool } from 'pg';
-import type { QueryResultRow } from 'pg';
+import type { Pool, QueryResultRow } from 'pg';
 import { PostgresServer } from 'temporal-txn/testing';
 import { defineParticipant, gidOf, migrate, operation, participantActivities } from 'temporal-txn/participant';
 import type { ParticipantActivities } from 'temporal-txn/participant';
@@ -18,6 +17,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { z } from 'zod';
 import { parseBranchId, parseTransactionId } from '../../src/protocol';
 import type { RegisteredBranch } from '../../src/protocol';
+import { quietPool } from '../quiet-pool';
 import { runInProcess } from './in-process';
 
 const QUIET = new DefaultLogger('ERROR');
@@ -73,15 +73,10 @@ export function useBanks() {
     for (const name of NAMES) {
       const database = name.replace('-', '_');
       const url = await server.createService(database);
-      const pool = new Pool({ connectionString: url });
+      const pool = quietPool({ connectionString: url });
       const adminUrl = new URL(server.adminUrl);
       adminUrl.pathname = `/${database}`;
-      const admin = new Pool({ connectionString: adminUrl.href });
-      // The server stops while connections are still being closed.
-      for (const one of [pool, admin]) {
-        one.on('error', () => undefined);
-        one.on('connect', (client) => client.on('error', () => undefined));
-      }
+      const admin = quietPool({ connectionString: adminUrl.href });
       await migrate(pool);
       await pool.query('create table entry (amount bigint not null)');
       banks.set(name, {

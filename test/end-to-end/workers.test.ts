@@ -2,9 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Pool } from 'pg';
 import { connectTemporal, registerSearchAttributes, TransactionClient } from 'temporal-txn/client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { setUpService } from '../../activities/setup';
 import { startStack } from '../../src/dev';
 import type { Stack } from '../../src/dev';
@@ -182,7 +182,7 @@ describe('a worker that is told to stop', () => {
       join(dist, 'src/testing/crashpoints-preload.js'),
     );
     await Promise.all([workflows, bank].map(({ url }) => untilStatus(`${url}/health`, 200)));
-    const pool = new Pool({ connectionString: stack.ownerUrl('north_bank'), max: 1 });
+    const pool = quietPool({ connectionString: stack.ownerUrl('north_bank'), max: 1 });
     onTestFinished(() => pool.end());
     const handle = await new TransactionClient({ client }).start('transferMoney', {
       id: newId('graceful'),

@@ -7,11 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { defineParticipant, keyOf, migrate, operation, participantActivities, refuse } from 'temporal-txn/participant';
 import type { Participant, ParticipantActivities } from 'temporal-txn/participant';
 import { PostgresFaultProxy, PostgresServer } from 'temporal-txn/testing';
 import { z } from 'zod';
+import { quietPool } from '../quiet-pool';
 
 export type Name = 'north' | 'south';
 export const NAMES: readonly Name[] = ['north', 'south'];
@@ -103,7 +104,7 @@ export class Lane {
   static async open(label: string, { server, urls }: World): Promise<Lane> {
     const open = async (name: Name): Promise<Bank> => {
       const proxy = await PostgresFaultProxy.start({ target: server });
-      const pool = new Pool({
+      const pool = quietPool({
         connectionString: proxy.url(urls[name]),
         max: CONNECTIONS_OF_A_LANE,
         idleTimeoutMillis: 0,
@@ -158,10 +159,10 @@ export class World {
     const look = (name: Name): Pool => {
       const url = new URL(server.adminUrl);
       url.pathname = `/${name}`;
-      return quiet(new Pool({ connectionString: url.href, max: 6 }));
+      return quietPool({ connectionString: url.href, max: 6 });
     };
     const direct = (name: Name): Bank =>
-      new Bank(name, quiet(new Pool({ connectionString: urls[name], max: 6, application_name: 'direct' })));
+      new Bank(name, quietPool({ connectionString: urls[name], max: 6, application_name: 'direct' }));
     const world = new World(
       server,
       urls,
@@ -215,9 +216,4 @@ export class World {
     await this.server.stop();
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
-}
-
-function quiet(pool: Pool): Pool {
-  pool.on('error', () => undefined);
-  return pool;
 }

@@ -6,11 +6,12 @@ import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import knex from 'knex';
 import { Kysely, PostgresDialect } from 'kysely';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { migrate } from 'temporal-txn/participant';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { quietPool } from '../quiet-pool';
 import { fromDrizzle, fromKnex, fromKysely, fromPrisma, fromTypeOrm } from '../../src/outbox/adapters';
 import type { AdaptedTransaction } from '../../src/outbox/adapters';
 import { defineOutbox } from '../../src/outbox/append';
@@ -34,8 +35,7 @@ interface Library {
 
 /** The server stops right after the pool's end, which does not wait for its connections to be closed. */
 function newPool(connectionString: string): Pool {
-  const pool = new Pool({ connectionString });
-  pool.on('error', () => undefined);
+  const pool = quietPool({ connectionString });
   return pool;
 }
 

@@ -11,7 +11,7 @@ import { spawnGuarded } from 'temporal-txn/testing';
 import type { GuardedProcess } from 'temporal-txn/testing';
 import type { Pool } from 'pg';
 import { expect, it, onTestFinished } from 'vitest';
-import { quietPool } from '../branch-log/ledger';
+import { quietPool } from '../quiet-pool';
 import { depth } from '../depth';
 import { usePostgres } from '../participant/fixture';
 import { generator, seedOf } from '../property/seed';

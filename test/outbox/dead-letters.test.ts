@@ -9,8 +9,8 @@ import {
 import type { DeadLetter, Intervention } from 'temporal-txn/outbox';
 import { PostgresFaultProxy } from 'temporal-txn/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { gate, settled } from '../branch-log/fixture';
-import { quietPool } from '../branch-log/ledger';
 import { usePostgres } from '../participant/fixture';
 import { outbox, inTransaction, openTransaction, startRelay, Topic, until, untilLeft, useOutbox } from './fixture';
 import type { RunningRelay } from './fixture';

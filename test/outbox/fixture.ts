@@ -4,7 +4,7 @@ import type { Pool, PoolClient, PoolConfig } from 'pg';
 import { defineOutbox, relay } from 'temporal-txn/outbox';
 import type { NewEvent, OutboxEvent, Publisher, RelayShare } from 'temporal-txn/outbox';
 import { beforeEach, onTestFinished } from 'vitest';
-import { quietPool } from '../branch-log/ledger';
+import { quietPool } from '../quiet-pool';
 import { inTransaction, useDatabase } from './event-store/fixture';
 
 export { inDoubt, inTransaction } from './event-store/fixture';

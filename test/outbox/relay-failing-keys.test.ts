@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deadLetters, UnpublishableEventError, wakeRelays } from 'temporal-txn/outbox';
 import type { OutboxEvent, RelayRound } from 'temporal-txn/outbox';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { quietPool } from '../branch-log/ledger';
+import { quietPool } from '../quiet-pool';
 import { usePostgres } from '../participant/fixture';
 import { startRelay, Topic, until, untilLeft, useOutbox } from './fixture';
 import type { RunningRelay } from './fixture';

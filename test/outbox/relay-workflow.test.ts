@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { searchAttributeList } from 'temporal-txn/observability';
 import { defineOutbox, deadLetters, outboxStatus, retryDeadLetter, wakeRelays } from 'temporal-txn/outbox';
 import { migrate } from 'temporal-txn/participant';
@@ -12,6 +12,7 @@ import { freePort, spawnGuarded, TemporalDevServer } from 'temporal-txn/testing'
 import type { GuardedProcess } from 'temporal-txn/testing';
 import { relayQuery } from 'temporal-txn/workflow';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { currentDetails } from '../current-details';
 import { usePostgres } from '../participant/fixture';
 
@@ -43,7 +44,7 @@ let services = 0;
 beforeEach(async () => {
   service = `shop-${++services}`;
   url = await postgres.createService(`shop_${services}`);
-  pool = new Pool({ connectionString: url });
+  pool = quietPool({ connectionString: url });
   await migrate(pool);
   await pool.query('create table published (at serial, key text, version bigint, pid int)');
 });

@@ -7,8 +7,8 @@ import { deadLetters, RelayReplacedError, UnpublishableEventError, wakeRelays } 
 import type { RelayRound } from 'temporal-txn/outbox';
 import { armCrashpoints, PostgresFaultProxy, spawnGuarded } from 'temporal-txn/testing';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { gate } from '../branch-log/fixture';
-import { quietPool } from '../branch-log/ledger';
 import { usePostgres } from '../participant/fixture';
 import {
   eventsOf,

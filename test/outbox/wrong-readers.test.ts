@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { quietPool } from '../branch-log/ledger';
+import { quietPool } from '../quiet-pool';
 import { usePostgres } from '../participant/fixture';
 import { eventsOf, inDoubt, openTransaction, outbox, startRelay, Topic, useOutbox } from './fixture';
 

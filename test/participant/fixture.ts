@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { Pool } from 'pg';
-import type { QueryResultRow } from 'pg';
+import type { Pool, QueryResultRow } from 'pg';
 import { PostgresServer } from 'temporal-txn/testing';
 import { migrate, participantActivities } from 'temporal-txn/participant';
 import type { Participant, ParticipantActivities } from 'temporal-txn/participant';
 import { afterAll, beforeAll } from 'vitest';
+import { quietPool } from '../quiet-pool';
 
 /** Refused attempts are what the tests are about: no warning for each. */
 const QUIET = new DefaultLogger('ERROR');
@@ -67,7 +67,7 @@ export function useParticipant(
   let pool: Pool;
   let activities: ParticipantActivities;
   beforeAll(async () => {
-    pool = new Pool({ connectionString: await postgres.createService(name.replaceAll('-', '_')), max: 25 });
+    pool = quietPool({ connectionString: await postgres.createService(name.replaceAll('-', '_')), max: 25 });
     activities = participantActivities(declare(), { pool });
     await migrate(pool);
     await prepare(pool);

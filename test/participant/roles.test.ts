@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import {
   defineParticipant,
   grantWorker,
@@ -26,6 +26,7 @@ import {
 import { PostgresServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { quietPool } from '../quiet-pool';
 import { checkLocalTimeouts } from '../../src/protocol';
 
 const accounts = defineParticipant('accounts', {
@@ -56,19 +57,17 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'txn-roles-'));
   chmodSync(directory, 0o711);
   server = await PostgresServer.start({ directory, durable: false });
-  owner = new Pool({ connectionString: await server.createService('bank') });
-  const admin = new Pool({ connectionString: server.adminUrl });
+  owner = quietPool({ connectionString: await server.createService('bank') });
+  const admin = quietPool({ connectionString: server.adminUrl });
   await admin.query(`create role worker login nosuperuser password 'secret'; grant connect on database bank to worker`);
   await admin.end();
   await migrate(owner);
   await owner.query('create table account (balance int not null); insert into account values (100)');
   await grantWorker(owner, 'worker');
   await owner.query('grant select, update on account to worker');
-  worker = new Pool({ host: server.host, port: server.port, database: 'bank', user: 'worker', password: 'secret' });
+  worker = quietPool({ host: server.host, port: server.port, database: 'bank', user: 'worker', password: 'secret' });
 });
 afterAll(async () => {
-  // A server that stops while a pool closes must not end this process.
-  for (const pool of [owner, worker]) pool?.on('error', () => undefined);
   await Promise.all([owner?.end(), worker?.end()]);
   await server?.stop();
   rmSync(directory, { recursive: true, force: true, maxRetries: 5 });

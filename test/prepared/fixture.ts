@@ -12,7 +12,7 @@ import { migrate, participantActivities } from 'temporal-txn/participant';
 import type { ParticipantActivities, Survey } from 'temporal-txn/participant';
 import { PostgresFaultProxy, PostgresServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
-import { quietPool } from '../branch-log/ledger';
+import { quietPool } from '../quiet-pool';
 import { bank } from './bank';
 
 const QUIET = new DefaultLogger('ERROR');

@@ -1,8 +1,8 @@
 /** A prepared branch, and somebody else: a person with psql, another role, another database, another program. */
 import { listPrepared } from 'temporal-txn/participant';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { settled } from '../branch-log/fixture';
-import { quietPool } from '../branch-log/ledger';
 import { Bank, superuserIn, useBanks } from './fixture';
 
 const banks = useBanks();

@@ -1,7 +1,7 @@
 /** What an operation may do to its own transaction so that nothing can be prepared: the branch never votes commit for it (P3). */
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { settled } from '../branch-log/fixture';
-import { quietPool } from '../branch-log/ledger';
 import { Bank, newId, useBanks } from './fixture';
 
 const banks = useBanks();

@@ -6,10 +6,10 @@ import { participantActivities } from 'temporal-txn/participant';
 import { armCrashpoints } from 'temporal-txn/testing';
 import type { Fault } from 'temporal-txn/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { onCrashpoint } from '../../src/protocol';
 import type { CrashpointName } from '../../src/protocol';
 import { settled } from '../branch-log/fixture';
-import { quietPool } from '../branch-log/ledger';
 import { bank } from './bank';
 import { Bank, behindProxy, newId, SHORT, useBanks } from './fixture';
 

@@ -1,9 +1,9 @@
 /** The register: one answer for everybody, whatever they asked for, under load, under threat, and with a holder that has stopped. */
 import { decide, keyOf, readDecision, readDecisionByKey } from 'temporal-txn/participant';
 import { describe, expect, it } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import type { Decision } from '../../src/protocol';
 import { parseTransactionId } from '../../src/protocol';
-import { quietPool } from '../branch-log/ledger';
 import { behindProxy, newId, useBanks } from './fixture';
 
 const banks = useBanks();

@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { Pool } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { onCrashpoint } from '../../src/protocol';
 import { Bank, newId, SHORT, useBanks } from './fixture';
-import { quietPool } from '../branch-log/ledger';
 
 const banks = useBanks();
 

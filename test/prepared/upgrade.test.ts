@@ -1,9 +1,10 @@
 /** A database that a release without two-phase commit has used becomes one that prepares, with all that it has. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { checkSchema, migrate } from 'temporal-txn/participant';
 import { expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { Bank, newId, useBanks } from './fixture';
 
 const MIGRATIONS = resolve(__dirname, '../../src/participant/migrations');
@@ -15,7 +16,7 @@ const banks = useBanks();
 /** As migrate() of the first release left it. */
 async function old(name: string): Promise<{ pool: Pool; bank: Bank; account: string }> {
   const url = await banks.server.createService(name);
-  const pool = new Pool({ connectionString: url, max: 10 });
+  const pool = quietPool({ connectionString: url, max: 10 });
   onTestFinished(() => pool.end());
   await pool.query(`
     create schema txn;

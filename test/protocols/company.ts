@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
+import { quietPool } from '../quiet-pool';
 import { setUpService } from '../../activities/setup';
 import { RESERVABLE } from '../../bench/protocols/operations';
 import type { Bank } from '../../bench/transfer';
@@ -77,8 +78,7 @@ async function openBank(bank: Bank, stack: Stack<string>): Promise<Pool> {
   const database = bank.replace('-', '_');
   const connectionString = stack.ownerUrl(database);
   await setUpService(bank, connectionString, `${database}_worker`);
-  const pool = new Pool({ connectionString, max: 4, connectionTimeoutMillis: 2_000 });
-  pool.on('error', () => undefined); // A server that is killed must not end this process.
+  const pool = quietPool({ connectionString, max: 4, connectionTimeoutMillis: 2_000 });
   await pool.query(RESERVABLE);
   await pool.query(OPEN_ACCOUNTS);
   return pool;

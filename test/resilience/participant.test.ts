@@ -1,6 +1,7 @@
 /** What an open circuit does to the branches of a participant, with PostgreSQL: new work is not attempted, what was begun is ended. */
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import {
   circuit,
   keepCircuits,
@@ -103,8 +104,7 @@ describe('a participant whose database is away', () => {
     const url = new URL(test.url);
     door = new Door({ host: url.hostname, port: Number(url.port) });
     url.port = String(await door.open());
-    pool = new Pool({ connectionString: url.href, max: 5, connectionTimeoutMillis: 2_000 });
-    pool.on('error', () => undefined);
+    pool = quietPool({ connectionString: url.href, max: 5, connectionTimeoutMillis: 2_000 });
     return async () => {
       await door.close();
       await pool.end();
@@ -234,7 +234,7 @@ describe('circuits and operators', () => {
     );
     expect(await seen('relic')).toEqual([]);
     const errors: unknown[] = [];
-    const away = new Pool({ connectionString: test.url, max: 1 });
+    const away = quietPool({ connectionString: test.url, max: 1 });
     const end = await keepCircuits({
       pool: away,
       worker: 'host:5',

@@ -9,13 +9,14 @@ import { join, resolve } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { InvalidInput, TransactionClient } from 'temporal-txn/client';
 import { defineEventStore, PositionAheadError } from 'temporal-txn/outbox';
 import { grantWorker, participantActivities } from 'temporal-txn/participant';
 import { PostgresServer } from 'temporal-txn/testing';
 import { runParticipant } from 'temporal-txn/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { accounts } from '../../activities/accounts/operations';
 import { setUpService } from '../../activities/setup';
 import { Ballot, parseBranchId, parseTransactionId } from '../../src/protocol';
@@ -219,7 +220,7 @@ describe('a service', () => {
     server = await PostgresServer.start({ directory: home, durable: false });
     url = await server.createService('north_bank');
     await setUpService('north-bank', url);
-    pool = new Pool({ connectionString: url, max: 4 });
+    pool = quietPool({ connectionString: url, max: 4 });
   });
   afterAll(async () => {
     await pool?.end();
@@ -330,7 +331,7 @@ describe('a service', () => {
     const asAdmin = async (...statements: string[]): Promise<void> => {
       const admin = new URL(server.adminUrl);
       admin.pathname = '/north_bank';
-      const client = new Pool({ connectionString: admin.href, max: 1 });
+      const client = quietPool({ connectionString: admin.href, max: 1 });
       for (const statement of statements) await client.query(statement);
       await client.end();
     };

@@ -2,11 +2,11 @@
 import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
 import { checkDatabaseConnection, migrate } from 'temporal-txn/participant';
 import { PostgresServer, spawnGuarded } from 'temporal-txn/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { runCommand } from '../cli/fixture';
 import { Authority, certificateDirectory } from './certificates';
 
@@ -135,7 +135,7 @@ describe('a server that speaks TLS', () => {
     url = new URL(await server.createService('bank'));
     // Not loopback to us, and yet this machine.
     url.hostname = '0.0.0.0';
-    const owner = new Pool({ connectionString: url.href, max: 1 });
+    const owner = quietPool({ connectionString: url.href, max: 1 });
     await migrate(owner);
     await owner.end();
   });
@@ -148,7 +148,7 @@ describe('a server that speaks TLS', () => {
 
   const ask = async (connectionString: string): Promise<unknown> => {
     checkDatabaseConnection({ connectionString }, 'bank');
-    const pool = new Pool({ connectionString, max: 1 });
+    const pool = quietPool({ connectionString, max: 1 });
     try {
       const { rows } = await pool.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()');
       return rows[0];
@@ -228,7 +228,7 @@ describe('a server that speaks TLS', () => {
       chmodSync(to, 0o600);
       chownSync(to, uid, gid);
     }
-    const admin = new Pool({ connectionString: server.adminUrl, max: 1 });
+    const admin = quietPool({ connectionString: server.adminUrl, max: 1 });
     await admin.query('alter system set ssl = on');
     await admin.query('select pg_reload_conf()');
     await admin.end();

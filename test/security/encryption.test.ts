@@ -6,13 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { bundleWorkflowCode } from '@temporalio/worker';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
 import { encryptedDataConverter, encryptionKeysFrom } from 'temporal-txn/encryption';
 import { migrate } from 'temporal-txn/participant';
 import { spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
 import type { GuardedProcess } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { searchAttributeList } from '../../src/observability';
 import { runCommand } from '../cli/fixture';
 import { until } from '../end-to-end/fixture';
@@ -53,7 +54,7 @@ beforeAll(async () => {
   writeFileSync(join(directory, 'workflows.js'), code);
   for (const name of ['left', 'right']) {
     const url = await postgres.createService(name);
-    const pool = new Pool({ connectionString: url, max: 3 });
+    const pool = quietPool({ connectionString: url, max: 3 });
     await migrate(pool);
     await pool.query(TABLES);
     pools.push(pool);

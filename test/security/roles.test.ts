@@ -4,11 +4,11 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { Pool } from 'pg';
 import { PURGE_RIGHTS, WORKER_RIGHTS } from 'temporal-txn/participant';
 import type { TableRights } from 'temporal-txn/participant';
 import { PostgresServer, TemporalDevServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { services } from '../../activities/services';
 import { setUpService } from '../../activities/setup';
 
@@ -69,7 +69,7 @@ afterAll(async () => {
 async function look(database: string, worker: string) {
   const url = new URL(server.adminUrl);
   url.pathname = `/${database}`;
-  const pool = new Pool({ connectionString: url.href, max: 1 });
+  const pool = quietPool({ connectionString: url.href, max: 1 });
   const rows = async (sql: string): Promise<Record<string, unknown>[]> =>
     (await pool.query<Record<string, unknown>>(sql, [worker])).rows;
   try {
@@ -145,7 +145,7 @@ describe('the database of', () => {
     url.username = 'audit-worker';
     url.password = 'service';
     url.pathname = '/payments';
-    const pool = new Pool({ connectionString: url.href, max: 1 });
+    const pool = quietPool({ connectionString: url.href, max: 1 });
     await expect(pool.query('select 1')).rejects.toMatchObject({ code: '42501' });
     await pool.end();
   });

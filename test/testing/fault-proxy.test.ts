@@ -1,9 +1,11 @@
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Pool } from 'pg';
+import type { Pool } from 'pg';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
+import { quietPool } from '../quiet-pool';
 import { PostgresFaultProxy, WrongServerState } from '../../src/testing';
 import { cancelRequest } from '../../src/testing/postgres/wire';
 import { usePostgres } from '../participant/fixture';
@@ -92,7 +94,7 @@ describe('a sound connection through the fault proxy', () => {
     ]);
     expect(many.rows.map(({ n }) => n)).toEqual(Array.from({ length: 100_000 }, (_, i) => i + 1));
 
-    const pool = new Pool({ connectionString: proxy.url(url), max: 10 });
+    const pool = quietPool({ connectionString: proxy.url(url), max: 10 });
     onTestFinished(() => pool.end());
     const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => pool.query('SELECT $1::int AS i', [i])));
     expect(answers.map(({ rows: [row] }) => (row as { i: number }).i)).toEqual(

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { connectTemporal, TransactionClient } from 'temporal-txn/client';
 import { searchAttributeList } from 'temporal-txn/observability';
 import { migrate } from 'temporal-txn/participant';
 import { spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
 import type { GuardedProcess } from 'temporal-txn/testing';
+import { quietPool } from '../quiet-pool';
 import { packageRoot } from '../saga-more/environment';
 import { startCollector } from './collector';
 import { traceHere, tracedBundle } from './here';
@@ -45,7 +46,7 @@ export async function openCompany(createService: (name: string) => Promise<strin
     closing.push(() => temporalServer.stop());
     const { address } = temporalServer;
     const urls = await Promise.all(['north_bank', 'south_bank', 'audit'].map(createService));
-    const pools = urls.map((connectionString) => new Pool({ connectionString, max: 2 }));
+    const pools = urls.map((connectionString) => quietPool({ connectionString, max: 2 }));
     closing.push(() => Promise.all(pools.map((pool) => pool.end())));
     for (const pool of pools) {
       await migrate(pool);

@@ -1,13 +1,14 @@
 /** Where payloads are encrypted, whoever collects spans hears the types of errors and not what they say. */
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { connectTemporal, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
 import { encryptedDataConverter } from 'temporal-txn/encryption';
 import { searchAttributeList } from 'temporal-txn/observability';
 import { migrate, participantActivities } from 'temporal-txn/participant';
 import { TemporalDevServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { quietPool } from '../quiet-pool';
 import { usePostgres } from '../participant/fixture';
 import { quiet } from '../saga-more/environment';
 import { traceHere, tracedBundle } from './here';
@@ -33,7 +34,7 @@ beforeAll(async () => {
     TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() }),
     tracedBundle(here.plugins),
   ]);
-  pool = new Pool({ connectionString: await postgres.createService('north_bank'), max: 3 });
+  pool = quietPool({ connectionString: await postgres.createService('north_bank'), max: 3 });
   await migrate(pool);
   await pool.query(TABLES);
 });

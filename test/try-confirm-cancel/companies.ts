@@ -12,10 +12,10 @@ import type { ParticipantActivities } from 'temporal-txn/participant';
 import { PostgresServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { z } from 'zod';
+import { quietPool } from '../quiet-pool';
 import { applySchema } from '../../activities/database';
 import { violations } from '../../activities/invariants';
 import { travel } from '../../activities/travel/operations';
-import { quietPool } from '../branch-log/ledger';
 
 const QUIET = new DefaultLogger('ERROR');
 const TIMEOUTS = { lockMs: 300, statementMs: 2_000, idleInTransactionMs: 4_000, startToCloseMs: 9_000 };

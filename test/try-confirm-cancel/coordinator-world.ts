@@ -2,8 +2,8 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Pool } from 'pg';
-import type { QueryResultRow } from 'pg';
+import type { Pool, QueryResultRow } from 'pg';
+import { quietPool } from '../quiet-pool';
 import { accounts } from '../../activities/accounts/operations';
 import { audit } from '../../activities/audit/operations';
 import { violations } from '../../activities/invariants';
@@ -40,7 +40,7 @@ export class World {
     for (const name of services) {
       const connectionString = await server.createService(name.replace('-', '_'));
       await setUpService(name, connectionString);
-      pools.set(name, new Pool({ connectionString, max: 25 }));
+      pools.set(name, quietPool({ connectionString, max: 25 }));
     }
     return new World(directory, server, pools);
   }

@@ -4,7 +4,7 @@
  */
 import { PostgresFaultProxy } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { quietPool } from '../branch-log/ledger';
+import { quietPool } from '../quiet-pool';
 import { patternOf, spotsIn } from '../fault-matrix/statements';
 import { Company, newId, useCompanies } from './companies';
 import type { Asking } from './companies';

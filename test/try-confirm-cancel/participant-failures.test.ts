@@ -6,7 +6,7 @@ import { purge, participantActivities, defineParticipant, operation, semanticLoc
 import type { Tx } from 'temporal-txn/participant';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { quietPool } from '../branch-log/ledger';
+import { quietPool } from '../quiet-pool';
 import { Company, newId, useCompanies } from './companies';
 
 const companies = useCompanies();

@@ -2,7 +2,8 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
+import { quietPool } from '../quiet-pool';
 import { accounts } from '../../activities/accounts/operations';
 import { audit } from '../../activities/audit/operations';
 import { setUpService } from '../../activities/setup';
@@ -43,7 +44,7 @@ export class Bank {
     for (const name of SERVICES) {
       const connectionString = await server.createService(name.replace('-', '_'));
       await setUpService(name, connectionString);
-      pools[name] = new Pool({ connectionString, max: 30 });
+      pools[name] = quietPool({ connectionString, max: 30 });
     }
     return new Bank(directory, server, pools as Record<Service, Pool>); // Cast: the loop has filled it.
   }

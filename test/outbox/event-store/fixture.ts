@@ -1,9 +1,9 @@
 /** A database with the schema, and an account in an event store. */
 import { randomUUID } from 'node:crypto';
-import { Pool } from 'pg';
-import type { PoolClient } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { migrate } from 'temporal-txn/participant';
 import { afterAll, beforeAll } from 'vitest';
+import { quietPool } from '../../quiet-pool';
 import type { Decider } from '../../../src/outbox/event-store/decider';
 import type { EventOf } from '../../../src/outbox/event-store/events';
 import { defineEventStore } from '../../../src/outbox/event-store/store';
@@ -68,9 +68,8 @@ export function useDatabase(
   let url: string;
   beforeAll(async () => {
     url = await postgres.createService(name);
-    pool = new Pool({ connectionString: url, max: 30 });
+    pool = quietPool({ connectionString: url, max: 30 });
     // Tests end sessions.
-    pool.on('error', () => undefined);
     await migrate(pool);
     await pool.query(prepare);
   });
