@@ -68,11 +68,14 @@ export class TransactionMixed extends TransactionFailed {
 export class TransactionInterrupted extends TransactionFailed {
   override readonly name = 'TransactionInterrupted';
 
-  constructor(id: string, how: 'terminated' | 'timed out', options?: ErrorOptions) {
+  constructor(id: string, how: 'terminated' | 'timed out' | 'ended with its group', options?: ErrorOptions) {
     super(
       id,
       `Transaction ${id} was ${how}: the steps of a saga that were done stand, and what two-phase commit has prepared is finished by recovery. ` +
-        'Resume it with the same input (client.resume): what was done answers from the branch log, and it goes on from there.',
+        (how === 'ended with its group'
+          ? 'Execute it again with the same id and input'
+          : 'Resume it with the same input (client.resume)') +
+        ': what was done answers from the branch log, and it goes on from there.',
       undefined,
       options,
     );
@@ -183,18 +186,63 @@ export class TemporalUnavailable extends Error {
   }
 }
 
-/** The caller's time is up. The transaction goes on. */
+/** The caller's time is up. The transaction goes on, unless it still waited for its place in a group. */
 export class TransactionTimeout extends Error {
   override readonly name = 'TransactionTimeout';
 
   constructor(
     readonly id: string,
     readonly timeoutMs: number,
+    /** Where it was: in a workflow of its own, in a group, or in the queue of this client, which it has left. */
+    readonly where: 'workflow' | 'group' | 'queue' = 'workflow',
   ) {
     super(
-      `It is not known how transaction ${id} ends: it was not over within ${timeoutMs} ms, and goes on. ` +
-        'Await it with client.handle(id).result(), or turn it back with cancel().',
+      where === 'queue'
+        ? `Nothing was started: transaction ${id} did not get its place in a group within ${timeoutMs} ms. Execute it again with the same id.`
+        : `It is not known how transaction ${id} ends: it was not over within ${timeoutMs} ms, and goes on. ` +
+            (where === 'group'
+              ? 'Execute it again with the same id and input: that never does anything twice, and gives its result.'
+              : 'Await it with client.handle(id).result(), or turn it back with cancel().'),
     );
+  }
+}
+
+/** As many transactions of this type, or of this tenant, wait for a place in a group as the client has room for. */
+export class QueueFull extends Error {
+  override readonly name = 'QueueFull';
+
+  constructor(
+    readonly id: string,
+    readonly limit: number,
+    readonly tenant?: string,
+  ) {
+    super(
+      `Nothing was started: transaction ${id} found no room, ${limit} ${
+        tenant === undefined ? 'of its type' : `of tenant ${show(tenant)}`
+      } wait already. Execute it again later with the same id; if it stays like this, submit fewer, run more workers, or raise grouping.queueLimit.`,
+    );
+  }
+}
+
+/** The client was closed and takes nothing more. */
+export class ClientClosed extends Error {
+  override readonly name = 'ClientClosed';
+
+  constructor(readonly id: string) {
+    super(`Nothing was started: transaction ${id} came after this client was closed. Execute it with another one.`);
+  }
+}
+
+/** How transactions are grouped is out of range. */
+export class InvalidGrouping extends Error {
+  override readonly name = 'InvalidGrouping';
+
+  constructor(
+    readonly option: string,
+    readonly value: unknown,
+    allowed: string,
+  ) {
+    super(`Nothing was started: grouping.${option} is ${show(value)}. Use ${allowed}.`);
   }
 }
 

@@ -188,11 +188,18 @@ function translate(id: string, error: unknown): unknown {
   if (error instanceof WorkflowNotFoundError) return new TransactionNotFound(id);
   if (error instanceof WorkflowUpdateFailedError)
     return new RulingRefused(error.cause?.message ?? error.message, { cause: error });
-  if (!(error instanceof WorkflowFailedError)) return error;
-  const { cause } = error;
+  return error instanceof WorkflowFailedError ? endOf(id, error.cause, error.message) : error;
+}
+
+/** The error of this package for what a transaction has ended with. */
+export function endOf(
+  id: string,
+  cause: Error | undefined,
+  otherwise = '',
+): TransactionFailed | TransactionInputMismatch {
   if (cause instanceof TerminatedFailure) return new TransactionInterrupted(id, 'terminated', { cause });
   if (cause instanceof TimeoutFailure) return new TransactionInterrupted(id, 'timed out', { cause });
-  const message = `Transaction ${id} did not commit. ${cause?.message ?? error.message}`;
+  const message = `Transaction ${id} did not commit. ${cause?.message ?? otherwise}`;
   if (cause instanceof ApplicationFailure && cause.type === FailureType.TransactionCompensated) {
     // Temporal had forgotten the id, the branch logs had not.
     if (isCollision(reportIn(cause))) return new TransactionInputMismatch(id, 'input', { cause });

@@ -29,10 +29,13 @@ export type { TransactionDataConverter } from './data-converter';
 export { reachTemporal } from './reach';
 export {
   AnswerUnreadable,
+  ClientClosed,
   InsecureTemporalConnection,
   InvalidDataConverter,
+  InvalidGrouping,
   InvalidInput,
   InvalidTemporalSettings,
+  QueueFull,
   RulingRefused,
   SearchAttributesMissing,
   TransactionAborted,
@@ -50,6 +53,7 @@ export {
   TransactionNotFound,
   TransactionNotInterrupted,
 } from './errors';
+export type { GroupingOptions } from './grouping';
 export { namespaceIdOf } from './namespace-id';
 export { TransactionHandle } from './handle';
 export type { Resolution, Ruling } from './handle';
@@ -59,6 +63,7 @@ export type { SearchAttributesFound } from './search-attributes';
 export { TransactionClient } from './transaction-client';
 export type { VoteRequest } from './transaction-client';
 export type {
+  ExecuteOptions,
   StartOptions,
   TransactionClientOptions,
   TransactionListEntry,

@@ -25,6 +25,10 @@ import {
   TransactionNotInterrupted,
   TransactionTimeout,
 } from './errors';
+import { groupingSettings } from './grouping';
+import type { GroupingOptions } from './grouping';
+import { Groups } from './groups';
+import type { Grouped } from './groups';
 import { TransactionHandle } from './handle';
 import { requestOf } from './request';
 import type { CheckedInput } from './request';
@@ -41,6 +45,12 @@ export interface TransactionClientOptions {
    * @default 10000
    */
   readonly patienceMs?: number;
+  /**
+   * Has transactions of one workflow type that are executed at the same time travel together, see docs/groups.md. The workers must have
+   * `runGroup`, made by `groupOf`.
+   * @default each has a workflow of its own
+   */
+  readonly grouping?: true | GroupingOptions;
 }
 
 /** A workflow that takes one input: its function, or the name of its type. */
@@ -53,6 +63,11 @@ export interface StartOptions<I> {
   readonly input: I;
   /** One line for the Web UI. No personal data. */
   readonly summary?: string;
+}
+
+export interface ExecuteOptions<I> extends StartOptions<I>, WaitOptions {
+  /** Whose it is, where transactions travel in groups: those that wait take turns by tenant. @default all are one tenant's */
+  readonly tenant?: string;
 }
 
 /** Branches that are committed together, or not at all, by the ready-made coordinator. */
@@ -91,12 +106,28 @@ export class TransactionClient {
   readonly #client: Client;
   readonly #taskQueue: string;
   readonly #calls: TemporalCalls;
+  readonly #groups: Groups | undefined;
 
-  /** @throws {InvalidPatience} */
-  constructor({ client, taskQueue = 'transactions', patienceMs }: TransactionClientOptions) {
+  /** @throws {InvalidPatience} {InvalidGrouping} */
+  constructor({ client, taskQueue = 'transactions', patienceMs, grouping }: TransactionClientOptions) {
     this.#client = client;
     this.#taskQueue = taskQueue;
     this.#calls = new TemporalCalls(client, patienceMs);
+    if (grouping)
+      this.#groups = new Groups(client, this.#calls, taskQueue, groupingSettings(grouping === true ? {} : grouping));
+  }
+
+  /**
+   * Takes no more transactions for groups, and waits until those that were executed have ended. Without grouping there is nothing to
+   * wait for. The connection stays open.
+   */
+  async close(): Promise<void> {
+    await this.#groups?.close();
+  }
+
+  /** The same, and goes on taking transactions. */
+  async drain(): Promise<void> {
+    await this.#groups?.drain();
   }
 
   /**
@@ -108,25 +139,44 @@ export class TransactionClient {
    * @throws {InvalidInput} when the input is not what JSON can carry; nothing was started
    * @throws {TemporalUnavailable} when Temporal is away for longer than the client is patient
    * @throws {TransactionTimeout} when `timeoutMs` have passed; the transaction goes on, if it was started
+   * @throws {QueueFull} {ClientClosed} with grouping; nothing was started
    * @throws what {@link TransactionHandle.result} throws
    * @example
    * const receipt = await transactions.execute(transferMoney, { id: `transfer-${requestId}`, input: { from, to, amount } });
    */
   async execute<I, R>(
     workflow: TransactionWorkflow<I, R>,
-    options: StartOptions<I> & WaitOptions & { readonly waitFor?: 'completion' },
+    options: ExecuteOptions<I> & { readonly waitFor?: 'completion' },
   ): Promise<R>;
   /** The same, and goes on as soon as it is decided: two-phase commit only, see {@link TransactionHandle.decision}. */
   async execute<I, R>(
     workflow: TransactionWorkflow<I, R>,
-    options: StartOptions<I> & WaitOptions & { readonly waitFor: 'decision' },
+    options: ExecuteOptions<I> & { readonly waitFor: 'decision' },
   ): Promise<DecisionNotice>;
   async execute<I, R>(
     workflow: TransactionWorkflow<I, R>,
-    {
-      waitFor = 'completion',
-      ...options
-    }: StartOptions<I> & WaitOptions & { readonly waitFor?: 'completion' | 'decision' },
+    { waitFor = 'completion', ...options }: ExecuteOptions<I> & { readonly waitFor?: 'completion' | 'decision' },
+  ): Promise<R | DecisionNotice> {
+    // Who goes on at the decision has to ask a workflow for it.
+    if (!this.#groups || waitFor === 'decision') return this.#executeAlone(workflow, waitFor, options);
+    const { timeoutMs, signal, tenant, ...own } = options;
+    if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new InvalidPatience(timeoutMs);
+    const grouped: Grouped = {
+      id: own.id,
+      type: typeof workflow === 'string' ? workflow : workflow.name,
+      input: own.input,
+      ...(tenant === undefined ? {} : { tenant }),
+      alone: () => this.#executeAlone(workflow, 'completion', own),
+      follow: () => this.handle(own.id).result(),
+    };
+    const wait = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
+    return (await this.#groups.execute(grouped, wait)) as R; // Cast: the caller named the workflow and so its result.
+  }
+
+  async #executeAlone<I, R>(
+    workflow: TransactionWorkflow<I, R>,
+    waitFor: 'completion' | 'decision',
+    options: StartOptions<I> & WaitOptions,
   ): Promise<R | DecisionNotice> {
     const began = Date.now();
     const { timeoutMs, signal } = options;

@@ -1,4 +1,4 @@
-export { REQUEST_MEMO } from './memo';
+export { GROUP_MEMO, REQUEST_MEMO } from './memo';
 export { HISTOGRAM_BUCKETS, METRIC_TABLE, METRICS } from './metrics';
 export type { Metric } from './metrics';
 export { SEARCH_ATTRIBUTES, searchAttributeList } from './search-attributes';

@@ -2,20 +2,21 @@
  * A participant's operations as Temporal activities: for each operation `debit`, `debit.compensate` and `debit.query` for
  * sagas, `debit.prepare`, `debit.decide`, `debit.commit` and `debit.abort` for two-phase commit, with `debit.preCommit` for three-phase commit; for one that reserves, `room.try`, `room.decide`, `room.confirm` and
  * `room.cancel`; and for the participant
- * `releaseLocks` and the questions of its recovery. A worker on the participant's task queue registers them.
+ * `releaseLocks`, `participant.many`, which asks many of these together, and the questions of its recovery. A worker on the participant's task queue registers them.
  *
  * An activity is one question about one branch, and the participant's database answers it.
  */
 import type { Pool } from 'pg';
 import type { Circuit } from '../resilience';
-import { checkLocalTimeouts, crashpoint, HEALTH, parseParticipantName, parseTransactionId } from '../protocol';
-import type { BranchRequest, LocalTimeouts, TransactionId } from '../protocol';
+import { checkLocalTimeouts, crashpoint, HEALTH, MANY, parseParticipantName, parseTransactionId } from '../protocol';
+import type { BranchRequest, LocalTimeouts, ManyRequest, TransactionId } from '../protocol';
 import { answering, openBranch, parseRequest, reopenBranch } from './answering';
 import type { Branch } from './branch';
-import { compensate } from './compensate';
 import { execute } from './execute';
+import { compensateUnlessCommitted } from './group-fate';
 import { participantHealth } from './health';
 import { releaseLocks } from './isolation/semantic-lock';
+import { askedOfMany } from './many';
 import type { Participant } from './operation';
 import { query } from './query';
 import { recoveryActivities } from './recovery-activities';
@@ -60,18 +61,12 @@ export function participantActivities(participant: Participant, options: Partici
   // An idle connection that the server closes must not end the process: the pool opens another one.
   options.pool.on('error', ignoreLostIdleConnection);
   const namespaceId = options.namespaceId ?? (() => undefined);
-  const activities: Record<string, Activity> = {
-    releaseLocks: ({ transaction }: { readonly transaction: TransactionId }) =>
-      answering(async () => ({ released: await releaseLocks(options.pool, parseTransactionId(transaction)) })),
-    [HEALTH]: () => answering(() => participantHealth(options.pool)),
-    ...recoveryActivities({
-      pool: options.pool,
-      timeouts,
-      operations: participant.operations,
-      stopping: options.stopping ?? (() => false),
-      namespaceId,
+  const questions: Record<string, Activity> = {
+    releaseLocks: async ({ transaction }: { readonly transaction: TransactionId }) => ({
+      released: await releaseLocks(options.pool, parseTransactionId(transaction)),
     }),
   };
+  const sets = new Map<string, () => Branch>();
   for (const [name, operation] of Object.entries(participant.operations)) {
     const { wakeRelays, circuit } = options;
     const around = { ...(wakeRelays ? { wakeRelays } : {}), ...(circuit ? { circuit } : {}) };
@@ -81,36 +76,61 @@ export function participantActivities(participant: Participant, options: Partici
       return { ...openBranch(name, operation, options.pool, timeouts), ...around, ...known };
     };
     const reopen = (): Branch => ({ ...reopenBranch(name, operation, options.pool, timeouts), ...around });
+    if (operation.executeMany && operation.kind !== 'read-only') sets.set(name, open);
     if (operation.kind === 'reservable') {
       const reserving = reservationActivities(open, reopen);
-      activities[`${name}.try`] = reserving.try;
-      activities[`${name}.decide`] = reserving.decide;
-      activities[`${name}.confirm`] = reserving.confirm;
-      activities[`${name}.cancel`] = reserving.cancel;
+      questions[`${name}.try`] = reserving.try;
+      questions[`${name}.decide`] = reserving.decide;
+      questions[`${name}.confirm`] = reserving.confirm;
+      questions[`${name}.cancel`] = reserving.cancel;
       continue;
     }
-    activities[name] = (request: BranchRequest) =>
-      answering(async () => {
-        const answer = await execute(open(), parseRequest(request));
-        await crashpoint('branch.committed-before-report');
-        return answer;
-      });
-    activities[`${name}.compensate`] = (request: BranchRequest) =>
-      answering(async () => {
-        const answer = await compensate(open(), parseRequest(request));
-        await crashpoint('compensation.committed-before-report');
-        return answer;
-      });
-    activities[`${name}.query`] = (request: BranchRequest) => answering(() => query(open(), parseRequest(request)));
+    questions[name] = async (request: BranchRequest) => {
+      const answer = await execute(open(), parseRequest(request));
+      await crashpoint('branch.committed-before-report');
+      return answer;
+    };
+    questions[`${name}.compensate`] = async (request: BranchRequest) => {
+      const answer = await compensateUnlessCommitted(open(), parseRequest(request));
+      await crashpoint('compensation.committed-before-report');
+      return answer;
+    };
+    questions[`${name}.query`] = async (request: BranchRequest) => query(open(), parseRequest(request));
     const { prepare, preCommit, decide, commit, abort } = twoPhaseActivities(name, open, reopen);
-    activities[`${name}.prepare`] = prepare;
-    activities[`${name}.preCommit`] = preCommit;
-    activities[`${name}.decide`] = decide;
-    activities[`${name}.commit`] = commit;
-    activities[`${name}.abort`] = abort;
+    questions[`${name}.prepare`] = prepare;
+    questions[`${name}.preCommit`] = preCommit;
+    questions[`${name}.decide`] = decide;
+    questions[`${name}.commit`] = commit;
+    questions[`${name}.abort`] = abort;
   }
-  return activities;
+  const many = askedOfMany({
+    questions,
+    together: (name) => sets.get(name)?.(),
+    concurrency: Math.max(1, (options.pool.options.max ?? DEFAULT_CONNECTIONS) - SPARE_CONNECTIONS),
+  });
+  return {
+    ...Object.fromEntries(Object.entries(questions).map(([name, question]) => [name, asActivity(question)])),
+    [MANY]: (request: ManyRequest) => answering(() => many(request)),
+    [HEALTH]: () => answering(() => participantHealth(options.pool)),
+    ...recoveryActivities({
+      pool: options.pool,
+      timeouts,
+      operations: participant.operations,
+      stopping: options.stopping ?? (() => false),
+      namespaceId,
+    }),
+  };
 }
+
+/** Of pg. */
+const DEFAULT_CONNECTIONS = 10;
+/** For the health check and for what is asked alone. */
+const SPARE_CONNECTIONS = 2;
+
+const asActivity =
+  (question: Activity): Activity =>
+  (request) =>
+    answering(() => question(request));
 
 function ignoreLostIdleConnection(): void {
   // The pool has dropped it already; whoever needs a connection next gets a new one, or the error.

@@ -27,6 +27,16 @@ const HEARTBEAT_INTERVAL_MS: number = DEFAULT_TIMEOUTS.heartbeat.everyMs;
 export async function answering<T>(work: () => Promise<T>, heartbeatMs = HEARTBEAT_INTERVAL_MS): Promise<T> {
   const context = Context.current();
   const beat = setInterval(() => context.heartbeat(), heartbeatMs);
+  try {
+    return await measured(context.info.activityType, work);
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+/** One attempt at one question. @param question its activity type, whether it is asked alone or among many */
+export async function measured<T>(question: string, work: () => Promise<T>): Promise<T> {
+  const context = Context.current();
   const began = performance.now();
   let success = true;
   try {
@@ -38,13 +48,11 @@ export async function answering<T>(work: () => Promise<T>, heartbeatMs = HEARTBE
     if (failure !== error) context.log.debug('A branch did not take effect', { error });
     throw failure;
   } finally {
-    clearInterval(beat);
-    const { activityType, taskQueue } = context.info;
     context.metricMeter
       .createHistogram(METRICS.operationDuration, 'float')
       .record((performance.now() - began) / 1_000, {
-        participant_id: taskQueue,
-        operation: activityType,
+        participant_id: context.info.taskQueue,
+        operation: question,
         success: String(success),
       });
   }
@@ -70,6 +78,8 @@ export function parseRequest(request: Partial<BranchRequest>): BranchRequest {
     ...(typeof request.request === 'string' ? { request: request.request } : {}),
     ...(typeof request.coordinator === 'string' ? { coordinator: request.coordinator } : {}),
     ...(request.failFast === true ? { failFast: true } : {}),
+    ...(request.again === true ? { again: true } : {}),
+    ...(typeof request.inherits === 'string' ? { inherits: request.inherits } : {}),
   };
 }
 

@@ -29,6 +29,8 @@ export interface BranchRow {
   readonly result: unknown;
   readonly refusal: Refusal | null;
   readonly holdsLocks: boolean;
+  /** The workflow that asked for it first. */
+  readonly workflowId: string | null;
 }
 
 /** The row as the query below gives it. */
@@ -89,7 +91,7 @@ export async function insertBranch(
 
 const SELECT = `
   select operation, state, encode(input_hash, 'hex') as "inputHash", request_hash as "requestHash",
-         result::text as result, refusal::text as refusal,
+         result::text as result, refusal::text as refusal, workflow_id as "workflowId",
          exists (select from txn.semantic_lock l where l.transaction_id = b.transaction_id and l.branch_id = b.branch_id) as "holdsLocks"
     from txn.branch b
    where transaction_id = $1 and branch_id = $2`;
@@ -136,6 +138,58 @@ function checkSameRequest(row: BranchRow, operation: string, request: LoggedRequ
   if (row.requestHash !== null && request.request !== undefined && row.requestHash !== request.request) {
     throw new InputMismatchError(transaction, branch, 'transaction input');
   }
+}
+
+// In the order of the keys, so that two that share some of them wait for each other and do not deadlock.
+const INSERT_MANY = `
+  insert into txn.branch (transaction_id, branch_id, operation, state, input_hash, request_hash, namespace, workflow_id)
+  select transaction_id, branch_id, $1, 'applied', decode(input_hash, 'hex'), request_hash, $2, workflow_id
+    from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+         as asked (transaction_id, branch_id, input_hash, request_hash, workflow_id)
+   order by transaction_id, branch_id
+  on conflict (transaction_id, branch_id) do nothing
+  returning transaction_id as transaction, branch_id as branch`;
+
+/** Writes the first rows of many branches. @returns those that had none */
+export async function insertBranches(
+  client: Queryable,
+  operation: string,
+  requests: readonly BranchRequest[],
+  caller: Caller | undefined,
+): Promise<readonly BranchRequest[]> {
+  const { rows } = await client.query<Pick<BranchRequest, 'transaction' | 'branch'>>(INSERT_MANY, [
+    operation,
+    caller?.namespace ?? null,
+    requests.map(({ transaction }) => transaction),
+    requests.map(({ branch }) => branch),
+    requests.map(inputHashOf),
+    requests.map(({ request }) => request ?? null),
+    requests.map(({ coordinator }) => (caller ? (coordinator ?? caller.workflowId) : null)),
+  ]);
+  const inserted = new Set(rows.map(keyOf));
+  return requests.filter((request) => inserted.has(keyOf(request)));
+}
+
+/** Neither of them has a space. */
+const keyOf = ({ transaction, branch }: Pick<BranchRequest, 'transaction' | 'branch'>): string =>
+  `${transaction} ${branch}`;
+
+const RECORD_RESULTS = `
+  update txn.branch b set result = told.result::json
+    from unnest($1::text[], $2::text[], $3::text[]) as told (transaction_id, branch_id, result)
+   where b.transaction_id = told.transaction_id and b.branch_id = told.branch_id`;
+
+/** @param jsons in the order of the requests */
+export async function recordResults(
+  client: Queryable,
+  requests: readonly BranchRequest[],
+  jsons: readonly string[],
+): Promise<void> {
+  await client.query(RECORD_RESULTS, [
+    requests.map(({ transaction }) => transaction),
+    requests.map(({ branch }) => branch),
+    jsons,
+  ]);
 }
 
 const RECORD_RESULT = `

@@ -4,21 +4,24 @@
  * The first statement inserts a tombstone under the branch's key. Where the action is still under way it waits for it; where
  * the action never came, the tombstone stays and refuses it when it does (no hanging action after an empty compensation).
  */
-import { crashpoint } from '../protocol';
+import { crashpoint, isGroupId } from '../protocol';
 import type { BranchRequest, CompensateAnswer } from '../protocol';
 import { labelOf, readInput } from './branch';
 import type { Branch } from './branch';
 import { findBranch, insertBranch, markEnded } from './branch-log';
-import { BranchInProgressError, NotCompensatableError } from './errors';
+import type { BranchRow } from './branch-log';
+import { BegunInGroupError, BranchInProgressError, NotCompensatableError } from './errors';
 import { releaseBranchLocks } from './isolation/semantic-lock';
 import { inLocalTransaction } from './local-transaction';
 import { withTx } from './tx';
 
 /**
+ * @param cleared a group that is known to have left the transaction to others
  * @throws {InputMismatchError} when the branch exists with another input: what it did is not this request's to undo
+ * @throws {BegunInGroupError} when a group has done it that may have told its caller so: see `group-fate.ts`
  * @throws {NotCompensatableError} when it took effect and its operation has no `compensate`
  */
-export const compensate = (branch: Branch, request: BranchRequest): Promise<CompensateAnswer> =>
+export const compensate = (branch: Branch, request: BranchRequest, cleared?: string): Promise<CompensateAnswer> =>
   inLocalTransaction(
     branch.pool,
     { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
@@ -38,6 +41,8 @@ export const compensate = (branch: Branch, request: BranchRequest): Promise<Comp
           return { answer: 'compensated-before' };
         case 'applied': {
           const { operation } = branch;
+          const group = groupIn(row, request);
+          if (group !== undefined && group !== cleared) throw new BegunInGroupError(group);
           if (!operation.compensate) throw new NotCompensatableError(branch.name);
           const input = await readInput(operation, request.input);
           await withTx(client, request, branch.wakeRelays, async (tx) => operation.compensate?.(tx, input, row.result));
@@ -53,3 +58,7 @@ export const compensate = (branch: Branch, request: BranchRequest): Promise<Comp
       }
     },
   );
+
+/** The group that did it, unless it has handed the transaction over to whoever asks. */
+const groupIn = ({ workflowId }: BranchRow, { inherits }: BranchRequest): string | undefined =>
+  workflowId !== null && isGroupId(workflowId) && workflowId !== inherits ? workflowId : undefined;

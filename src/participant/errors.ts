@@ -64,6 +64,41 @@ export class BranchInProgressError extends Error {
   }
 }
 
+/** A group did what is to be undone, and may have told its caller that it is done. Not an error to anyone outside. */
+export class BegunInGroupError extends Error {
+  override readonly name = 'BegunInGroupError';
+
+  constructor(readonly group: string) {
+    super(`Nothing was changed: it was done by ${group}.`);
+  }
+}
+
+/** The group that did what is to be undone has not ended, and may yet tell its caller that it is done. Retried. */
+export class GroupRunningError extends Error {
+  override readonly name = 'GroupRunningError';
+
+  constructor(transaction: TransactionId, branch: BranchId, group: string) {
+    super(
+      `Nothing was changed: branch ${branch} of ${transaction} was done by ${group}, which is still running. It is tried again.`,
+    );
+  }
+}
+
+/** What is to be undone was committed by a group, as far as anybody can tell. */
+export class CommittedByGroupError extends Error {
+  override readonly name = 'CommittedByGroupError';
+
+  constructor(transaction: TransactionId, group: string, known: 'committed' | 'unknown') {
+    super(
+      `Nothing was changed: ${
+        known === 'committed'
+          ? `${transaction} was committed by ${group}, whose caller was told so`
+          : `${transaction} was begun by ${group}, which Temporal does not know any more, and may have been committed`
+      }. The same id was given twice. Look what is in the databases, and let the effect stay with skipStep.`,
+    );
+  }
+}
+
 /** Another transaction holds a semantic lock. Retried. */
 export class ResourceLockedError extends Error {
   override readonly name = 'ResourceLockedError';

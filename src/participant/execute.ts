@@ -12,6 +12,7 @@ import type { BranchRequest, ExecuteAnswer } from '../protocol';
 import { guarded, labelOf, readInput, writeResult } from './branch';
 import type { Branch } from './branch';
 import { findBranch, insertBranch, recordResult } from './branch-log';
+import type { BranchRow } from './branch-log';
 import { BranchFencedError, BranchInProgressError, RefusalError } from './errors';
 import { inLocalTransaction } from './local-transaction';
 import { withTx } from './tx';
@@ -83,13 +84,26 @@ async function answerFromLog(branch: Branch, request: BranchRequest): Promise<Ex
   if (!row) throw new BranchInProgressError(request.transaction, request.branch);
   switch (row.state) {
     case 'applied':
-      return { answer: 'applied-before', result: row.result, ...(row.holdsLocks ? { locks: true } : {}) };
+      return {
+        answer: 'applied-before',
+        result: row.result,
+        ...(row.holdsLocks ? { locks: true } : {}),
+        ...(isOfAnother(branch, request, row) ? { by: row.workflowId } : {}),
+      };
     case 'refused':
       throw new RefusalError(row.refusal ?? { code: 'refused', message: 'The reason was not kept.' });
     default:
       throw new BranchFencedError(request.transaction, request.branch);
   }
 }
+
+/** Whether another workflow had asked for the branch, as far as both are known. */
+const isOfAnother = (
+  { caller }: Branch,
+  { coordinator }: BranchRequest,
+  row: BranchRow,
+): row is BranchRow & { readonly workflowId: string } =>
+  caller !== undefined && row.workflowId !== null && row.workflowId !== (coordinator ?? caller.workflowId);
 
 /** Its own transaction, after the work was rolled back: another attempt may have come between, and then its answer counts. */
 async function storeRefusal(branch: Branch, request: BranchRequest, error: RefusalError): Promise<ExecuteAnswer> {

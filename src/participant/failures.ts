@@ -7,10 +7,12 @@
  */
 import { ApplicationFailure, ApplicationFailureCategory, CancelledFailure } from '@temporalio/common';
 import { FailureType, InvalidIdentifier, InvalidTimeouts } from '../protocol';
+import type { ToldFailure } from '../protocol';
 import { CircuitOpen } from '../resilience';
 import {
   BranchFencedError,
   BranchInProgressError,
+  CommittedByGroupError,
   DecisionMismatchError,
   ForbiddenStatementError,
   InputMismatchError,
@@ -31,6 +33,7 @@ export function failureOf(error: unknown): Error {
   if (error instanceof BranchFencedError) return final(FailureType.BranchFenced, error);
   if (error instanceof InputMismatchError || error instanceof DecisionMismatchError)
     return final(FailureType.InputMismatch, error);
+  if (error instanceof CommittedByGroupError) return final(FailureType.CommittedByGroup, error);
   if (isMistake(error)) return final(FailureType.BadRequest, error);
   if (error instanceof BranchInProgressError) return retryable(FailureType.InProgress, error.message);
   if (error instanceof ResourceLockedError) return retryable(FailureType.ResourceLocked, error.message);
@@ -45,6 +48,19 @@ export function failureOf(error: unknown): Error {
     FailureType.OperationFailed,
     error instanceof Error ? `${error.name}: ${error.message}` : String(error),
   );
+}
+
+/** A failure as one answer among many. */
+export function toldFailure(error: unknown): ToldFailure {
+  const failure = failureOf(error);
+  const { message } = failure;
+  if (!(failure instanceof ApplicationFailure)) return { message, nonRetryable: false };
+  return {
+    message,
+    nonRetryable: failure.nonRetryable === true,
+    ...(failure.type === undefined || failure.type === null ? {} : { type: failure.type }),
+    ...(failure.details ? { details: failure.details } : {}),
+  };
 }
 
 /** Errors that the next attempt would meet again, until code or call are changed. */

@@ -81,4 +81,4 @@ export {
 export type { Privilege, TableRights } from './roles';
 export { decide, decisionFor, readDecision, readDecisionByKey } from './register';
 export type { Proposal, Registered } from './register';
-export type { Tx } from './tx';
+export type { ManyCall, ManyTx, Tx } from './tx';

@@ -5,7 +5,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { InvalidIdentifier, parseOperationName, parseParticipantName } from '../protocol';
 import type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from '../protocol';
-import type { Tx } from './tx';
+import type { ManyCall, ManyTx, Tx } from './tx';
 
 /** Any schema that follows Standard Schema: zod, valibot, arktype, … */
 type Schema = StandardSchemaV1;
@@ -20,6 +20,15 @@ interface Definition<S extends Schema, R> {
    * Throws a refusal ({@link refuse}) for a business "no"; whatever else it throws is retried.
    */
   execute(tx: Tx, input: Output<S>): Promise<R>;
+  /**
+   * Does the same for many branches, in one local transaction and in as few statements as it likes. Called where transactions travel
+   * in groups; all of them take effect or none. Whatever it throws, a refusal too, has each of them done by itself, by `execute`:
+   * so it may refuse as soon as one of them is not plainly possible.
+   *
+   * @param calls each with the transaction and the branch that it belongs to
+   * @returns their results, in the order of the calls
+   */
+  executeMany?(tx: ManyTx, calls: readonly ManyCall<Output<S>>[]): Promise<readonly R[]>;
 }
 
 interface Compensatable<S extends Schema, R> extends Definition<S, R> {
@@ -58,6 +67,7 @@ export interface Operation<I = unknown, R = unknown, K extends OperationKind = D
   readonly input: Schema;
   /** A reservable one has `try` in its place. */
   execute(tx: Tx, input: unknown): Promise<R>;
+  executeMany?(tx: ManyTx, calls: readonly ManyCall<unknown>[]): Promise<readonly unknown[]>;
   compensate?(tx: Tx, input: unknown, result: unknown): Promise<void>;
   confirm?(tx: Tx, input: unknown, result: unknown): Promise<void>;
   cancel?(tx: Tx, input: unknown, result: unknown): Promise<void>;

@@ -79,11 +79,15 @@ function answerOf(
   }
 }
 
-// Committed before anything else: a prepared transaction shows nothing of what it holds.
+// Committed before anything else: a prepared transaction shows nothing of what it holds. Whoever asks last is the coordinator that
+// recovery looks for: a group may have handed the transaction over.
 const RECORD_PREPARATION = `
   insert into txn.preparation (gid, transaction_id, branch_id, operation, input_hash, request_hash, register, namespace, namespace_id, workflow_id)
   values ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9, $10)
-  on conflict (gid) do nothing`;
+  on conflict (gid) do update
+    set namespace = excluded.namespace, namespace_id = excluded.namespace_id, workflow_id = excluded.workflow_id
+  where (txn.preparation.namespace, txn.preparation.namespace_id, txn.preparation.workflow_id)
+        is distinct from (excluded.namespace, excluded.namespace_id, excluded.workflow_id)`;
 
 async function recordPreparation(
   { pool, gid, name, caller, namespaceId }: PreparableBranch,

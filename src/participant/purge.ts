@@ -3,6 +3,7 @@
  * only when no request for its branch can come any more: it is old, and its transaction is known to be closed.
  */
 import type { Pool } from 'pg';
+import { isGroupId } from '../protocol';
 import type { Caller } from './branch-log';
 
 export interface PurgeOptions {
@@ -69,7 +70,7 @@ export async function purge(pool: Pool, { olderThanDays, isOpen, batch = 500 }: 
     ]);
     const closed: string[] = [];
     for (const { id, callers } of rows) {
-      if (!(await isAnyOpen(callers, isOpen))) closed.push(id);
+      if (!(await isAnyOpen(callers.flatMap(heirsOf(id)), isOpen))) closed.push(id);
       last = id;
     }
     const { rowCount } = await pool.query(DELETE, [olderThanDays, closed]);
@@ -77,6 +78,12 @@ export async function purge(pool: Pool, { olderThanDays, isOpen, batch = 500 }: 
     if (rows.length < batch) return removed;
   }
 }
+
+/** What a group has begun may go on as a workflow of its own, long after the group has ended. */
+const heirsOf =
+  (transaction: string) =>
+  (caller: Caller): readonly Caller[] =>
+    isGroupId(caller.workflowId) ? [caller, { ...caller, workflowId: transaction }] : [caller];
 
 /** A branch without a caller was run by hand: nothing can repeat it, and nobody is asked. */
 async function isAnyOpen(callers: readonly Caller[], isOpen: PurgeOptions['isOpen']): Promise<boolean> {

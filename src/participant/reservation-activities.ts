@@ -1,10 +1,10 @@
 /**
- * The questions of try-confirm-cancel about a branch, as activities: `try`, `decide` at the primary, and `confirm` or `cancel` at
+ * The questions of try-confirm-cancel about a branch: `try`, `decide` at the primary, and `confirm` or `cancel` at
  * the others.
  */
 import { Context } from '@temporalio/activity';
 import type { Ack, DecideAnswer, DecideRequest, FinishRequest, PrepareAnswer, TryRequest } from '../protocol';
-import { answering, parseRequest } from './answering';
+import { parseRequest } from './answering';
 import type { Branch } from './branch';
 import { decideBy } from './finish';
 import { endReservation, tryBranch } from './try-confirm-cancel';
@@ -16,39 +16,37 @@ export interface ReservationActivities {
   readonly cancel: (request: FinishRequest) => Promise<Ack>;
 }
 
-/** The activities of one operation. */
+/** The questions about one operation. */
 export const reservationActivities = (open: () => Branch, reopen: () => Branch): ReservationActivities => ({
-  try: (given) =>
-    answering(() => {
-      const { holdMs } = given;
-      const request: TryRequest = {
-        ...parseRequest(given),
-        register: given.register,
-        ...(Number.isSafeInteger(holdMs) ? { holdMs: holdMs as number } : {}), // Cast: it is a number then.
-      };
-      // The task queue of a participant is its name.
-      return tryBranch({ ...open(), participant: Context.current().info.taskQueue }, request);
-    }),
-  decide: (given) =>
-    answering(async () => {
-      const request = parseEnding(given);
-      const { reason } = given;
-      const propose = given.propose === 'commit' ? 'commit' : 'abort';
-      const branch = reopen();
-      const decided = await decideBy(
-        branch.pool,
-        { ...request, register: given.register, branches: given.branches, propose },
-        { propose, ...(reason === undefined ? {} : { reason }) },
-      );
-      try {
-        return { ...decided, ack: await endReservation(branch, request, decided.decision) };
-      } catch {
-        // The others must not wait for this branch. It is asked to end like them now, and says what is wrong.
-        return decided;
-      }
-    }),
-  confirm: (given) => answering(() => endReservation(reopen(), parseEnding(given), 'commit')),
-  cancel: (given) => answering(() => endReservation(reopen(), parseEnding(given), 'abort')),
+  try: async (given) => {
+    const { holdMs } = given;
+    const request: TryRequest = {
+      ...parseRequest(given),
+      register: given.register,
+      ...(Number.isSafeInteger(holdMs) ? { holdMs: holdMs as number } : {}), // Cast: it is a number then.
+    };
+    // The task queue of a participant is its name.
+    return tryBranch({ ...open(), participant: Context.current().info.taskQueue }, request);
+  },
+  decide: async (given) => {
+    const request = parseEnding(given);
+    const { reason } = given;
+    const propose = given.propose === 'commit' ? 'commit' : 'abort';
+    const branch = reopen();
+    const decided = await decideBy(
+      branch.pool,
+      { ...request, register: given.register, branches: given.branches, propose },
+      { propose, ...(reason === undefined ? {} : { reason }) },
+    );
+    try {
+      return { ...decided, ack: await endReservation(branch, request, decided.decision) };
+    } catch {
+      // The others must not wait for this branch. It is asked to end like them now, and says what is wrong.
+      return decided;
+    }
+  },
+  confirm: async (given) => endReservation(reopen(), parseEnding(given), 'commit'),
+  cancel: async (given) => endReservation(reopen(), parseEnding(given), 'abort'),
 });
 
 const parseEnding = (given: FinishRequest) => ({

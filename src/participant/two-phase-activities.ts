@@ -1,5 +1,5 @@
 /**
- * The questions of two- and three-phase commit about a branch, as activities: `prepare`, `decide` at the primary, `commit` or
+ * The questions of two- and three-phase commit about a branch: `prepare`, `decide` at the primary, `commit` or
  * `abort` at the others, and before that, in three-phase commit, `preCommit`.
  */
 import { Context } from '@temporalio/activity';
@@ -15,7 +15,7 @@ import type {
   PrepareRequest,
   VoteMessage,
 } from '../protocol';
-import { answering, callerNamespace, parseRequest } from './answering';
+import { callerNamespace, parseRequest } from './answering';
 import type { Branch } from './branch';
 import { abort, commit, decide } from './finish';
 import type { FinishableBranch } from './finish';
@@ -35,61 +35,56 @@ export interface TwoPhaseActivities {
   readonly abort: (request: FinishRequest) => Promise<Ack>;
 }
 
-/** The activities of one operation. */
+/** The questions about one operation. */
 export const twoPhaseActivities = (
   operation: string,
   open: () => Branch,
   reopen: () => Branch,
 ): TwoPhaseActivities => ({
-  prepare: (given) =>
-    answering(async () => {
-      const request: PrepareRequest = {
-        ...parseRequest(given),
-        token: String(given.token),
-        register: given.register,
-        votes: given.votes === 'answer' ? 'answer' : 'signal',
-      };
-      const { info } = Context.current();
-      const answer = await prepare(
-        {
-          ...open(),
-          gid: gidAt(operation, request),
-          // The task queue of a participant is its name.
-          participant: info.taskQueue,
-          attempt: info.attempt === 1 ? 'first' : 'later',
-        },
-        request,
-      );
-      if (request.votes === 'signal') await vote(request, answer);
-      await crashpoint('two-phase.voted-before-answer');
-      return answer;
-    }),
-  preCommit: (given) =>
-    answering(async () => {
-      const request = parseFinish(given);
-      return preCommit(finishable(reopen(), request), request);
-    }),
-  decide: (given) =>
-    answering(async () => {
-      const { reason } = given;
-      const request: DecideRequest = {
-        ...parseFinish(given),
-        propose: given.propose === 'commit' ? 'commit' : 'abort',
-        branches: given.branches,
-        ...(reason === undefined ? {} : { reason }),
-      };
-      return decide(finishable(reopen(), request), request);
-    }),
-  commit: (given) =>
-    answering(async () => {
-      const request = parseFinish(given);
-      return commit(finishable(reopen(), request), request);
-    }),
-  abort: (given) =>
-    answering(async () => {
-      const request = parseFinish(given);
-      return abort(finishable(reopen(), request), request);
-    }),
+  prepare: async (given) => {
+    const request: PrepareRequest = {
+      ...parseRequest(given),
+      token: String(given.token),
+      register: given.register,
+      votes: given.votes === 'answer' ? 'answer' : 'signal',
+    };
+    const { info } = Context.current();
+    const answer = await prepare(
+      {
+        ...open(),
+        gid: gidAt(operation, request),
+        // The task queue of a participant is its name.
+        participant: info.taskQueue,
+        attempt: info.attempt === 1 && !request.again ? 'first' : 'later',
+      },
+      request,
+    );
+    if (request.votes === 'signal') await vote(request, answer);
+    await crashpoint('two-phase.voted-before-answer');
+    return answer;
+  },
+  preCommit: async (given) => {
+    const request = parseFinish(given);
+    return preCommit(finishable(reopen(), request), request);
+  },
+  decide: async (given) => {
+    const { reason } = given;
+    const request: DecideRequest = {
+      ...parseFinish(given),
+      propose: given.propose === 'commit' ? 'commit' : 'abort',
+      branches: given.branches,
+      ...(reason === undefined ? {} : { reason }),
+    };
+    return decide(finishable(reopen(), request), request);
+  },
+  commit: async (given) => {
+    const request = parseFinish(given);
+    return commit(finishable(reopen(), request), request);
+  },
+  abort: async (given) => {
+    const request = parseFinish(given);
+    return abort(finishable(reopen(), request), request);
+  },
 });
 
 const parseFinish = (given: FinishRequest): FinishRequest => ({

@@ -29,6 +29,14 @@ export interface Tx {
   wakeRelay(): void;
 }
 
+/** One branch among many that are done together. */
+export interface ManyCall<Input> extends Pick<Tx, 'transaction' | 'branch'> {
+  readonly input: Input;
+}
+
+/** A local transaction in progress that belongs to many branches. */
+export type ManyTx = Pick<Tx, 'query' | 'wakeRelay'>;
+
 /** The same, as the package's own helpers see it. */
 export interface OpenTx extends Tx {
   /** Set by `semanticLock`: the coordinator has to have the locks released. */
@@ -39,17 +47,21 @@ export interface OpenTx extends Tx {
  * Gives work a transaction for as long as it runs. A statement that comes later, of a promise that nobody awaited, would run
  * after the commit, or in the transaction of whoever has the connection by then.
  */
-export async function withTx<T>(
+export const withTx = <T>(
   client: PoolClient,
   { transaction, branch }: Pick<Tx, 'transaction' | 'branch'>,
   wakeRelays: (() => void) | undefined,
   work: (tx: OpenTx) => Promise<T>,
+): Promise<T> => withManyTx(client, wakeRelays, (tx) => work({ ...tx, transaction, branch, holdsLocks: false }));
+
+/** The same, for work that belongs to many branches. */
+export async function withManyTx<T>(
+  client: PoolClient,
+  wakeRelays: (() => void) | undefined,
+  work: (tx: ManyTx) => Promise<T>,
 ): Promise<T> {
   let over = false;
-  const tx: OpenTx = {
-    transaction,
-    branch,
-    holdsLocks: false,
+  const tx: ManyTx = {
     async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) {
       if (over) throw new ForbiddenStatementError('a statement after it has returned', 'Await every statement.');
       forbid(text);

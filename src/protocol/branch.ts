@@ -18,6 +18,10 @@ export interface BranchRequest {
   readonly coordinator?: string;
   /** Rather refuse than wait, where something that the operation calls is known to be away. */
   readonly failFast?: true;
+  /** The branch may have been asked for before, so an attempt looks for what that left before it begins. */
+  readonly again?: true;
+  /** Id of the group that has handed the transaction over to whoever asks: what that has done is theirs now. */
+  readonly inherits?: string;
 }
 
 /** A business "no". Stored in the branch log, so that it is final: no later attempt of the branch can take effect. */
@@ -39,6 +43,8 @@ export interface ExecuteAnswer {
   readonly result: unknown;
   /** The branch took semantic locks: the coordinator has them released when the transaction completes. */
   readonly locks?: true;
+  /** With `applied-before`: the workflow that had asked for it, when that was another one. */
+  readonly by?: string;
 }
 
 /** The answer to `compensate`. */
@@ -78,6 +84,8 @@ export const FailureType = {
   TransactionAborted: 'TransactionAborted',
   /** A branch did otherwise than the register says; the details hold the evidence. */
   HeuristicOutcome: 'HeuristicOutcome',
+  /** The branch was committed by a group that has told its caller so, or of which nobody knows any more: it is not undone. */
+  CommittedByGroup: 'CommittedByGroup',
   /** A prepared branch is gone without a trace. */
   PreparedLost: 'PreparedLost',
   /** A transaction ended with some branches in effect and others not; the details hold the report. */

@@ -43,6 +43,8 @@ export type CrashpointName =
   | 'confirm.committed-before-report'
   | 'cancel.before-commit'
   | 'cancel.committed-before-report'
+  /** Many branches are done, and nobody has been told of any. */
+  | 'many.done-before-report'
   /** Outbox: events are read, nothing is published. */
   | 'outbox.claimed-before-publish'
   /** Published, and not marked: they will be published again. */

@@ -22,6 +22,18 @@ export type { CrashpointName } from './crashpoint';
 export type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from './declaration';
 export { isTooDeep, MOST_LEVELS } from './depth';
 export { InvalidIdentifier, InvalidTimeouts, show } from './errors';
+export { GROUP_WORKFLOW, groupId, isGroupId, LARGEST_PAYLOAD_BYTES, MANY } from './group';
+export type {
+  AskedOfMany,
+  GroupAnswer,
+  GroupItem,
+  GroupOutcome,
+  GroupRequest,
+  ManyAnswer,
+  ManyAnswers,
+  ManyRequest,
+  ToldFailure,
+} from './group';
 export { abortBranch, commitBranch, decideAndFinish } from './finish';
 export type { DecideReplies, Finished, FinishReplies } from './finish';
 export { judge } from './in-doubt';

@@ -53,9 +53,9 @@ const TRANSACTION_ID: Grammar = {
 /** Further attempts at a transaction are transactions of their own: `<id>+2`, `<id>+3`, … */
 const NEW_TRANSACTION_ID: Grammar = {
   field: 'transaction id',
-  pattern: /^(?!.*\+\d+$)[A-Za-z0-9][A-Za-z0-9._:@/=+-]{0,249}$/,
+  pattern: /^(?!group:)(?!.*\+\d+$)[A-Za-z0-9][A-Za-z0-9._:@/=+-]{0,249}$/,
   allowed:
-    '1 to 250 characters of A-Z a-z 0-9 . _ : @ / = + -, the first a letter or digit, without + and a number at the end, which names a further attempt',
+    '1 to 250 characters of A-Z a-z 0-9 . _ : @ / = + -, the first a letter or digit, without + and a number at the end, which names a further attempt, and without group: at the beginning, which names a group',
 };
 
 const BRANCH_ID: Grammar = {

@@ -78,7 +78,7 @@ function branchAction(
   { participant, operation }: BranchOperation,
   branch: BranchId,
   input: unknown,
-  { id, request, dispatcher }: TransactionContext,
+  { id, request, inherits, dispatcher }: TransactionContext,
   settings: StepSettings,
   summary = `at ${participant}`,
 ): Action {
@@ -90,6 +90,7 @@ function branchAction(
     operation,
     input,
     ...(request === undefined ? {} : { request }),
+    ...(inherits === undefined ? {} : { inherits }),
     ...(settings.failFast ? { failFast: true } : {}),
   };
   const insistently = (limit: Duration, line: string) => ({

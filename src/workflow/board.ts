@@ -18,6 +18,7 @@ import { METRICS } from '../observability';
 import type { TxnStatus } from '../observability';
 import { branchOfInterest, isEnded, isHeld, participantsOf } from '../protocol';
 import type { TransactionId, TransactionReport } from '../protocol';
+import { membership } from './context';
 import { detailsOf } from './details';
 
 /** The reports of every transaction of the workflow, the outermost first. */
@@ -42,6 +43,8 @@ let shown: string | undefined;
 
 /** Shows how a transaction stands. */
 export function post(report: TransactionReport, outermost: boolean): void {
+  const group = membership();
+  if (group) return group.show(report);
   if (posted.size === 0)
     setHandler(reportQuery, () => [...posted.values()].map((entry) => entry.report), {
       description: 'How each transaction of this workflow stands',
@@ -54,7 +57,7 @@ export function post(report: TransactionReport, outermost: boolean): void {
   const reports = [...posted.values()].map((entry) => entry.report);
   setCurrentDetails(detailsOf(reports, workflowInfo()));
   showAttributes([...posted.values()]);
-  if (isEnded(report)) count(report, Date.now() - began);
+  if (isEnded(report)) countEnded(report, Date.now() - began);
 }
 
 function showAttributes(entries: readonly Posted[]): void {
@@ -87,7 +90,8 @@ function statusOf(entries: readonly Posted[]): TxnStatus | undefined {
   return isEnded(last) || last.outcome === 'compensating' ? (last.outcome as TxnStatus) : undefined;
 }
 
-function count(report: TransactionReport, tookMs: number): void {
+/** Counts a transaction that has ended. */
+export function countEnded(report: TransactionReport, tookMs: number): void {
   const { protocol, outcome } = report;
   metricMeter.createCounter(METRICS.transactions).add(1, { protocol, outcome });
   metricMeter.createHistogram(METRICS.transactionDuration, 'float').record(tookMs / 1_000, { protocol, outcome });

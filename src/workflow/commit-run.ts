@@ -20,6 +20,7 @@ import { whenCancelled } from './cancellation';
 import { isOwn } from './branches';
 import type { AnyBranch } from './branches';
 import type { CommitSettings } from './commit-options';
+import { membership } from './context';
 import type { TransactionContext } from './context';
 import { announce, openAnnouncement } from './decision';
 import { openDesk } from './desk';
@@ -60,6 +61,8 @@ export class CommitRun {
 
   /** @throws {TransactionNotAttempted} when it may fail fast, and somebody is away */
   async settle(): Promise<SettledCommitReport> {
+    const group = membership();
+    if (group && !this.#mayTravel()) await group.leave(`${this.phases.protocol} like this needs a workflow of its own`);
     if (this.settings.failFast) await admit(this.#members.filter(isOwnMember).map(({ branch }) => branch.participant));
     openDesk();
     openAnnouncement(this.context);
@@ -71,6 +74,12 @@ export class CommitRun {
         if (!(await this.#triesAgain(decided))) return this.#end(decided);
       }
     });
+  }
+
+  /** Branches that are not ours, participants that are workflows, and whoever thinks it over, know the workflow by its id. */
+  #mayTravel(): boolean {
+    const { protocol } = this.phases;
+    return protocol !== 'three-phase-commit' && this.settings.holdMs === undefined && this.#members.every(isOwnMember);
   }
 
   #withdraw(): void {
@@ -140,10 +149,13 @@ export class CommitRun {
     const pauseMs = Math.ceil(FIRST_PAUSE_MS * 2 ** Math.min(this.#attempts - 1, 5) * (0.5 + Math.random()));
     log.info('A transaction met contention and is tried again', { transaction: this.context.id, pauseMs });
     metricMeter.createCounter(METRICS.contention).add(1, { protocol: this.phases.protocol });
-    await Promise.race([
-      sleep(pauseMs, { summary: 'pause before all is tried again' }),
-      condition(() => this.#withdrawn),
-    ]);
+    const group = membership();
+    if (group) await group.pause();
+    else
+      await Promise.race([
+        sleep(pauseMs, { summary: 'pause before all is tried again' }),
+        condition(() => this.#withdrawn),
+      ]);
     // Withdrawn or not: an earlier run may have committed the next attempt, and only its register can tell.
     this.#approved = this.#members.filter((member) => this.#staysApproved(member)).map(({ id }) => id);
     this.#attempts++;

@@ -3,7 +3,7 @@
  * the workflow itself: many transactions can run side by side in one workflow, and a transaction can have others inside it.
  */
 import { AsyncLocalStorage, workflowInfo } from '@temporalio/workflow';
-import { inSpan, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
+import { GROUP_MEMO, inSpan, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
 import { parseNewTransactionId, parseTransactionId } from '../protocol';
 import type { TransactionId, TransactionReport } from '../protocol';
 import { activityDispatcher } from './dispatch';
@@ -15,13 +15,30 @@ export interface TransactionContext {
   readonly outermost: boolean;
   /** Hash of the input of the operation that the caller started, when the caller gave one. */
   readonly request?: string;
+  /** The group that has begun the transaction and handed it over to this workflow. */
+  readonly inherits?: string;
   readonly dispatcher: Dispatcher;
+}
+
+/** A transaction's place in a group. */
+export interface Membership {
+  /**
+   * Hands the transaction over to a workflow of its own, as a whole. Never returns: nothing of this copy goes on, so nothing that it
+   * does can meet what the other one does.
+   */
+  leave(why: string): Promise<never>;
+  /** Waits for a moment that many may share, so that what they ask for afterwards travels together. */
+  pause(): Promise<void>;
+  /** How it stands. */
+  show(report: TransactionReport): void;
 }
 
 interface Surroundings {
   readonly parent: string;
   readonly inside: boolean;
   readonly request?: string;
+  readonly inherits?: string;
+  readonly membership?: Membership;
   readonly dispatcher: Dispatcher;
   begun: number;
 }
@@ -45,14 +62,19 @@ export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>
 ): Promise<T> {
   const around = storage.getStore() ?? (top ??= surroundingsOfWorkflow());
   around.begun++;
-  const { inside, request, dispatcher } = around;
+  const { inside, request, inherits, membership: place, dispatcher } = around;
   const given = id ?? (!inside && around.begun === 1 ? around.parent : undefined);
   const own =
     given === undefined ? parseTransactionId(`${around.parent}/${around.begun}`) : parseNewTransactionId(given);
-  const shared = { dispatcher, ...(request === undefined ? {} : { request }) };
+  const shared = {
+    dispatcher,
+    ...(request === undefined ? {} : { request }),
+    ...(inherits === undefined ? {} : { inherits }),
+  };
   const context = { id: own, outermost: !inside, ...shared };
   const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
-  return storage.run({ parent: own, inside: true, begun: 0, ...shared }, () =>
+  const within = { parent: own, inside: true, begun: 0, ...shared, ...(place ? { membership: place } : {}) };
+  return storage.run(within, () =>
     inSpan(
       { name: `${SPANS.transaction}${protocol}`, attributes },
       () => body(context),
@@ -62,14 +84,33 @@ export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>
   );
 }
 
+/** Runs workflow code as if it were alone in a workflow of that id. */
+export function asMember<T>(
+  member: {
+    readonly id: string;
+    readonly request: string;
+    readonly membership: Membership;
+    readonly dispatcher: Dispatcher;
+  },
+  body: () => Promise<T>,
+): Promise<T> {
+  const { id, ...rest } = member;
+  return storage.run({ parent: id, inside: false, begun: 0, ...rest }, body);
+}
+
+/** The place in a group of the transaction that the code which runs now belongs to, if it has one. */
+export const membership = (): Membership | undefined => storage.getStore()?.membership;
+
 function surroundingsOfWorkflow(): Surroundings {
   const { workflowId, memo } = workflowInfo();
   const request = memo?.[REQUEST_MEMO];
+  const group = memo?.[GROUP_MEMO];
   return {
     parent: workflowId,
     inside: false,
     begun: 0,
     dispatcher: activityDispatcher,
     ...(typeof request === 'string' ? { request } : {}),
+    ...(typeof group === 'string' ? { inherits: group } : {}),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
 import type { Decided, DecisionNotice } from '../protocol';
+import { membership } from './context';
 import type { TransactionContext } from './context';
 
 export const decisionUpdate = defineUpdate<DecisionNotice>('decision');
@@ -13,7 +14,8 @@ let notice: DecisionNotice | undefined;
 
 /** Offers the update for the first outermost transaction of the workflow: the one whose client knows it. */
 export function openAnnouncement({ outermost }: TransactionContext): void {
-  if (open || !outermost) return;
+  // A group is no transaction that a client would ask.
+  if (open || !outermost || membership()) return;
   open = true;
   setHandler(
     decisionUpdate,
@@ -27,5 +29,5 @@ export function openAnnouncement({ outermost }: TransactionContext): void {
 
 /** Says what was decided, and that nothing more will be. */
 export function announce({ id, outermost }: TransactionContext, decided: Decided): void {
-  if (outermost) notice ??= { ...decided, transaction: id };
+  if (outermost && !membership()) notice ??= { ...decided, transaction: id };
 }

@@ -6,6 +6,7 @@
 import { ApplicationFailure, condition, defineUpdate, setHandler } from '@temporalio/workflow';
 import { show } from '../protocol';
 import type { BranchId, TransactionId } from '../protocol';
+import { membership } from './context';
 
 /** What every ruling holds. One object, because the form of the Web UI takes one JSON argument. */
 export interface RulingRequest {
@@ -58,6 +59,8 @@ export interface Hold {
   close(): void;
   /** Only a person can help now, or not: then it goes on being tried. */
   stick(stuck: boolean): void;
+  /** Nobody can rule here: the transaction has left its group, and waits in a workflow of its own. */
+  readonly left?: true;
 }
 
 /** What can be held. */
@@ -84,6 +87,11 @@ const entries = new Set<Entry>();
 let open = false;
 
 export function hold(transaction: TransactionId, branch: BranchId, what: Held): Hold {
+  const group = membership();
+  if (group) {
+    const left = group.leave(`the ${what} of ${branch} waits for a person`);
+    return { ruled: () => left, take: () => undefined, close: () => undefined, stick: () => undefined, left: true };
+  }
   openDesk();
   const entry: Entry = { transaction, branch, what, rulings: [], stuck: false };
   entries.add(entry);
@@ -99,7 +107,8 @@ export function hold(transaction: TransactionId, branch: BranchId, what: Held): 
 
 /** Takes rulings from the start of the first saga on, so that the Web UI offers them and explains when there is nothing to rule. */
 export function openDesk(): void {
-  if (open) return;
+  // A group holds nothing: it hands over what waits for a person.
+  if (open || membership()) return;
   open = true;
   setHandler(retryStepUpdate, (request) => rule(request, { kind: 'retry' }), {
     validator: check,

@@ -1,6 +1,6 @@
 /**
  * The one seam between coordinators and branches: one activity for each question, on the task queue of the participant.
- * Protocols know only the interface, so that another transport, or one activity for many branches, can take its place.
+ * Protocols know only the interface, so that another transport can take its place: in a group one activity asks for many.
  */
 import type { Duration, RetryPolicy } from '@temporalio/common';
 import { ActivityCancellationType, isCancellation, proxyActivities } from '@temporalio/workflow';
@@ -91,7 +91,11 @@ export interface Dispatcher {
 /** How soon a killed worker is noticed. */
 const HEARTBEAT_TIMEOUT = DEFAULT_TIMEOUTS.heartbeat.timeoutMs;
 
-export const activityDispatcher: Dispatcher = {
+/** Asks a participant one question. @throws what it fails with, once all efforts are spent */
+export type Ask = <Answer>(participant: string, activity: string, request: object, effort: Effort) => Promise<Answer>;
+
+/** Puts questions into words, whichever way they travel. */
+export const dispatcherOver = (ask: Ask): Dispatcher => ({
   execute: (call, effort) => ask(call.participant, call.operation, requestOf(call), effort),
   compensate: (call, effort) => ask(call.participant, `${call.operation}.compensate`, requestOf(call), effort),
   query: (call, effort) => ask(call.participant, `${call.operation}.query`, requestOf(call), effort),
@@ -116,14 +120,20 @@ export const activityDispatcher: Dispatcher = {
       return { status: 'unhealthy', reason: messageOf(error) };
     }),
   releaseLocks: (participant, transaction, effort) => ask(participant, 'releaseLocks', { transaction }, effort),
-};
+});
 
 const verbOf = ({ reserves }: BranchCall, decision: Decision): string => {
   if (!reserves) return decision;
   return decision === 'commit' ? 'confirm' : 'cancel';
 };
 
-async function ask<Answer>(participant: string, activity: string, request: object, effort: Effort): Promise<Answer> {
+/** One activity for a question. */
+export async function askAlone<Answer>(
+  participant: string,
+  activity: string,
+  request: object,
+  effort: Effort,
+): Promise<Answer> {
   const activities = proxyActivities<Record<string, (request: object) => Promise<Answer>>>({
     taskQueue: participant,
     startToCloseTimeout: effort.attemptTimeout,
@@ -154,11 +164,23 @@ function failTask(error: Error): Promise<never> {
   return new Promise(() => undefined);
 }
 
-const requestOf = ({ transaction, branch, input, coordinator, request, failFast }: BranchCall): BranchRequest => ({
+export const activityDispatcher: Dispatcher = dispatcherOver(askAlone);
+
+const requestOf = ({
+  transaction,
+  branch,
+  input,
+  coordinator,
+  request,
+  failFast,
+  ...call
+}: BranchCall): BranchRequest => ({
   transaction,
   branch,
   input,
   ...(coordinator === undefined ? {} : { coordinator }),
   ...(request === undefined ? {} : { request }),
   ...(failFast === undefined ? {} : { failFast }),
+  ...(call.again === undefined ? {} : { again: call.again }),
+  ...(call.inherits === undefined ? {} : { inherits: call.inherits }),
 });

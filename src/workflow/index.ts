@@ -38,6 +38,8 @@ export {
   TransactionNotAttempted,
 } from './errors';
 export { refusalOf } from './failures';
+export { groupOf } from './group/run-group';
+export type { GroupOptions } from './group/run-group';
 export type { OnUnknown, SagaOptions, StepOptions } from './options';
 export { branch, participant, reservation } from '../protocol';
 export type { Branch, BranchOperation, ParticipantProxy, Reservation } from '../protocol';

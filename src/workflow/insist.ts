@@ -31,6 +31,7 @@ export async function insist<T>({ attempt, holdAfter, onHeld, hold }: Insistence
   let round = await settled(attempt(holdAfter));
   if (round.kind === 'succeeded') return round;
   const held = hold();
+  if (held.left) return held.ruled() as Promise<never>; // Cast: nothing goes on where it has left.
   try {
     for (let limitMs = msToNumber(holdAfter); ; limitMs = Math.min(limitMs * 2, LONGEST_ROUND_MS)) {
       held.stick(isFinal(round.error));

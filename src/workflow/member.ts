@@ -39,7 +39,10 @@ export const voterOf = ({ id, token, branch }: Member, evidence: Voter['evidence
   evidence: isOwn(branch) ? evidence : 'vote',
 });
 
-export const callOf = ({ id, branch }: OwnMember, { id: transaction, request }: TransactionContext): BranchCall => ({
+export const callOf = (
+  { id, branch }: OwnMember,
+  { id: transaction, request, inherits }: TransactionContext,
+): BranchCall => ({
   transaction,
   branch: id,
   participant: branch.participant,
@@ -47,6 +50,8 @@ export const callOf = ({ id, branch }: OwnMember, { id: transaction, request }: 
   input: branch.input,
   ...(branch.reserves ? { reserves: true as const } : {}),
   ...(request === undefined ? {} : { request }),
+  // The group may have prepared it, and then waiting for its key would take as long as a lock may.
+  ...(inherits === undefined ? {} : { inherits, again: true as const }),
 });
 
 /** The primary first, as the register and the Web UI show them. */

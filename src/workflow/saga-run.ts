@@ -27,6 +27,7 @@ import type { Runnable } from './action';
 import { alarm } from './alarm';
 import { post } from './board';
 import { whenCancelled } from './cancellation';
+import { membership } from './context';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
 import { SagaDefinitionError } from './errors';
@@ -137,6 +138,9 @@ export class SagaRun {
   }
 
   async #step<R>(asked: StepRole, runnable: Runnable<never, R>, input: unknown, options: StepOptions = {}): Promise<R> {
+    const group = membership();
+    // No branch log keeps what a free-form step does from happening twice.
+    if (group && 'execute' in runnable) await group.leave(`${nameOf(runnable)} is a free-form step`);
     const running = this.#begin(this.#roleOf(asked, runnable), runnable, input, options);
     const result = this.#run(running);
     this.#ended.push(result.then(nothing, nothing));
@@ -317,8 +321,12 @@ const nothing = (): void => undefined;
  * that nobody awaits yet for a bug. A real bug still fails the workflow task at once.
  */
 function onRecord<R>(result: Promise<R>): Promise<R> {
+  const group = membership();
   result.catch((error: unknown) => {
-    if (!(error instanceof TemporalFailure)) throw error;
+    if (error instanceof TemporalFailure) return;
+    if (!group) throw error;
+    // It must not fail the task of all the others.
+    void group.leave(messageOf(error));
   });
   return result;
 }

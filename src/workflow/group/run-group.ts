@@ -1,0 +1,184 @@
+/**
+ * The workflow that runs groups: many independent transactions of one workflow type, side by side. It ends as soon as every
+ * one of them has ended or goes on as a workflow of its own.
+ */
+import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/common';
+import type { Duration } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  condition,
+  ParentClosePolicy,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { GROUP_MEMO, REQUEST_MEMO } from '../../observability';
+import { FailureType, LARGEST_PAYLOAD_BYTES, parseNewTransactionId, show } from '../../protocol';
+import type { GroupAnswer, GroupRequest } from '../../protocol';
+import { reportQuery } from '../board';
+import { Batches } from './batches';
+import { bytesOf } from './bytes';
+import { Traveller } from './traveller';
+import type { TransactionFunction } from './traveller';
+
+export interface GroupOptions {
+  /** From when on a transaction that has not ended goes on as a workflow of its own. @default 10 seconds */
+  readonly handOverAfter?: Duration;
+  /** The same for one that others wait for, which have ended: how long nothing may be heard of its branches. @default 1 second */
+  readonly waitForStragglers?: Duration;
+}
+
+/**
+ * Makes the workflow type that runs groups, of the workflows that may travel in them. Export it as `runGroup` from the module of
+ * workflows that your workers load.
+ *
+ * A workflow may travel if it takes one input and does nothing but compute, and run `saga()` or `twoPhaseCommit()`: the same
+ * branches with the same inputs whenever it is given the same input and the same answers. So it takes no random number and no time
+ * of day into a step, handles no signals, and asks Temporal for nothing by itself.
+ *
+ * @example export const runGroup = groupOf({ transferMoney, transferMoneyAtomically });
+ */
+export const groupOf =
+  (
+    functions: Readonly<Record<string, TransactionFunction>>,
+    options: GroupOptions = {},
+  ): ((request: GroupRequest) => Promise<GroupAnswer>) =>
+  (request) => {
+    const { type, items } = request;
+    const run = functions[type];
+    if (!run || !Object.hasOwn(functions, type))
+      throw ApplicationFailure.nonRetryable(
+        `Nothing was changed: ${show(type)} is none of the workflows that travel in groups here. Add it to groupOf({ … }).`,
+        FailureType.BadRequest,
+      );
+    if (new Set(items.map(({ id }) => parseNewTransactionId(id))).size < items.length)
+      throw ApplicationFailure.nonRetryable(
+        'Nothing was changed: a transaction is twice in one group.',
+        FailureType.BadRequest,
+      );
+    return new Group(request, options).run(run);
+  };
+
+class Group {
+  readonly #batches = new Batches(
+    () => this.#touch(),
+    () => this.#look(),
+  );
+  readonly #travellers: readonly Traveller[];
+  readonly #began = Date.now();
+  readonly #handOverAfterMs: number;
+  readonly #stragglersMs: number;
+  readonly #starting = new Set<Traveller>();
+  #firstEndMs: number | undefined;
+  #changed = false;
+
+  constructor(
+    private readonly request: GroupRequest,
+    { handOverAfter = '10 seconds', waitForStragglers = '1 second' }: GroupOptions,
+  ) {
+    this.#handOverAfterMs = msToNumber(handOverAfter);
+    this.#stragglersMs = msToNumber(waitForStragglers);
+    this.#travellers = request.items.map((item) => new Traveller(item, this.#batches, () => this.#touch()));
+  }
+
+  async run(run: TransactionFunction): Promise<GroupAnswer> {
+    const { type, items } = this.request;
+    setHandler(reportQuery, () => this.#travellers.flatMap(({ report }) => report ?? []), {
+      description: 'How each transaction of this group stands',
+    });
+    setCurrentDetails(
+      `**${items.length} transactions of the type ${type}.** One that does not end soon goes on as a workflow of its own, under its id. The query "report" tells how each of them stands.`,
+    );
+    // Whoever cancels a group means its transactions, each of which has its own way back.
+    CancellationScope.current().cancelRequested.catch(() => this.#handOver(() => true, 'the group was cancelled'));
+    return CancellationScope.nonCancellable(async () => {
+      void sleep(this.#handOverAfterMs, { summary: 'until what has not ended goes on alone' }).then(() =>
+        this.#handOver(() => true, 'it did not end soon'),
+      );
+      for (const traveller of this.#travellers) traveller.start(run);
+      while (this.#open.length > 0) {
+        // Looked at when everything else in this turn has been done: so all that is asked in it is asked together.
+        await condition(() => this.#changed || this.#batches.isReady);
+        this.#changed = false;
+        this.#batches.flush();
+        this.#makeRoom();
+        for (const traveller of this.#open) if (traveller.leaving !== undefined) this.#startOnce(traveller);
+        if (this.#needsClock()) this.#batches.tick();
+      }
+      return { outcomes: this.#travellers.flatMap(({ outcome }) => outcome ?? []) };
+    });
+  }
+
+  get #open(): readonly Traveller[] {
+    return this.#travellers.filter(({ outcome }) => outcome === undefined);
+  }
+
+  /** Somebody waits for others, or for something that the group knows nothing of. */
+  #needsClock(): boolean {
+    const open = this.#open;
+    return open.length > 0 && (open.length < this.#travellers.length || open.some(({ isIdle }) => isIdle));
+  }
+
+  #touch(): void {
+    this.#changed = true;
+  }
+
+  #look(): void {
+    this.#touch();
+    if (this.#open.length === this.#travellers.length) return;
+    const now = Date.now();
+    const firstEndMs = (this.#firstEndMs ??= now);
+    // Where everything takes long, it may take longer.
+    const patienceMs = Math.max(this.#stragglersMs, 2 * (firstEndMs - this.#began));
+    this.#handOver(
+      ({ lastHeard }) => now - Math.max(lastHeard, firstEndMs) >= patienceMs,
+      'the others have ended, and nothing was heard of it',
+    );
+  }
+
+  #handOver(which: (traveller: Traveller) => boolean, why: string): void {
+    for (const traveller of this.#open) if (which(traveller)) void traveller.leave(why);
+  }
+
+  /** What has no room in the answer is told by a workflow of its own. */
+  #makeRoom(): void {
+    if (this.#open.some(({ leaving }) => leaving === undefined)) return;
+    let bytes = 0;
+    for (const traveller of this.#travellers) {
+      const size = bytesOf(traveller.outcome);
+      if (bytes + size <= LARGEST_PAYLOAD_BYTES) bytes += size;
+      else traveller.retract('its result has no room in the answer of the group');
+    }
+  }
+
+  #startOnce(traveller: Traveller): void {
+    if (this.#starting.has(traveller)) return;
+    this.#starting.add(traveller);
+    void this.#start(traveller);
+  }
+
+  async #start(traveller: Traveller): Promise<void> {
+    const { id, input, request } = traveller.item;
+    const { workflowId } = workflowInfo();
+    try {
+      await startChild(this.request.type, {
+        workflowId: id,
+        args: [input],
+        memo: { [REQUEST_MEMO]: request, [GROUP_MEMO]: workflowId },
+        // It has to outlive the group, and is on its own.
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        cancellationType: ChildWorkflowCancellationType.ABANDON,
+        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      });
+      traveller.left(true);
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      traveller.left(false);
+    }
+  }
+}

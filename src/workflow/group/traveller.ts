@@ -1,0 +1,164 @@
+/**
+ * One transaction of a group: runs the unchanged workflow function, and stands between it and the participants.
+ *
+ * It only goes forward. What would undo something, find something out, or wait for a person is not done here: the transaction
+ * leaves the group as a whole, and a workflow of its own runs it again from its start. That is safe because this copy never does
+ * anything more, every branch answers from its log what was done, and two-phase commit is decided by its register. And it is
+ * never alone in doubt: a branch that somebody else has done already means that somebody else may be at work, so it leaves too.
+ */
+import { ApplicationFailure } from '@temporalio/workflow';
+import { isEnded } from '../../protocol';
+import type { ExecuteAnswer, GroupItem, GroupOutcome, ToldFailure, TransactionReport } from '../../protocol';
+import { countEnded } from '../board';
+import { asMember } from '../context';
+import type { Membership } from '../context';
+import { dispatcherOver } from '../dispatch';
+import type { Dispatcher, Effort } from '../dispatch';
+import { messageOf } from '../failures';
+import { attemptTimeoutOf } from './batches';
+import type { Batches } from './batches';
+
+/** A workflow function that takes one input. */
+export type TransactionFunction = (input: never) => Promise<unknown>;
+
+export class Traveller implements Membership {
+  readonly #began = Date.now();
+  #outcome: GroupOutcome | undefined;
+  #left: string | undefined;
+  #waiting = 0;
+  #lastHeard = Date.now();
+  #report: TransactionReport | undefined;
+  readonly #forever = new Promise<never>(() => undefined);
+
+  constructor(
+    readonly item: GroupItem,
+    private readonly batches: Batches,
+    /** Told when it has ended, or wants to leave. */
+    private readonly changed: () => void,
+  ) {}
+
+  get outcome(): GroupOutcome | undefined {
+    return this.#outcome;
+  }
+
+  /** Why it wants to go on as a workflow of its own, until it does. */
+  get leaving(): string | undefined {
+    return this.#outcome ? undefined : this.#left;
+  }
+
+  /** Whether it waits for nothing that the group has asked for. */
+  get isIdle(): boolean {
+    return this.#waiting === 0;
+  }
+
+  get lastHeard(): number {
+    return this.#lastHeard;
+  }
+
+  get report(): TransactionReport | undefined {
+    return this.#report;
+  }
+
+  /** Runs the function, as far as it comes. */
+  start(run: TransactionFunction): void {
+    const { id, input, request } = this.item;
+    const body = async (): Promise<unknown> => run(input as never); // Cast: the caller gave what the function takes.
+    asMember({ id, request, membership: this, dispatcher: this.#dispatcher() }, body).then(
+      (result) => this.#end({ kind: 'ended', id, ...(result === undefined ? {} : { result }) }),
+      (error: unknown) => {
+        if (error instanceof ApplicationFailure) this.#end({ kind: 'failed', id, failure: told(error) });
+        // A bug, or a failure that only a workflow of its own can tell as it is.
+        else void this.leave(messageOf(error));
+      },
+    );
+  }
+
+  leave(why: string): Promise<never> {
+    if (!this.#outcome && this.#left === undefined) {
+      this.#left = why;
+      this.changed();
+    }
+    return this.#forever;
+  }
+
+  /** It goes on elsewhere. */
+  left(started: boolean): void {
+    this.#outcome = { kind: 'on-its-own', id: this.item.id, why: this.#left ?? '', started };
+    this.changed();
+  }
+
+  pause(): Promise<void> {
+    return this.batches.pause();
+  }
+
+  show(report: TransactionReport): void {
+    if (this.#left !== undefined) return;
+    this.#report = report;
+    if (isEnded(report)) countEnded(report, Date.now() - this.#began);
+  }
+
+  #end(outcome: GroupOutcome): void {
+    if (this.#left !== undefined) return;
+    this.#outcome = outcome;
+    this.changed();
+  }
+
+  /** It has ended, but there is no room to say so: the workflow of its own finds everything done. */
+  retract(why: string): void {
+    this.#outcome = undefined;
+    void this.leave(why);
+  }
+
+  #dispatcher(): Dispatcher {
+    const usual = dispatcherOver((...asked) => this.#ask(...asked));
+    const elsewhere = (what: string) => () => this.leave(what);
+    return {
+      ...usual,
+      execute: async (call, effort) => {
+        const answer = await usual.execute(call, effort);
+        return isOfAnother(answer) ? this.leave(`${call.branch} was done by ${answer.by}`) : answer;
+      },
+      // A signal for each vote would cost more than the rest together, and proves no more than the answer does.
+      prepare: (call, more, effort) => usual.prepare(call, { ...more, votes: 'answer' }, effort),
+      compensate: elsewhere('it has to be undone'),
+      query: elsewhere('it is not known what a branch did'),
+      preCommit: elsewhere('it commits in three phases'),
+      readDecision: elsewhere('it may be decided'),
+      propose: elsewhere('it is to be decided'),
+      health: elsewhere('a participant does not answer'),
+    };
+  }
+
+  async #ask<Answer>(participant: string, activity: string, request: object, effort: Effort): Promise<Answer> {
+    if (this.#left !== undefined) return this.#forever;
+    this.#waiting++;
+    try {
+      return await new Promise<Answer>((resolve, reject) => {
+        this.batches.ask({
+          participant,
+          activity,
+          request,
+          attemptTimeoutMs: attemptTimeoutOf(effort),
+          isWanted: () => this.#left === undefined,
+          resolve: (answer) => {
+            this.#lastHeard = Date.now();
+            resolve(answer as Answer); // Cast: that is what the activity returns.
+          },
+          reject,
+          giveUp: (why) => void this.leave(why),
+        });
+      });
+    } finally {
+      this.#waiting--;
+    }
+  }
+}
+
+const isOfAnother = ({ answer, by }: ExecuteAnswer): boolean => answer === 'applied-before' && by !== undefined;
+
+const told = ({ type, message, details, nonRetryable }: ApplicationFailure): ToldFailure => ({
+  message,
+  nonRetryable: nonRetryable === true,
+  ...(type === undefined || type === null ? {} : { type }),
+  ...(details ? { details } : {}),
+});

@@ -1,0 +1,209 @@
+/** Two participants on one real PostgreSQL that do what they are told, Temporal by the real clock, and groups to run there. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from '@temporalio/worker';
+import { Pool } from 'pg';
+import { afterAll, beforeAll } from 'vitest';
+import { z } from 'zod';
+import { TransactionClient } from '../../src/client';
+import type { GroupingOptions } from '../../src/client';
+import { requestHash } from '../../src/client/request';
+import { defineParticipant, migrate, operation, participantActivities, refuse } from '../../src/participant';
+import type { Tx } from '../../src/participant';
+import { GROUP_WORKFLOW, groupId } from '../../src/protocol';
+import type { GroupAnswer, GroupOutcome, GroupRequest } from '../../src/protocol';
+import { PostgresServer } from '../../src/testing';
+import { startServer, startWorkers } from '../real-server';
+import type { RealServer } from '../real-server';
+import type { Deed } from './workflows';
+
+const AT = ['left', 'right'] as const;
+type At = (typeof AT)[number];
+
+const Input = z.object({
+  at: z.string(),
+  does: z.string().optional(),
+  ms: z.number().optional(),
+  text: z.string().optional(),
+});
+
+const MARKS = `
+  create table mark (transaction_id text not null, branch_id text not null, kind text not null, sets integer not null default 0);
+  create table record (id text primary key, n integer not null)`;
+
+/** How often an attempt of a deed began, in this process. */
+const begun = new Map<string, number>();
+
+async function act(tx: Tx, { does, ms = 0, text = '' }: z.infer<typeof Input>): Promise<string> {
+  const attempt = (begun.get(tx.transaction) ?? 0) + 1;
+  begun.set(tx.transaction, attempt);
+  await tx.query(`insert into mark (transaction_id, branch_id, kind) values ($1, $2, 'done')`, [
+    tx.transaction,
+    tx.branch,
+  ]);
+  if (does === 'refuse') refuse('unwanted', 'It is not wanted.');
+  if (does === 'fail once' && attempt === 1) throw new Error('A passing failure.');
+  if (does === 'fail until it travels alone' && attempt < 12) throw new Error('A lasting failure.');
+  if (does === 'take long') await tx.query('select pg_sleep($1)', [ms / 1_000]);
+  if (does === 'return much') return 'x'.repeat(ms);
+  return text === '' ? tx.transaction : String(text.length);
+}
+
+const declared = defineParticipant('marks', {
+  act: operation({
+    input: Input,
+    execute: act,
+    compensate: async (tx) => {
+      await tx.query(`insert into mark (transaction_id, branch_id, kind) values ($1, $2, 'undone')`, [
+        tx.transaction,
+        tx.branch,
+      ]);
+    },
+  }),
+});
+
+export interface Member {
+  readonly id: string;
+  readonly deeds: readonly Deed[];
+}
+
+/** What took effect, by branch: `left.act done`. */
+export type Marks = readonly string[];
+
+export class Groups {
+  readonly pools: Readonly<Record<At, Pool>>;
+  #workers = new Map<At, { readonly worker: Worker; readonly stopped: Promise<void> }>();
+  #count = 0;
+
+  private constructor(
+    private readonly directory: string,
+    private readonly postgres: PostgresServer,
+    pools: Record<At, Pool>,
+  ) {
+    this.pools = pools;
+  }
+
+  server!: RealServer;
+  transactions!: TransactionClient;
+  #stopWorkflows: () => Promise<unknown> = async () => undefined;
+
+  static async open(): Promise<Groups> {
+    const directory = mkdtempSync(join(tmpdir(), 'temporal-txn-groups-'));
+    chmodSync(directory, 0o711);
+    const postgres = await PostgresServer.start({ directory, durable: false });
+    const pools: Partial<Record<At, Pool>> = {};
+    for (const at of AT) {
+      const pool = new Pool({ connectionString: await postgres.createService(at), max: 12 });
+      await migrate(pool);
+      await pool.query(MARKS);
+      pools[at] = pool;
+    }
+    return new Groups(directory, postgres, pools as Record<At, Pool>); // Cast: the loop has filled it.
+  }
+
+  async start(): Promise<void> {
+    this.server = await startServer();
+    this.transactions = new TransactionClient({ client: this.server.client });
+    this.#stopWorkflows = await startWorkers(this.server, 'groups', {});
+    for (const at of AT) await this.startWorker(at);
+  }
+
+  async stop(): Promise<void> {
+    for (const at of AT) await this.stopWorker(at);
+    await this.#stopWorkflows();
+    await this.server.stop();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(AT.map((at) => this.pools[at].end()));
+    await this.postgres.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async startWorker(at: At): Promise<void> {
+    const worker = await Worker.create({
+      connection: this.server.native,
+      namespace: this.server.namespace,
+      taskQueue: at,
+      activities: participantActivities(declared, { pool: this.pools[at] }),
+      maxHeartbeatThrottleInterval: '1 second',
+    });
+    this.#workers.set(at, { worker, stopped: worker.run() });
+  }
+
+  async stopWorker(at: At): Promise<void> {
+    const running = this.#workers.get(at);
+    this.#workers.delete(at);
+    running?.worker.shutdown();
+    await running?.stopped;
+  }
+
+  newId(name = 'member'): string {
+    return `${name}-${++this.#count}`;
+  }
+
+  /** Members that do the same, each under an id of its own. */
+  members(count: number, deeds: readonly Deed[]): Member[] {
+    return Array.from({ length: count }, () => ({ id: this.newId(), deeds }));
+  }
+
+  clientOf(grouping: GroupingOptions | undefined = {}): TransactionClient {
+    return new TransactionClient({ client: this.server.client, grouping });
+  }
+
+  /** Starts a group. @returns its workflow */
+  async begin(type: string, members: readonly Member[]) {
+    const items = members.map(({ id, deeds }) => ({ id, input: deeds, request: requestHash(id, deeds) }));
+    return this.server.client.workflow.start<(request: GroupRequest) => Promise<GroupAnswer>>(GROUP_WORKFLOW, {
+      workflowId: groupId(type, this.newId('group')),
+      taskQueue: 'transactions',
+      args: [{ type, items }],
+    });
+  }
+
+  /** Runs a group. @returns what became of each member */
+  async run(type: string, members: readonly Member[]): Promise<readonly GroupOutcome[]> {
+    return (await (await this.begin(type, members)).result()).outcomes;
+  }
+
+  /** What took effect of a transaction, in its order at each participant. */
+  async marks(id: string): Promise<Marks> {
+    const found = await Promise.all(
+      AT.map(async (at) => {
+        const { rows } = await this.pools[at].query<{ branch: string; kind: string }>(
+          'select branch_id as branch, kind from mark where transaction_id = $1',
+          [id],
+        );
+        return rows.map(({ branch, kind }) => `${branch} ${kind}`);
+      }),
+    );
+    return found.flat();
+  }
+
+  async prepared(): Promise<number> {
+    const { rows } = await this.pools.left.query('select from pg_prepared_xacts');
+    return rows.length;
+  }
+}
+
+/** Starts the environment before the tests of a file and stops it after them. */
+export function useGroups(): () => Groups {
+  let groups: Groups | undefined;
+  const current = (): Groups => {
+    if (!groups) throw new Error('There are groups only while tests run.');
+    return groups;
+  };
+  beforeAll(async () => {
+    groups = await Groups.open();
+    await groups.start();
+  });
+  afterAll(async () => {
+    await groups?.stop();
+    await groups?.close();
+  });
+  return current;
+}
+
+/** How members ended: `ended`, `failed`, `on-its-own`. */
+export const kinds = (outcomes: readonly GroupOutcome[]): string[] => outcomes.map(({ kind }) => kind);

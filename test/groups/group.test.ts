@@ -1,0 +1,188 @@
+/** What becomes of the members of a group, on real PostgreSQL. */
+import { describe, expect, it } from 'vitest';
+import { TransactionCompensated } from '../../src/client';
+import { FailureType } from '../../src/protocol';
+import { kinds, useGroups } from './fixture';
+import type { Deed } from './workflows';
+
+const groups = useGroups();
+
+const BOTH: readonly Deed[] = [{ at: 'left' }, { at: 'right' }];
+const left = (does: string, ms?: number): Deed => ({ at: 'left', does, ...(ms === undefined ? {} : { ms }) });
+const right = (does: string, ms?: number): Deed => ({ at: 'right', does, ...(ms === undefined ? {} : { ms }) });
+
+describe('a group that goes well', () => {
+  it.each([
+    { type: 'inSteps', activities: 2 },
+    // Prepare at both, decide at the left one, commit at the right one.
+    { type: 'atOnce', activities: 4 },
+  ])('asks each participant once for all of it: $type', async ({ type, activities }) => {
+    const members = groups().members(25, BOTH);
+    const group = await groups().begin(type, members);
+    const { outcomes } = await group.result();
+    expect(outcomes).toEqual(members.map(({ id }) => ({ kind: 'ended', id, result: [id, id] })));
+    for (const { id } of members) expect(await groups().marks(id)).toEqual(['left.act done', 'right.act done']);
+    const { events } = await group.fetchHistory();
+    const scheduled = (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes);
+    expect(scheduled).toHaveLength(activities);
+    expect(await groups().prepared()).toBe(0);
+  });
+
+  it('tells how each of them stands', async () => {
+    const members = groups().members(3, BOTH);
+    const group = await groups().begin('inSteps', members);
+    await group.result();
+    const reports = await group.query('report');
+    expect(reports).toMatchObject(members.map(({ id }) => ({ id, outcome: 'committed' })));
+  });
+});
+
+describe('a member that is refused', () => {
+  it('ends in its group where nothing is to be undone', async () => {
+    const members = groups().members(5, BOTH);
+    members[2] = { id: groups().newId(), deeds: [left('refuse')] };
+    const outcomes = await groups().run('inSteps', members);
+    expect(kinds(outcomes)).toEqual(['ended', 'ended', 'failed', 'ended', 'ended']);
+    expect(outcomes[2]).toMatchObject({
+      failure: { type: FailureType.TransactionCompensated, details: [{ cause: { refusal: { code: 'unwanted' } } }] },
+    });
+    expect(await groups().marks(members[2].id)).toEqual([]);
+  });
+
+  it('is undone by a workflow of its own, and nobody waits for it', async () => {
+    const members = groups().members(5, BOTH);
+    members[2] = { id: groups().newId(), deeds: [left('work'), right('refuse')] };
+    const outcomes = await groups().run('inSteps', members);
+    expect(kinds(outcomes)).toEqual(['ended', 'ended', 'on-its-own', 'ended', 'ended']);
+    const own = groups().transactions.handle(members[2].id);
+    const error: unknown = await own.result().catch((failure: unknown) => failure);
+    expect(error).toBeInstanceOf(TransactionCompensated);
+    expect(error).toMatchObject({ report: { cause: { refusal: { code: 'unwanted' } } } });
+    expect(await groups().marks(members[2].id)).toEqual(['left.act done', 'left.act undone']);
+  });
+
+  it('aborts by itself in two-phase commit', async () => {
+    const members = groups().members(5, BOTH);
+    members[2] = { id: groups().newId(), deeds: [left('work'), right('refuse')] };
+    const outcomes = await groups().run('atOnce', members);
+    expect(kinds(outcomes)).toEqual(['ended', 'ended', 'failed', 'ended', 'ended']);
+    expect(outcomes[2]).toMatchObject({ failure: { type: FailureType.TransactionAborted } });
+    expect(await groups().marks(members[2].id)).toEqual([]);
+    expect(await groups().prepared()).toBe(0);
+  });
+});
+
+describe('a member that keeps others waiting', () => {
+  it.each(['inSteps', 'atOnce'])('goes on as a workflow of its own when it is slow: %s', async (type) => {
+    const members = groups().members(5, BOTH);
+    const slow = { id: groups().newId(), deeds: [left('take long', 3_000), right('work')] };
+    const began = performance.now();
+    const outcomes = await groups().run(type, [slow, ...members]);
+    // All of them would wait for 3 seconds otherwise.
+    expect(performance.now() - began).toBeLessThan(2_900);
+    expect(kinds(outcomes)).toEqual(['on-its-own', ...members.map(() => 'ended')]);
+    await groups().transactions.handle(slow.id).result();
+    expect(await groups().marks(slow.id)).toEqual(['left.act done', 'right.act done']);
+    expect(await groups().prepared()).toBe(0);
+  });
+
+  it('is asked again when it fails, and stays where that helps soon', async () => {
+    const once = { id: groups().newId(), deeds: [left('fail once'), right('work')] };
+    const outcomes = await groups().run('inSteps', [once, ...groups().members(1, [...BOTH, ...BOTH])]);
+    expect(kinds(outcomes)).toEqual(['ended', 'ended']);
+    expect(await groups().marks(once.id)).toEqual(['left.act done', 'right.act done']);
+  });
+
+  it('leaves when it keeps failing, and is retried alone', async () => {
+    const failing = { id: groups().newId(), deeds: [left('fail until it travels alone'), right('work')] };
+    const outcomes = await groups().run('inSteps', [failing, ...groups().members(3, BOTH)]);
+    expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended', 'ended']);
+    expect(await groups().transactions.handle(failing.id).result()).toEqual([failing.id, failing.id]);
+    expect(await groups().marks(failing.id)).toEqual(['left.act done', 'right.act done']);
+  });
+
+  it('leaves when it only dawdles', async () => {
+    const dawdler = { id: groups().newId(), deeds: [left('dawdle')] };
+    const outcomes = await groups().run('dawdling', [dawdler, ...groups().members(2, BOTH)]);
+    expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended']);
+    expect(await groups().transactions.handle(dawdler.id).result()).toBe(dawdler.id);
+  });
+
+  it('leaves even when nobody has ended: a participant is away', async () => {
+    await groups().stopWorker('right');
+    const members = groups().members(3, BOTH);
+    const outcomes = await groups().run('inSteps', members);
+    expect(kinds(outcomes)).toEqual(['on-its-own', 'on-its-own', 'on-its-own']);
+    await groups().startWorker('right');
+    for (const { id } of members) {
+      await groups().transactions.handle(id).result();
+      expect(await groups().marks(id)).toEqual(['left.act done', 'right.act done']);
+    }
+  });
+});
+
+describe('a member whose code is not made for groups', () => {
+  it.each(['buggy', 'misplaced'])('does not stop the others with a bug: %s', async (type) => {
+    const buggy = { id: groups().newId(), deeds: [left('meet the bug')] };
+    const outcomes = await groups().run(type, [buggy, ...groups().members(3, BOTH)]);
+    expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended', 'ended']);
+    await groups().server.client.workflow.getHandle(buggy.id).terminate();
+  });
+
+  it('leaves before a step that no branch log keeps from happening twice', async () => {
+    const [member] = groups().members(1, BOTH);
+    const outcomes = await groups().run('free', [member!]);
+    expect(outcomes).toMatchObject([{ kind: 'on-its-own', started: true }]);
+    expect(await groups().transactions.handle(member!.id).result()).toBe(member!.id);
+    expect(await groups().marks(member!.id)).toEqual(['left.act done']);
+  });
+});
+
+describe('a group', () => {
+  it('hands everybody over when it is cancelled', async () => {
+    await groups().stopWorker('right');
+    const members = groups().members(2, BOTH);
+    const group = await groups().begin('inSteps', members);
+    await group.cancel();
+    const { outcomes } = await group.result();
+    await groups().startWorker('right');
+    expect(outcomes).toMatchObject(members.map(() => ({ kind: 'on-its-own', why: 'the group was cancelled' })));
+    for (const { id } of members) await groups().transactions.handle(id).result();
+  });
+
+  it('refuses what does not travel here', async () => {
+    const failed = groups().run('unheardOf', groups().members(2, BOTH));
+    await expect(failed).rejects.toMatchObject({ cause: { type: FailureType.BadRequest } });
+    const [member] = groups().members(1, BOTH);
+    await expect(groups().run('inSteps', [member!, member!])).rejects.toMatchObject({
+      cause: { type: FailureType.BadRequest },
+    });
+  });
+
+  it('sends no more at a time than Temporal takes', async () => {
+    const letters = 40_000;
+    const members = groups().members(60, [
+      { at: 'left', letters },
+      { at: 'right', letters },
+    ]);
+    const group = await groups().begin('inSteps', members);
+    const { outcomes } = await group.result();
+    expect(new Set(kinds(outcomes))).toEqual(new Set(['ended']));
+    const { events } = await group.fetchHistory();
+    const sizes = (events ?? []).flatMap(
+      ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.input?.payloads?.[0]?.data?.length ?? [],
+    );
+    expect(Math.max(...sizes)).toBeLessThan(1_100_000);
+    expect(sizes.length).toBeGreaterThan(8);
+  });
+
+  it('has what its answer has no room for told by workflows of their own', async () => {
+    const members = groups().members(5, [left('return much', 300_000)]);
+    const outcomes = await groups().run('inSteps', members);
+    expect(kinds(outcomes).filter((kind) => kind === 'ended')).toHaveLength(3);
+    for (const { id } of members.slice(3)) {
+      expect(await groups().transactions.handle<string[]>(id).result()).toEqual(['x'.repeat(300_000)]);
+      expect(await groups().marks(id)).toEqual(['left.act done']);
+    }
+  });
+});

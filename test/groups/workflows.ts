@@ -1,0 +1,69 @@
+/** Workflows that do what their input says, and travel in groups. */
+import { sleep } from '@temporalio/workflow';
+import { groupOf, saga, twoPhaseCommit } from 'temporal-txn/workflow';
+import type { BranchOperation } from 'temporal-txn/workflow';
+import { transferMoney, transferMoneyAtomically } from '../../workflows';
+
+export { transferMoney, transferMoneyAtomically };
+
+/** What a branch is asked to do: see `fixture.ts`. */
+export interface Deed {
+  readonly at: 'left' | 'right';
+  readonly does?: string;
+  readonly ms?: number;
+  /** Carries a text of so many letters. */
+  readonly letters?: number;
+}
+
+const operationAt = (at: Deed['at']): BranchOperation<unknown, string, 'compensatable'> => ({
+  participant: at,
+  operation: 'act',
+});
+
+/** A saga of these steps. */
+export const inSteps = (deeds: readonly Deed[]): Promise<readonly string[]> =>
+  saga(async (s) => {
+    const results: string[] = [];
+    for (const { letters = 0, ...deed } of deeds)
+      results.push(await s.step(operationAt(deed.at), { ...deed, text: 'ü'.repeat(letters) }));
+    return results;
+  });
+
+/** All of them by two-phase commit. */
+export const atOnce = (deeds: readonly Deed[]): Promise<readonly unknown[]> =>
+  twoPhaseCommit(deeds.map((deed) => ({ ...operationAt(deed.at), input: deed })));
+
+/** Has a bug that some inputs meet, between two steps. */
+export const buggy = (deeds: readonly Deed[]): Promise<string> =>
+  saga(async (s) => {
+    const first = await s.step(operationAt('left'), deeds[0]);
+    if (deeds[0]?.does === 'meet the bug') throw new TypeError('A bug.');
+    return first;
+  });
+
+/** Misplaces a step, which fails the task of a workflow of its own. */
+export const misplaced = (deeds: readonly Deed[]): Promise<string> =>
+  saga(async (s) => {
+    if (deeds[0]?.does === 'meet the bug') void s.retriable(operationAt('left'), deeds[0]).catch(() => undefined);
+    return s.step(operationAt('left'), deeds[0]);
+  });
+
+/** Has a step that is no operation of a participant. */
+export const free = (deeds: readonly Deed[]): Promise<string> =>
+  saga(async (s) => {
+    const first = await s.step(operationAt('left'), deeds[0]);
+    await s.step({ name: 'free', execute: async () => sleep(1), compensate: async () => undefined }, null);
+    return first;
+  });
+
+/** Dawdles, and asks nobody for anything meanwhile. */
+export const dawdling = (deeds: readonly Deed[]): Promise<string> =>
+  saga(async (s) => {
+    if (deeds[0]?.does === 'dawdle') await sleep('3 seconds');
+    return s.step(operationAt('left'), deeds[0]);
+  });
+
+export const runGroup = groupOf(
+  { inSteps, atOnce, buggy, misplaced, free, dawdling, transferMoney, transferMoneyAtomically },
+  { handOverAfter: '5 seconds', waitForStragglers: '500 milliseconds' },
+);
