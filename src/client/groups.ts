@@ -47,6 +47,8 @@ interface Entry extends Queued, Omit<Grouped, 'tenant'> {
   readonly ended: Promise<unknown>;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Never rejects. */
+  readonly over: Promise<void>;
   /** How many callers wait for it. */
   callers: number;
 }
@@ -62,6 +64,7 @@ interface Lane {
 
 /** A transaction that travels alone may be held for days: it does not keep the others waiting for longer than that. */
 const ALONE_MS = 1_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Groups {
   readonly #lanes = new Map<string, Lane>();
@@ -90,7 +93,7 @@ export class Groups {
 
   /** Waits until everything that was submitted has ended. */
   async drain(): Promise<void> {
-    while (this.#entries.size > 0) await Promise.allSettled([...this.#entries.values()].map(({ ended }) => ended));
+    for (const { over } of this.#entries.values()) await over;
   }
 
   /** Takes nothing more, and waits for the rest. */
@@ -119,8 +122,7 @@ export class Groups {
       this.#pumpSoon(grouped.type);
     }
     this.#entries.set(id, entry);
-    const forget = (): void => void this.#entries.delete(id);
-    entry.ended.then(forget, forget);
+    void entry.over.then(() => this.#entries.delete(id));
     return entry;
   }
 
@@ -138,12 +140,15 @@ export class Groups {
     let timer: NodeJS.Timeout | undefined;
     let onAbort: (() => void) | undefined;
     const over = new Promise<never>((_, reject) => {
-      if (timeoutMs !== undefined)
-        timer = setTimeout(() => reject(this.#timeoutOf(entry, timeoutMs)), Math.min(timeoutMs, 2 ** 31 - 1));
-      onAbort = () => {
-        this.#withdraw(entry);
-        reject(signal?.reason as Error); // Cast: whatever the caller gave.
+      const giveUp = (error: (where: 'queue' | 'group') => unknown): void => {
+        if (!this.#withdraw(entry, error('queue'))) reject(error('group') as Error); // Cast: as it was given.
       };
+      if (timeoutMs !== undefined)
+        timer = setTimeout(
+          () => giveUp((where) => new TransactionTimeout(entry.id, timeoutMs, where)),
+          Math.min(timeoutMs, LONGEST_TIMER_MS),
+        );
+      onAbort = () => giveUp(() => signal?.reason);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
     try {
@@ -154,14 +159,10 @@ export class Groups {
     }
   }
 
-  #timeoutOf(entry: Entry, timeoutMs: number): TransactionTimeout {
-    return new TransactionTimeout(entry.id, timeoutMs, this.#withdraw(entry) ? 'queue' : 'group');
-  }
-
   /** Takes a transaction out of the queue when nobody else waits for it. False when it is under way. */
-  #withdraw(entry: Entry): boolean {
+  #withdraw(entry: Entry, error: unknown): boolean {
     if (entry.callers > 1 || !this.#laneOf(entry.type).queue.remove(entry)) return false;
-    entry.resolve(undefined); // Nobody waits.
+    entry.reject(error);
     return true;
   }
 
@@ -270,14 +271,17 @@ export class Groups {
   }
 }
 
-function entryOf(grouped: Omit<Entry, 'ended' | 'resolve' | 'reject' | 'callers'>): Entry {
+function entryOf(grouped: Omit<Entry, 'ended' | 'over' | 'resolve' | 'reject' | 'callers'>): Entry {
   let resolve: Entry['resolve'] = () => undefined;
   let reject: Entry['reject'] = () => undefined;
   const ended = new Promise<unknown>((...both) => {
     [resolve, reject] = both;
   });
-  return { ...grouped, ended, resolve, reject, callers: 0 };
+  const over = ended.then(nothing, nothing);
+  return { ...grouped, ended, over, resolve, reject, callers: 0 };
 }
+
+const nothing = (): void => undefined;
 
 const isUnknownType = (error: unknown): boolean =>
   error instanceof WorkflowFailedError &&

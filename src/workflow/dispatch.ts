@@ -47,6 +47,8 @@ export interface Effort {
   /** How long one attempt may take. */
   readonly attemptTimeout: Duration;
   readonly retry: RetryPolicy;
+  /** How long to wait for a worker that takes an attempt up. No limit of its own when absent. */
+  readonly startTimeout?: Duration;
   /** One line for the Web UI. */
   readonly summary: string;
 }
@@ -138,6 +140,7 @@ export async function askAlone<Answer>(
     taskQueue: participant,
     startToCloseTimeout: effort.attemptTimeout,
     ...(effort.timeout === undefined ? {} : { scheduleToCloseTimeout: effort.timeout }),
+    ...(effort.startTimeout === undefined ? {} : { scheduleToStartTimeout: effort.startTimeout }),
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
     // The default gives up waiting at once: a compensation would then run beside the action that it undoes.
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -45,6 +45,7 @@ async function act(tx: Tx, { does, ms = 0, text = '' }: z.infer<typeof Input>): 
   if (does === 'refuse') refuse('unwanted', 'It is not wanted.');
   if (does === 'fail once' && attempt === 1) throw new Error('A passing failure.');
   if (does === 'fail until it travels alone' && attempt < 12) throw new Error('A lasting failure.');
+  if (does === 'wait for the test') await tx.query('select pg_advisory_xact_lock(hashtext($1))', [tx.transaction]);
   if (does === 'take long') await tx.query('select pg_sleep($1)', [ms / 1_000]);
   if (does === 'return much') return 'x'.repeat(ms);
   return text === '' ? tx.transaction : String(text.length);
@@ -137,6 +138,16 @@ export class Groups {
     this.#workers.delete(at);
     running?.worker.shutdown();
     await running?.stopped;
+  }
+
+  /** Keeps a deed at the left waiting that waits for the test. @returns what lets it go on */
+  async holdUp(id: string): Promise<() => Promise<void>> {
+    const client = await this.pools.left.connect();
+    await client.query('select pg_advisory_lock(hashtext($1))', [id]);
+    return async () => {
+      await client.query('select pg_advisory_unlock_all()');
+      client.release();
+    };
   }
 
   newId(name = 'member'): string {

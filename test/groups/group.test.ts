@@ -73,17 +73,16 @@ describe('a member that is refused', () => {
 });
 
 describe('a member that keeps others waiting', () => {
-  it.each(['inSteps', 'atOnce'])('goes on as a workflow of its own when it is slow: %s', async (type) => {
-    const members = groups().members(5, BOTH);
-    const slow = { id: groups().newId(), deeds: [left('take long', 3_000), right('work')] };
-    const began = performance.now();
-    const outcomes = await groups().run(type, [slow, ...members]);
-    // All of them would wait for 3 seconds otherwise.
-    expect(performance.now() - began).toBeLessThan(2_900);
-    expect(kinds(outcomes)).toEqual(['on-its-own', ...members.map(() => 'ended')]);
+  it('goes on as a workflow of its own when it waits for a lock', async () => {
+    const slow = { id: groups().newId(), deeds: [left('wait for the test'), right('work')] };
+    const others = groups().members(5, BOTH);
+    const release = await groups().holdUp(slow.id);
+    const outcomes = await groups().run('inSteps', [slow, ...others]);
+    expect(kinds(outcomes)).toEqual(['on-its-own', ...others.map(() => 'ended')]);
+    expect(await groups().marks(slow.id)).toEqual([]);
+    await release();
     await groups().transactions.handle(slow.id).result();
     expect(await groups().marks(slow.id)).toEqual(['left.act done', 'right.act done']);
-    expect(await groups().prepared()).toBe(0);
   });
 
   it('is asked again when it fails, and stays where that helps soon', async () => {
@@ -161,7 +160,7 @@ describe('a group', () => {
 
   it('sends no more at a time than Temporal takes', async () => {
     const letters = 40_000;
-    const members = groups().members(60, [
+    const members = groups().members(40, [
       { at: 'left', letters },
       { at: 'right', letters },
     ]);
@@ -173,7 +172,7 @@ describe('a group', () => {
       ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.input?.payloads?.[0]?.data?.length ?? [],
     );
     expect(Math.max(...sizes)).toBeLessThan(1_100_000);
-    expect(sizes.length).toBeGreaterThan(8);
+    expect(sizes.length).toBeGreaterThan(5);
   });
 
   it('has what its answer has no room for told by workflows of their own', async () => {

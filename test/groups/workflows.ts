@@ -67,3 +67,6 @@ export const runGroup = groupOf(
   { inSteps, atOnce, buggy, misplaced, free, dawdling, transferMoney, transferMoneyAtomically },
   { handOverAfter: '5 seconds', waitForStragglers: '500 milliseconds' },
 );
+
+/** Is not among those that travel. */
+export const travelsAlone = (deeds: readonly Deed[]): Promise<readonly string[]> => inSteps(deeds);

@@ -17,6 +17,10 @@ export interface Asked {
   readonly activity: string;
   readonly request: object;
   readonly attemptTimeoutMs: number;
+  /** Told when it is sent, until when it waits for others of its group only. */
+  readonly sent: () => void;
+  /** Told when it was not answered, and is asked again. */
+  readonly again: () => void;
   /** Whether an answer is still of use. */
   readonly isWanted: () => boolean;
   readonly resolve: (answer: unknown) => void;
@@ -51,10 +55,12 @@ export class Batches {
   #bytesInHistory = 0;
 
   /**
+   * @param startTimeoutMs how long a participant may take to have a worker take up what it is asked
    * @param changed called when something waits that did not wait before
    * @param ticked called with every tick
    */
   constructor(
+    private readonly startTimeoutMs: number,
     private readonly changed: () => void,
     private readonly ticked: () => void,
   ) {}
@@ -128,8 +134,9 @@ export class Batches {
       for (const { giveUp } of chunk) giveUp('the history of the group is full');
       return;
     }
+    for (const { sent } of chunk) sent();
     try {
-      const { answers } = await askMany(chunk);
+      const { answers } = await askMany(chunk, this.startTimeoutMs);
       this.#bytesInHistory += bytesOf(answers);
       for (const [i, asked] of chunk.entries()) this.#answered(asked, answers[i] ?? 'not-yet');
     } catch (error) {
@@ -150,18 +157,20 @@ export class Batches {
   }
 
   #askAgain(asked: Waiting, ticks: number): void {
+    asked.again();
     this.#later.push({ ...asked, request: { ...asked.request, again: true }, tries: asked.tries + 1, ticks });
     this.changed();
   }
 }
 
-function askMany(chunk: readonly Waiting[]): Promise<ManyAnswers> {
+function askMany(chunk: readonly Waiting[], startTimeout: number): Promise<ManyAnswers> {
   const [first] = chunk;
   if (!first) throw new RangeError('Nothing was asked.');
   const attemptTimeout = Math.max(...chunk.map(({ attemptTimeoutMs }) => attemptTimeoutMs));
   const request: ManyRequest = { items: chunk.map(({ activity, request }) => ({ activity, request })) };
   const effort: Effort = {
     attemptTimeout,
+    startTimeout,
     // A worker that is lost is noticed long before, and another one has all of it done.
     timeout: 2 * attemptTimeout,
     retry: { initialInterval: '100 milliseconds', backoffCoefficient: 2, maximumInterval: '1 second' },

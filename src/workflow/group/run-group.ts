@@ -27,7 +27,11 @@ import { Traveller } from './traveller';
 import type { TransactionFunction } from './traveller';
 
 export interface GroupOptions {
-  /** From when on a transaction that has not ended goes on as a workflow of its own. @default 10 seconds */
+  /**
+   * From when on a transaction goes on as a workflow of its own when it waits, for a branch that failed or is slow or for anything
+   * else but its turn. And how long a participant may be without a worker.
+   * @default 10 seconds
+   */
   readonly handOverAfter?: Duration;
   /** The same for one that others wait for, which have ended: how long nothing may be heard of its branches. @default 1 second */
   readonly waitForStragglers?: Duration;
@@ -65,10 +69,7 @@ export const groupOf =
   };
 
 class Group {
-  readonly #batches = new Batches(
-    () => this.#touch(),
-    () => this.#look(),
-  );
+  readonly #batches: Batches;
   readonly #travellers: readonly Traveller[];
   readonly #began = Date.now();
   readonly #handOverAfterMs: number;
@@ -83,6 +84,11 @@ class Group {
   ) {
     this.#handOverAfterMs = msToNumber(handOverAfter);
     this.#stragglersMs = msToNumber(waitForStragglers);
+    this.#batches = new Batches(
+      this.#handOverAfterMs,
+      () => this.#touch(),
+      () => this.#look(),
+    );
     this.#travellers = request.items.map((item) => new Traveller(item, this.#batches, () => this.#touch()));
   }
 
@@ -97,9 +103,7 @@ class Group {
     // Whoever cancels a group means its transactions, each of which has its own way back.
     CancellationScope.current().cancelRequested.catch(() => this.#handOver(() => true, 'the group was cancelled'));
     return CancellationScope.nonCancellable(async () => {
-      void sleep(this.#handOverAfterMs, { summary: 'until what has not ended goes on alone' }).then(() =>
-        this.#handOver(() => true, 'it did not end soon'),
-      );
+      void sleep(this.#handOverAfterMs, { summary: 'until what is in trouble goes on alone' }).then(() => this.#look());
       for (const traveller of this.#travellers) traveller.start(run);
       while (this.#open.length > 0) {
         // Looked at when everything else in this turn has been done: so all that is asked in it is asked together.
@@ -130,8 +134,11 @@ class Group {
 
   #look(): void {
     this.#touch();
-    if (this.#open.length === this.#travellers.length) return;
     const now = Date.now();
+    // Not those that wait for their first answer: where all is slow, workflows of their own would make it slower.
+    if (now - this.#began >= this.#handOverAfterMs)
+      this.#handOver(({ isIdle, isInTrouble }) => isIdle || isInTrouble, 'it did not end soon');
+    if (this.#open.length === this.#travellers.length) return;
     const firstEndMs = (this.#firstEndMs ??= now);
     // Where everything takes long, it may take longer.
     const patienceMs = Math.max(this.#stragglersMs, 2 * (firstEndMs - this.#began));

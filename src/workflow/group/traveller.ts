@@ -26,6 +26,8 @@ export class Traveller implements Membership {
   #outcome: GroupOutcome | undefined;
   #left: string | undefined;
   #waiting = 0;
+  #askedAgain = 0;
+  #unsent = 0;
   #lastHeard = Date.now();
   #report: TransactionReport | undefined;
   readonly #forever = new Promise<never>(() => undefined);
@@ -51,8 +53,14 @@ export class Traveller implements Membership {
     return this.#waiting === 0;
   }
 
+  /** Whether it waits for something that had to be asked again. The others only wait for their turn. */
+  get isInTrouble(): boolean {
+    return this.#askedAgain > 0;
+  }
+
+  /** When something was heard of it. What waits to be sent does not count as silence. */
   get lastHeard(): number {
-    return this.#lastHeard;
+    return this.#unsent > 0 ? Date.now() : this.#lastHeard;
   }
 
   get report(): TransactionReport | undefined {
@@ -132,6 +140,8 @@ export class Traveller implements Membership {
   async #ask<Answer>(participant: string, activity: string, request: object, effort: Effort): Promise<Answer> {
     if (this.#left !== undefined) return this.#forever;
     this.#waiting++;
+    let again = 0;
+    this.#unsent++;
     try {
       return await new Promise<Answer>((resolve, reject) => {
         this.batches.ask({
@@ -139,6 +149,14 @@ export class Traveller implements Membership {
           activity,
           request,
           attemptTimeoutMs: attemptTimeoutOf(effort),
+          sent: () => {
+            if (again > 0) return;
+            this.#unsent--;
+            this.#lastHeard = Date.now();
+          },
+          again: () => {
+            if (again++ === 0) this.#askedAgain++;
+          },
           isWanted: () => this.#left === undefined,
           resolve: (answer) => {
             this.#lastHeard = Date.now();
@@ -150,6 +168,7 @@ export class Traveller implements Membership {
       });
     } finally {
       this.#waiting--;
+      if (again > 0) this.#askedAgain--;
     }
   }
 }

@@ -1,0 +1,121 @@
+/** The same id twice, in groups and alone, at the same time and later: one effect, and the same answer to everybody. */
+import { describe, expect, it } from 'vitest';
+import { TransactionCompensated, TransactionInputMismatch } from '../../src/client';
+import { until } from '../end-to-end/fixture';
+import { kinds, useGroups } from './fixture';
+import type { Member } from './fixture';
+import type { Deed } from './workflows';
+
+const groups = useGroups();
+const BOTH: readonly Deed[] = [{ at: 'left' }, { at: 'right' }];
+const TYPES = ['inSteps', 'atOnce'];
+const DONE = ['left.act done', 'right.act done'];
+
+const newMember = (deeds: readonly Deed[] = BOTH): Member => groups().members(1, deeds)[0]!;
+const executeAlone = (type: string, { id, deeds }: Member): Promise<unknown> =>
+  groups().transactions.execute<readonly Deed[], unknown>(type, { id, input: deeds });
+
+/** Executes one in a group: others travel with it, so that it does not go alone. */
+async function executeInGroup(type: string, member: Member): Promise<unknown> {
+  const client = groups().clientOf({ inFlight: 1 });
+  const [result] = await Promise.all(
+    [member, ...groups().members(2, BOTH)].map(({ id, deeds }) => client.execute(type, { id, input: deeds })),
+  );
+  return result;
+}
+
+describe.each(TYPES)('%s', (type) => {
+  it.each([
+    ['in two groups', executeInGroup, executeInGroup],
+    ['in a group and alone', executeInGroup, executeAlone],
+    ['alone and in a group', executeAlone, executeInGroup],
+  ])('takes effect once: %s, one after the other', async (_, first, second) => {
+    const member = newMember();
+    expect(await first(type, member)).toEqual([member.id, member.id]);
+    expect(await second(type, member)).toEqual([member.id, member.id]);
+    expect(await groups().marks(member.id)).toEqual(DONE);
+    expect(await second(type, member)).toEqual([member.id, member.id]);
+    expect(await groups().marks(member.id)).toEqual(DONE);
+  });
+
+  it('takes effect once in three groups and alone at the same time', async () => {
+    const members = Array.from({ length: 4 }, () => newMember());
+    const results = await Promise.all(
+      members.flatMap((member) => [
+        executeInGroup(type, member),
+        executeInGroup(type, member),
+        executeAlone(type, member),
+        executeInGroup(type, member),
+      ]),
+    );
+    expect(results).toEqual(members.flatMap(({ id }) => Array.from({ length: 4 }, () => [id, id])));
+    for (const { id } of members) expect(await groups().marks(id)).toEqual(DONE);
+    expect(await groups().prepared()).toBe(0);
+  });
+
+  it('is refused with another input', async () => {
+    const member = newMember();
+    await executeInGroup(type, member);
+    const other = { id: member.id, deeds: [...BOTH, ...BOTH] };
+    await expect(executeInGroup(type, other)).rejects.toBeInstanceOf(TransactionInputMismatch);
+    expect(await groups().marks(member.id)).toEqual(DONE);
+  });
+});
+
+describe('a saga that was undone', () => {
+  it('gives the same report to whoever asks again, in a group or alone', async () => {
+    const member = newMember([{ at: 'left' }, { at: 'right', does: 'refuse' }]);
+    for (const execute of [executeInGroup, executeInGroup, executeAlone]) {
+      const error: unknown = await execute('inSteps', member).catch((failure: unknown) => failure);
+      expect(error).toBeInstanceOf(TransactionCompensated);
+      expect(error).toMatchObject({ report: { cause: { refusal: { code: 'unwanted' } } } });
+    }
+    expect(await groups().marks(member.id)).toEqual(['left.act done', 'left.act undone']);
+  });
+});
+
+describe('a saga that a group has committed', () => {
+  it('is not taken back by a workflow of the same id: that one is held', async () => {
+    const member = newMember();
+    expect(kinds(await groups().run('inSteps', [member]))).toEqual(['ended']);
+    // The second step cannot answer, so it is not known to the second one, which then is turned back.
+    await groups().stopWorker('right');
+    const own = await groups().transactions.start<readonly Deed[], unknown>('inSteps', {
+      id: member.id,
+      input: member.deeds,
+    });
+    const stands = async (): Promise<string> => JSON.stringify(await own.reports<'saga'>());
+    await until('the first step is done', async () => (await stands()).includes('applied-before'));
+    await own.cancel();
+    await groups().startWorker('right');
+    await until('it is held', async () => (await own.reports<'saga'>())[0]?.outcome === 'held');
+    expect(await stands()).toContain('was committed by group:');
+    expect(await groups().marks(member.id)).toEqual(DONE);
+    await own.skipStep({ step: 'right.act', reason: 'It was committed.', by: 'a test' });
+    await until('the first one is held', async () => (await stands()).includes('left.act was'));
+  });
+
+  it('is undone by whom the group has handed it over to', async () => {
+    const member = newMember([{ at: 'left' }, { at: 'right', does: 'fail until it travels alone' }]);
+    const [outcome] = await groups().run('inSteps', [member]);
+    expect(outcome).toMatchObject({ kind: 'on-its-own', started: true });
+    const own = groups().transactions.handle(member.id);
+    await own.cancel();
+    await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    expect(await groups().marks(member.id)).toEqual(['left.act done', 'left.act undone']);
+  });
+
+  it('waits with undoing until a group that is at work has ended', async () => {
+    const members = [newMember([{ at: 'left' }, { at: 'right' }])];
+    await groups().stopWorker('right');
+    const group = await groups().begin('inSteps', members);
+    const { id } = members[0]!;
+    await until('the group has done the first step', async () => (await groups().marks(id)).length === 1);
+    const own = await groups().transactions.start<readonly Deed[], unknown>('inSteps', { id, input: BOTH });
+    await own.cancel();
+    const { outcomes } = await group.result();
+    await groups().startWorker('right');
+    expect(kinds(outcomes)).toEqual(['on-its-own']);
+    await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+  });
+});
