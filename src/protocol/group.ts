@@ -80,5 +80,5 @@ export interface ManyAnswers {
   readonly answers: readonly ManyAnswer[];
 }
 
-/** The largest text of one payload. Temporal takes 2 MB, and 4 MB for all of one call. */
-export const LARGEST_PAYLOAD_BYTES = 1_000_000;
+/** The largest text of one payload. Temporal takes 2 MB, and 4 MB for all of one call; from 512 KB on it warns. */
+export const LARGEST_PAYLOAD_BYTES = 500_000;

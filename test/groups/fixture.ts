@@ -44,7 +44,7 @@ async function act(tx: Tx, { does, ms = 0, text = '' }: z.infer<typeof Input>): 
   ]);
   if (does === 'refuse') refuse('unwanted', 'It is not wanted.');
   if (does === 'fail once' && attempt === 1) throw new Error('A passing failure.');
-  if (does === 'fail until it travels alone' && attempt < 12) throw new Error('A lasting failure.');
+  if (does === 'fail until it travels alone' && attempt < 8) throw new Error('A lasting failure.');
   if (does === 'wait for the test') await tx.query('select pg_advisory_xact_lock(hashtext($1))', [tx.transaction]);
   if (does === 'take long') await tx.query('select pg_sleep($1)', [ms / 1_000]);
   if (does === 'return much') return 'x'.repeat(ms);

@@ -21,6 +21,7 @@ import { GROUP_MEMO, REQUEST_MEMO } from '../../observability';
 import { FailureType, LARGEST_PAYLOAD_BYTES, parseNewTransactionId, show } from '../../protocol';
 import type { GroupAnswer, GroupRequest } from '../../protocol';
 import { reportQuery } from '../board';
+import { messageOf } from '../failures';
 import { Batches } from './batches';
 import { bytesOf } from './bytes';
 import { Traveller } from './traveller';
@@ -60,13 +61,22 @@ export const groupOf =
         `Nothing was changed: ${show(type)} is none of the workflows that travel in groups here. Add it to groupOf({ … }).`,
         FailureType.BadRequest,
       );
-    if (new Set(items.map(({ id }) => parseNewTransactionId(id))).size < items.length)
-      throw ApplicationFailure.nonRetryable(
-        'Nothing was changed: a transaction is twice in one group.',
-        FailureType.BadRequest,
-      );
+    checkItems(items);
     return new Group(request, options).run(run);
   };
+
+/** What came over the wire is data: what is wrong with it must not fail the task of the workflow, again and again. */
+function checkItems(items: GroupRequest['items']): void {
+  try {
+    if (new Set(items.map(({ id }) => parseNewTransactionId(id))).size === items.length) return;
+  } catch (error) {
+    throw ApplicationFailure.nonRetryable(messageOf(error), FailureType.BadRequest);
+  }
+  throw ApplicationFailure.nonRetryable(
+    'Nothing was changed: a transaction is twice in one group.',
+    FailureType.BadRequest,
+  );
+}
 
 class Group {
   readonly #batches: Batches;

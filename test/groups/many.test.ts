@@ -1,0 +1,151 @@
+/** Many questions in one activity: each branch has its own row, answer and failure, whether or not it shares a local transaction. */
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MANY } from '../../src/protocol';
+import type { ManyAnswer, ManyAnswers } from '../../src/protocol';
+import { Bank } from '../two-phase-commit/bank';
+
+let bank: Bank;
+let money: number;
+beforeAll(async () => {
+  bank = await Bank.open();
+  money = await bank.money();
+});
+afterAll(() => bank.close());
+
+let count = 0;
+const newId = (): string => `many-${++count}`;
+
+interface Wish {
+  readonly id: string;
+  readonly account?: string;
+  readonly amount?: number;
+  readonly branch?: string;
+}
+
+/** Asks the north bank for many movements of one kind, as a group does. */
+async function ask(wishes: readonly Wish[], operation = 'debit'): Promise<readonly ManyAnswer[]> {
+  const environment = new MockActivityEnvironment({
+    startToCloseTimeoutMs: 10_000,
+    taskQueue: 'north-bank',
+    workflowExecution: { workflowId: 'group:test:1', runId: 'run' },
+  });
+  const items = wishes.map(({ id, account = 'alice', amount = 1, branch = 'north-bank.debit' }) => ({
+    activity: operation,
+    request: { transaction: id, branch, input: { account, amount, currency: 'EUR' } },
+  }));
+  const activity = bank.activities()['north-bank'][MANY] as (request: unknown) => Promise<ManyAnswers>;
+  return (await environment.run(activity, { items })).answers;
+}
+
+const logged = async (ids: readonly string[]) => {
+  const { rows } = await bank.pools['north-bank'].query<{ id: string; state: string; by: string; xid: string }>(
+    'select transaction_id as id, state, workflow_id as by, xid::text from txn.branch where transaction_id = any($1) order by transaction_id',
+    [ids],
+  );
+  return rows;
+};
+const entries = async (ids: readonly string[]): Promise<number> => {
+  const { rows } = await bank.pools['north-bank'].query('select from entry where transaction_id = any($1)', [ids]);
+  return rows.length;
+};
+const balanceOf = async (account: string): Promise<number> => {
+  const { rows } = await bank.pools['north-bank'].query<{ balance: string }>('select balance from account where id = $1', [
+    account,
+  ]);
+  return Number(rows[0]?.balance);
+};
+
+describe('branches of an operation with a set-based form', () => {
+  it('share one local transaction, and each has its row and its result', async () => {
+    const ids = Array.from({ length: 20 }, newId);
+    const before = await balanceOf('alice');
+    const answers = await ask(ids.map((id) => ({ id })));
+    expect(answers).toEqual(ids.map((_, i) => ({ answer: { answer: 'applied', result: { balance: before - i - 1 } } })));
+    const rows = await logged(ids);
+    expect(rows).toHaveLength(20);
+    expect(new Set(rows.map(({ xid }) => xid)).size).toBe(1);
+    expect(new Set(rows.map(({ state, by }) => `${state} by ${by}`))).toEqual(new Set(['applied by group:test:1']));
+    expect(await balanceOf('alice')).toBe(before - 20);
+  });
+
+  it('are done one by one where one of them is refused, which only that one hears', async () => {
+    const ids = Array.from({ length: 10 }, newId);
+    const before = await balanceOf('alice');
+    const answers = await ask(ids.map((id, i) => ({ id, amount: i === 4 ? 10 ** 12 : 1 })));
+    expect(answers.map((answer) => (typeof answer === 'object' && 'answer' in answer ? 'applied' : answer))).toMatchObject(
+      ids.map((_, i) => (i === 4 ? { failure: { type: 'Refusal', nonRetryable: true } } : 'applied')),
+    );
+    const rows = await logged(ids);
+    expect(rows.filter(({ state }) => state === 'refused').map(({ id }) => id)).toEqual([ids[4]]);
+    expect(new Set(rows.map(({ xid }) => xid)).size).toBe(10);
+    expect(await entries(ids)).toBe(9);
+    expect(await balanceOf('alice')).toBe(before - 9);
+  });
+
+  it('are done once, whoever was asked before', async () => {
+    const ids = Array.from({ length: 6 }, newId);
+    await ask([{ id: ids[1]! }, { id: ids[3]! }]);
+    const before = await balanceOf('alice');
+    const answers = await ask(ids.map((id) => ({ id })));
+    expect(answers.map((answer) => (answer as { answer: { answer: string } }).answer.answer)).toEqual(
+      ids.map((_, i) => (i === 1 || i === 3 ? 'applied-before' : 'applied')),
+    );
+    expect(await entries(ids)).toBe(6);
+    expect(await balanceOf('alice')).toBe(before - 4);
+  });
+
+  it('are done once where two groups ask for the same at the same time', async () => {
+    const ids = Array.from({ length: 30 }, newId);
+    const before = await balanceOf('alice');
+    const both = await Promise.all([ask(ids.map((id) => ({ id }))), ask([...ids].reverse().map((id) => ({ id })))]);
+    for (const answer of both.flat()) expect(answer).toMatchObject({ answer: { result: expect.anything() } });
+    expect(await entries(ids)).toBe(30);
+    expect(await balanceOf('alice')).toBe(before - 30);
+  });
+
+  it('are done by themselves when a statement fails', async () => {
+    const ids = Array.from({ length: 4 }, newId);
+    const answers = await ask(ids.map((id, i) => ({ id, account: i === 2 ? 'nobody' : 'alice' })));
+    expect(answers[2]).toMatchObject({ failure: { details: [{ code: 'unknown-account' }] } });
+    expect(await entries(ids)).toBe(3);
+  });
+});
+
+describe('a question among many', () => {
+  it('is refused by itself when it is none', async () => {
+    const ids = [newId(), newId()];
+    const answers = await ask(
+      ids.map((id) => ({ id })),
+      'abscond',
+    );
+    for (const answer of answers) expect(answer).toMatchObject({ failure: { nonRetryable: false } });
+    const malformed = await ask([{ id: newId() }, { id: newId(), branch: 'no branch!' }]);
+    expect(malformed[0]).toMatchObject({ answer: { answer: 'applied' } });
+    expect(malformed[1]).toMatchObject({ failure: { nonRetryable: true } });
+  });
+
+  it('is left behind when it holds up the others, and answers when it is asked again', async () => {
+    const ids = Array.from({ length: 5 }, newId);
+    const blocker = await bank.pools['north-bank'].connect();
+    await blocker.query("begin; select from account where id = 'carol' for update");
+    const wishes = ids.map((id, i) => ({ id, account: i === 0 ? 'carol' : 'alice' }));
+    const answers = await ask(wishes, 'debit');
+    expect(answers[0]).toBe('not-yet');
+    expect(answers.slice(1).every((answer) => typeof answer === 'object' && 'answer' in answer)).toBe(true);
+    const again = ask([wishes[0]!]);
+    await blocker.query('rollback');
+    blocker.release();
+    expect(await again).toMatchObject([{ answer: { answer: 'applied' } }]);
+    expect(await entries(ids)).toBe(5);
+  });
+
+  it('leaves the money of the bank as it was, all in all', async () => {
+    const ids = [newId(), newId(), newId()];
+    await ask(ids.map((id) => ({ id })));
+    const spent = money - (await bank.money());
+    expect(spent).toBeGreaterThan(0);
+    const violations = await bank.pools['north-bank'].query('select from invariant_violation');
+    expect(violations.rows).toEqual([]);
+  });
+});

@@ -1,0 +1,87 @@
+/**
+ * Grouped transfers in both directions, as sagas and by two-phase commit, while somebody kills workers and crashes databases. Each
+ * caller hears how its own ended; then every answer is compared with the databases.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
+import { expect, it } from 'vitest';
+import { readBooks } from '../../demo/books';
+import type { WorkerName } from '../../demo/shop';
+import type { Transfer } from '../../workflows/bank-transfer';
+import { depth } from '../depth';
+import { branchesOf, entriesOf, expectSoundBooks, expectTransferOnce, newId, useShop } from '../end-to-end/fixture';
+import { untilNothingPrepared } from '../end-to-end/two-phase-fixture';
+
+const SECONDS = depth({ sample: 10, campaign: 120 });
+const SETTLE_MS = 120_000;
+const TYPES = ['transferMoney', 'transferMoneyAtomically'] as const;
+
+const shop = useShop({ open: ['north-bank', 'south-bank', 'audit'] });
+
+const transferOf = (n: number): Transfer => {
+  const there = { bank: 'north-bank', account: n % 4 === 0 ? 'carol' : 'alice' } as const;
+  const back = { bank: 'south-bank', account: n % 7 === 0 ? 'nobody' : 'bob' } as const;
+  const amount = 1 + (n % 900);
+  return n % 3 === 0
+    ? { from: back, to: there, amount, currency: 'EUR' }
+    : { from: there, to: back, amount, currency: 'EUR' };
+};
+
+it(
+  'ends every one of them as its caller was told, and the books add up',
+  async () => {
+    const { stack, workers } = shop();
+    const before = await readBooks(shop());
+    const { address, namespace } = stack.temporal;
+    const client = await connectTemporal({ address, namespace });
+    const grouping = new TransactionClient({ client, grouping: { maxSize: 50, inFlight: 2 }, patienceMs: 60_000 });
+    const began = Date.now();
+    const submitted: { id: string; type: (typeof TYPES)[number]; transfer: Transfer; end: Promise<string> }[] = [];
+    const submit = async (): Promise<void> => {
+      for (let n = 0; Date.now() - began < SECONDS * 1_000; n++) {
+        const type = n % 10 === 0 ? TYPES[1] : TYPES[0];
+        const id = newId(`grouped-${type}`);
+        const transfer = transferOf(n);
+        const end = grouping.execute<Transfer, unknown>(type, { id, input: transfer }).then(
+          () => 'committed',
+          (error: unknown) => {
+            if (error instanceof TransactionCompensated || error instanceof TransactionAborted) return 'compensated';
+            throw error;
+          },
+        );
+        end.catch(() => undefined);
+        submitted.push({ id, type, transfer, end });
+        if (n % 10 === 9) await sleep(500);
+      }
+    };
+    const breakThings = async (): Promise<void> => {
+      const names: readonly WorkerName[] = ['transactions', 'north-bank', 'south-bank'];
+      for (let n = 0; Date.now() - began < SECONDS * 1_000; n++) {
+        await sleep(1_500);
+        await workers[names[n % names.length]!].kill();
+        if (n % 3 !== 1) continue;
+        const which = n % 2 === 0 ? 'a' : 'b';
+        await stack.postgres[which].kill();
+        await sleep(300);
+        await stack.postgres[which].restart();
+      }
+    };
+    await Promise.all([submit(), breakThings()]);
+    await grouping.close();
+    await untilNothingPrepared(shop());
+    const ends = await Promise.all(submitted.map(({ end }) => end));
+    expect(ends.filter((end) => end === 'committed').length).toBeGreaterThan(submitted.length / 4);
+    expect(ends.filter((end) => end === 'compensated').length).toBeGreaterThan(0);
+    for (const [i, { id, type, transfer }] of submitted.entries()) {
+      const end = ends[i] as 'committed' | 'compensated';
+      if (type === 'transferMoney' || end === 'committed') await expectTransferOnce(shop(), id, transfer, end);
+      else {
+        expect(await entriesOf(shop(), id), id).toEqual([]);
+        expect((await branchesOf(shop(), id)).filter(({ state }) => state === 'applied')).toEqual([]);
+      }
+    }
+    await expectSoundBooks(shop(), before);
+    await client.connection.close();
+  },
+  SECONDS * 1_000 + SETTLE_MS + 120_000,
+);
