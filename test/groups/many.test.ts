@@ -7,8 +7,10 @@ import { Bank } from '../two-phase-commit/bank';
 
 let bank: Bank;
 let money: number;
+let activities: ReturnType<Bank['activities']>;
 beforeAll(async () => {
   bank = await Bank.open();
+  activities = bank.activities();
   money = await bank.money();
 });
 afterAll(() => bank.close());
@@ -34,8 +36,9 @@ async function ask(wishes: readonly Wish[], operation = 'debit'): Promise<readon
     activity: operation,
     request: { transaction: id, branch, input: { account, amount, currency: 'EUR' } },
   }));
-  const activity = bank.activities()['north-bank'][MANY] as (request: unknown) => Promise<ManyAnswers>;
-  return (await environment.run(activity, { items })).answers;
+  const activity = activities['north-bank'][MANY] as (request: object) => Promise<ManyAnswers>;
+  const answered: ManyAnswers = await environment.run(activity, { items } as object);
+  return answered.answers;
 }
 
 const logged = async (ids: readonly string[]) => {
@@ -50,9 +53,10 @@ const entries = async (ids: readonly string[]): Promise<number> => {
   return rows.length;
 };
 const balanceOf = async (account: string): Promise<number> => {
-  const { rows } = await bank.pools['north-bank'].query<{ balance: string }>('select balance from account where id = $1', [
-    account,
-  ]);
+  const { rows } = await bank.pools['north-bank'].query<{ balance: string }>(
+    'select balance from account where id = $1',
+    [account],
+  );
   return Number(rows[0]?.balance);
 };
 
@@ -61,7 +65,9 @@ describe('branches of an operation with a set-based form', () => {
     const ids = Array.from({ length: 20 }, newId);
     const before = await balanceOf('alice');
     const answers = await ask(ids.map((id) => ({ id })));
-    expect(answers).toEqual(ids.map((_, i) => ({ answer: { answer: 'applied', result: { balance: before - i - 1 } } })));
+    expect(answers).toEqual(
+      ids.map((_, i) => ({ answer: { answer: 'applied', result: { balance: before - i - 1 } } })),
+    );
     const rows = await logged(ids);
     expect(rows).toHaveLength(20);
     expect(new Set(rows.map(({ xid }) => xid)).size).toBe(1);
@@ -73,9 +79,9 @@ describe('branches of an operation with a set-based form', () => {
     const ids = Array.from({ length: 10 }, newId);
     const before = await balanceOf('alice');
     const answers = await ask(ids.map((id, i) => ({ id, amount: i === 4 ? 10 ** 12 : 1 })));
-    expect(answers.map((answer) => (typeof answer === 'object' && 'answer' in answer ? 'applied' : answer))).toMatchObject(
-      ids.map((_, i) => (i === 4 ? { failure: { type: 'Refusal', nonRetryable: true } } : 'applied')),
-    );
+    expect(
+      answers.map((answer) => (typeof answer === 'object' && 'answer' in answer ? 'applied' : answer)),
+    ).toMatchObject(ids.map((_, i) => (i === 4 ? { failure: { type: 'Refusal', nonRetryable: true } } : 'applied')));
     const rows = await logged(ids);
     expect(rows.filter(({ state }) => state === 'refused').map(({ id }) => id)).toEqual([ids[4]]);
     expect(new Set(rows.map(({ xid }) => xid)).size).toBe(10);

@@ -6,13 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
 import { expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
-import type { WorkerName } from '../../demo/shop';
+import type { Shop, WorkerName } from '../../demo/shop';
 import type { Transfer } from '../../workflows/bank-transfer';
 import { depth } from '../depth';
-import { branchesOf, entriesOf, expectSoundBooks, expectTransferOnce, newId, useShop } from '../end-to-end/fixture';
+import { entriesOf, expectSoundBooks, expectTransferOnce, newId, useShop } from '../end-to-end/fixture';
 import { untilNothingPrepared } from '../end-to-end/two-phase-fixture';
 
-const SECONDS = depth({ sample: 10, campaign: 120 });
+const SECONDS = depth({ sample: 6, campaign: 120 });
 const SETTLE_MS = 120_000;
 const TYPES = ['transferMoney', 'transferMoneyAtomically'] as const;
 
@@ -27,6 +27,14 @@ const transferOf = (n: number): Transfer => {
     : { from: there, to: back, amount, currency: 'EUR' };
 };
 
+/** The same for one that may have been tried several times, each time under an id of its own. */
+async function expectAtomicOnce(open: Shop, id: string, { from, to, amount }: Transfer, end: string): Promise<void> {
+  const ids = [id, ...Array.from({ length: 9 }, (_, n) => `${id}+${n + 2}`)];
+  const entries = (await Promise.all(ids.map((one) => entriesOf(open, one)))).flat();
+  const wanted = end === 'committed' ? [`${from.bank} debit ${-amount}`, `${to.bank} credit ${amount}`] : [];
+  expect(entries.sort(), id).toEqual(wanted.sort());
+}
+
 it(
   'ends every one of them as its caller was told, and the books add up',
   async () => {
@@ -39,7 +47,7 @@ it(
     const submitted: { id: string; type: (typeof TYPES)[number]; transfer: Transfer; end: Promise<string> }[] = [];
     const submit = async (): Promise<void> => {
       for (let n = 0; Date.now() - began < SECONDS * 1_000; n++) {
-        const type = n % 10 === 0 ? TYPES[1] : TYPES[0];
+        const type = n % 20 === 0 ? TYPES[1] : TYPES[0];
         const id = newId(`grouped-${type}`);
         const transfer = transferOf(n);
         const end = grouping.execute<Transfer, unknown>(type, { id, input: transfer }).then(
@@ -74,11 +82,8 @@ it(
     expect(ends.filter((end) => end === 'compensated').length).toBeGreaterThan(0);
     for (const [i, { id, type, transfer }] of submitted.entries()) {
       const end = ends[i] as 'committed' | 'compensated';
-      if (type === 'transferMoney' || end === 'committed') await expectTransferOnce(shop(), id, transfer, end);
-      else {
-        expect(await entriesOf(shop(), id), id).toEqual([]);
-        expect((await branchesOf(shop(), id)).filter(({ state }) => state === 'applied')).toEqual([]);
-      }
+      if (type === 'transferMoney') await expectTransferOnce(shop(), id, transfer, end);
+      else await expectAtomicOnce(shop(), id, transfer, end);
     }
     await expectSoundBooks(shop(), before);
     await client.connection.close();
