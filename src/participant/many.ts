@@ -4,7 +4,7 @@
  * ends without it, and it is asked again.
  */
 import { Context } from '@temporalio/activity';
-import { crashpoint, LARGEST_PAYLOAD_BYTES, parseTransactionId } from '../protocol';
+import { crashpoint, LARGEST_PAYLOAD_BYTES } from '../protocol';
 import type { AskedOfMany, BranchRequest, ExecuteAnswer, ManyAnswer, ManyAnswers, ManyRequest } from '../protocol';
 import { measured, parseRequest } from './answering';
 import type { Branch } from './branch';
@@ -194,9 +194,10 @@ function chunks<T>(all: readonly T[], most: number): T[][] {
   return Array.from({ length: count }, (_, i) => all.slice(i * size, (i + 1) * size));
 }
 
+/** The same question of the same asker: another one may ask for something else under the same name, and is told so. */
 const keyOf = ({ activity, request }: AskedOfMany): string => {
-  const { transaction, branch } = request as Partial<BranchRequest>;
-  return `${activity} ${parseTransactionId(transaction)} ${branch ?? ''}`;
+  const { again: _, ...asked } = request as BranchRequest; // Cast: whatever it is, it is compared only.
+  return `${Context.current().info.workflowExecution?.workflowId ?? ''} ${activity} ${JSON.stringify(asked)}`;
 };
 
 /** Answers that one payload has no room for are asked again, and are then in the branch log. The first one always fits. */

@@ -2,7 +2,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MANY } from '../../src/protocol';
-import type { ManyAnswer, ManyAnswers } from '../../src/protocol';
+import type { ExecuteAnswer, ManyAnswer, ManyAnswers } from '../../src/protocol';
 import { Bank } from '../two-phase-commit/bank';
 
 let bank: Bank;
@@ -26,11 +26,15 @@ interface Wish {
 }
 
 /** Asks the north bank for many movements of one kind, as a group does. */
-async function ask(wishes: readonly Wish[], operation = 'debit'): Promise<readonly ManyAnswer[]> {
+async function ask(
+  wishes: readonly Wish[],
+  operation = 'debit',
+  group = 'group:test:1',
+): Promise<readonly ManyAnswer[]> {
   const environment = new MockActivityEnvironment({
     startToCloseTimeoutMs: 10_000,
     taskQueue: 'north-bank',
-    workflowExecution: { workflowId: 'group:test:1', runId: 'run' },
+    workflowExecution: { workflowId: group, runId: 'run' },
   });
   const items = wishes.map(({ id, account = 'alice', amount = 1, branch = 'north-bank.debit' }) => ({
     activity: operation,
@@ -39,6 +43,17 @@ async function ask(wishes: readonly Wish[], operation = 'debit'): Promise<readon
   const activity = activities['north-bank'][MANY] as (request: object) => Promise<ManyAnswers>;
   const answered: ManyAnswers = await environment.run(activity, { items } as object);
   return answered.answers;
+}
+
+/** Asks again what is not answered yet, as a group does. */
+async function askUntilAnswered(wishes: readonly Wish[], group: string) {
+  const answers = new Map<string, { readonly answer: ExecuteAnswer }>();
+  for (let left = wishes; left.length > 0; left = left.filter(({ id }) => !answers.has(id))) {
+    const told = await ask(left, 'debit', group);
+    // Cast: nothing is refused here.
+    for (const [i, one] of told.entries()) if (one !== 'not-yet') answers.set(left[i]!.id, one as never);
+  }
+  return wishes.map(({ id }) => answers.get(id)!);
 }
 
 const logged = async (ids: readonly string[]) => {
@@ -104,8 +119,23 @@ describe('branches of an operation with a set-based form', () => {
   it('are done once where two groups ask for the same at the same time', async () => {
     const ids = Array.from({ length: 30 }, newId);
     const before = await balanceOf('alice');
-    const both = await Promise.all([ask(ids.map((id) => ({ id }))), ask([...ids].reverse().map((id) => ({ id })))]);
-    for (const answer of both.flat()) expect(answer).toMatchObject({ answer: { result: expect.anything() } });
+    const both = await Promise.all([
+      askUntilAnswered(
+        ids.map((id) => ({ id })),
+        'group:test:1',
+      ),
+      askUntilAnswered(
+        [...ids].reverse().map((id) => ({ id })),
+        'group:test:2',
+      ),
+    ]);
+    const [first, second] = both.map((answers) => answers.map(({ answer }) => `${answer.answer} ${answer.by ?? ''}`));
+    // Each was done by one of them, and the other one is told by whom.
+    for (const [i, one] of (first ?? []).entries())
+      expect([one, second?.[29 - i]].sort()).toEqual([
+        'applied ',
+        expect.stringMatching(/^applied-before group:test:/),
+      ]);
     expect(await entries(ids)).toBe(30);
     expect(await balanceOf('alice')).toBe(before - 30);
   });
@@ -119,6 +149,23 @@ describe('branches of an operation with a set-based form', () => {
 });
 
 describe('a question among many', () => {
+  it('is not answered with the answer to another one that is under way', async () => {
+    const id = newId();
+    const blocker = await bank.pools['north-bank'].connect();
+    await blocker.query("begin; select from account where id = 'carol' for update");
+    const asked = [
+      ask([{ id, account: 'carol' }], 'debit', 'group:test:1'),
+      ask([{ id, account: 'carol' }], 'debit', 'group:test:2'),
+      ask([{ id, account: 'carol', amount: 2 }], 'debit', 'group:test:1'),
+    ];
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await blocker.query('rollback');
+    blocker.release();
+    const answers = (await Promise.all(asked)).map(([answer]) => JSON.stringify(answer));
+    expect(answers.filter((answer) => answer.includes('"applied"')).length).toBe(1);
+    expect(answers.filter((answer) => answer.includes('InputMismatch')).length).toBeGreaterThan(0);
+  });
+
   it('is refused by itself when it is none', async () => {
     const ids = [newId(), newId()];
     const answers = await ask(
