@@ -1,6 +1,7 @@
 /** Many questions in one activity: each branch has its own row, answer and failure, whether or not it shares a local transaction. */
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { purge } from '../../src/participant';
 import { MANY } from '../../src/protocol';
 import type { ExecuteAnswer, ManyAnswer, ManyAnswers } from '../../src/protocol';
 import { Bank } from '../two-phase-commit/bank';
@@ -23,6 +24,7 @@ interface Wish {
   readonly account?: string;
   readonly amount?: number;
   readonly branch?: string;
+  readonly more?: object;
 }
 
 /** Asks the north bank for many movements of one kind, as a group does. */
@@ -36,9 +38,9 @@ async function ask(
     taskQueue: 'north-bank',
     workflowExecution: { workflowId: group, runId: 'run' },
   });
-  const items = wishes.map(({ id, account = 'alice', amount = 1, branch = 'north-bank.debit' }) => ({
+  const items = wishes.map(({ id, account = 'alice', amount = 1, branch = 'north-bank.debit', more = {} }) => ({
     activity: operation,
-    request: { transaction: id, branch, input: { account, amount, currency: 'EUR' } },
+    request: { transaction: id, branch, input: { account, amount, currency: 'EUR' }, ...more },
   }));
   const activity = activities['north-bank'][MANY] as (request: object) => Promise<ManyAnswers>;
   const answered: ManyAnswers = await environment.run(activity, { items } as object);
@@ -200,5 +202,40 @@ describe('a question among many', () => {
     expect(spent).toBeGreaterThan(0);
     const violations = await bank.pools['north-bank'].query('select from invariant_violation');
     expect(violations.rows).toEqual([]);
+  });
+});
+
+describe('what a group has begun and handed over', () => {
+  it('is not purged while the workflow that it was handed to is open', async () => {
+    const id = newId();
+    await ask([{ id }]);
+    const pool = bank.pools['north-bank'];
+    await pool.query("update txn.branch set created_at = created_at - interval '10 days' where transaction_id = $1", [
+      id,
+    ]);
+    await purge(pool, { olderThanDays: 5, isOpen: async ({ workflowId }) => workflowId === id });
+    expect(await logged([id])).toHaveLength(1);
+    await purge(pool, { olderThanDays: 5, isOpen: async () => false });
+    expect(await logged([id])).toEqual([]);
+  });
+
+  it('is taken for that of the workflow that asks for it last, where it is prepared', async () => {
+    const id = newId();
+    const more = { register: 'north-bank', token: 't', votes: 'answer' };
+    const coordinators = async (): Promise<unknown[]> => {
+      const { rows } = await bank.pools['north-bank'].query<{ by: string }>(
+        'select workflow_id as by from txn.preparation where transaction_id = $1',
+        [id],
+      );
+      return rows.map(({ by }) => by);
+    };
+    expect(await ask([{ id, more }], 'debit.prepare')).toMatchObject([{ answer: { vote: 'commit' } }]);
+    expect(await coordinators()).toEqual(['group:test:1']);
+    expect(await ask([{ id, more: { ...more, again: true } }], 'debit.prepare', id)).toMatchObject([
+      { answer: { vote: 'commit' } },
+    ]);
+    expect(await coordinators()).toEqual([id]);
+    expect(await ask([{ id, more }], 'debit.abort', id)).toMatchObject([{ answer: { kind: 'applied' } }]);
+    expect(await bank.prepared()).toEqual([]);
   });
 });
