@@ -26,7 +26,8 @@ export const accounts = defineParticipant('accounts', {
     },
     executeMany: (tx, calls) =>
       bookMany(tx, 'debit', calls, (balance, amount, account, currency) => {
-        if (balance < amount) refuse('insufficient-funds', `Account ${account} cannot pay ${amount} ${currency}`);
+        if (balance < amount)
+          refuse('insufficient-funds', `Account ${account} cannot pay ${formatAmount(amount, currency)} ${currency}`);
         return -amount;
       }),
     // A block does not matter here: it must not keep the money from going back.
@@ -48,7 +49,7 @@ export const accounts = defineParticipant('accounts', {
     executeMany: (tx, calls) =>
       bookMany(tx, 'credit', calls, (balance, amount, account, currency) => {
         if (balance > Number.MAX_SAFE_INTEGER - amount)
-          refuse('balance-limit', `Account ${account} cannot hold ${amount} ${currency} more`);
+          refuse('balance-limit', `Account ${account} cannot hold ${formatAmount(amount, currency)} ${currency} more`);
         return amount;
       }),
     // The money can be spent already. No balance goes below zero for that: the refusal holds the transaction until a person

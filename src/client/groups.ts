@@ -4,6 +4,7 @@
  *
  * The caller sees nothing of it: results, refusals and reports come one by one, and who leaves the group is followed.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import {
   ApplicationFailure,
@@ -14,7 +15,7 @@ import {
 } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { FailureType, GROUP_WORKFLOW, groupId, parseNewTransactionId } from '../protocol';
-import type { GroupAnswer, GroupOutcome, GroupRequest } from '../protocol';
+import type { CarriedTrace, GroupAnswer, GroupOutcome, GroupRequest } from '../protocol';
 import {
   ClientClosed,
   QueueFull,
@@ -27,15 +28,16 @@ import { GroupQueue } from './group-queue';
 import type { Queued } from './group-queue';
 import type { GroupingSettings } from './grouping';
 import { endOf } from './handle';
-import { requestHash } from './request';
+import type { CheckedInput } from './request';
 import type { TemporalCalls, WaitOptions } from './temporal-calls';
 
 /** A transaction, and how it would go without a group. */
-export interface Grouped {
+export interface Grouped extends CheckedInput {
   readonly id: string;
   readonly type: string;
-  readonly input: unknown;
   readonly tenant?: string;
+  /** That of its caller. */
+  readonly trace?: CarriedTrace;
   /** Starts a workflow of its own, or finds the one that has its id, and waits for it. */
   readonly alone: () => Promise<unknown>;
   /** Waits for the workflow of its own that a group has started. */
@@ -43,7 +45,6 @@ export interface Grouped {
 }
 
 interface Entry extends Queued, Omit<Grouped, 'tenant'> {
-  readonly request: string;
   readonly ended: Promise<unknown>;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -70,6 +71,8 @@ export class Groups {
   readonly #lanes = new Map<string, Lane>();
   readonly #entries = new Map<string, Entry>();
   readonly #due = new Set<string>();
+  /** A group belongs to the client, and not to whichever caller happens to have it start. */
+  readonly #pump = AsyncResource.bind((type: string) => this.#fillUp(type));
   #closed = false;
 
   constructor(
@@ -82,6 +85,7 @@ export class Groups {
   /** Executes a transaction, alone or in a group. */
   async execute(grouped: Grouped, wait: WaitOptions): Promise<unknown> {
     if (this.#closed) throw new ClientClosed(grouped.id);
+    wait.signal?.throwIfAborted();
     const entry = this.#enter(grouped);
     entry.callers++;
     try {
@@ -104,19 +108,18 @@ export class Groups {
 
   #enter({ tenant = '', ...grouped }: Grouped): Entry {
     const id = parseNewTransactionId(grouped.id);
-    const request = requestHash(id, grouped.input);
     const known = this.#entries.get(id);
     if (known) {
       if (known.type !== grouped.type) throw new TransactionInputMismatch(id, 'workflow type');
-      if (known.request !== request) throw new TransactionInputMismatch(id, 'input');
+      if (known.hash !== grouped.hash) throw new TransactionInputMismatch(id, 'input');
       return known;
     }
     const lane = this.#laneOf(grouped.type);
     const { queueLimit, maxBytes } = this.settings;
     if (lane.onTheirOwn + lane.queue.size >= queueLimit) throw new QueueFull(id, queueLimit);
     const bytes = Buffer.byteLength(JSON.stringify(grouped.input) ?? '');
-    const entry = entryOf({ ...grouped, tenant, request, bytes });
-    if (bytes > maxBytes) this.#follow(lane, entry, grouped.alone);
+    const entry = entryOf({ ...grouped, tenant, bytes });
+    if (bytes > maxBytes) void this.#follow(lane, entry, grouped.alone);
     else {
       lane.queue.add(entry);
       this.#pumpSoon(grouped.type);
@@ -136,19 +139,18 @@ export class Groups {
 
   async #waitFor(entry: Entry, { timeoutMs, signal }: WaitOptions): Promise<unknown> {
     if (timeoutMs === undefined && signal === undefined) return entry.ended;
-    signal?.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
     let onAbort: (() => void) | undefined;
     const over = new Promise<never>((_, reject) => {
-      const giveUp = (error: (where: 'queue' | 'group') => unknown): void => {
-        if (!this.#withdraw(entry, error('queue'))) reject(error('group') as Error); // Cast: as it was given.
+      const giveUp = (error: (where: 'queue' | 'group') => Error): void => {
+        if (!this.#withdraw(entry, error('queue'))) reject(error('group'));
       };
       if (timeoutMs !== undefined)
         timer = setTimeout(
           () => giveUp((where) => new TransactionTimeout(entry.id, timeoutMs, where)),
           Math.min(timeoutMs, LONGEST_TIMER_MS),
         );
-      onAbort = () => giveUp(() => signal?.reason);
+      onAbort = () => giveUp(() => signal?.reason as Error); // Cast: whatever the caller gave.
       signal?.addEventListener('abort', onAbort, { once: true });
     });
     try {
@@ -176,7 +178,7 @@ export class Groups {
     });
   }
 
-  #pump(type: string): void {
+  #fillUp(type: string): void {
     const lane = this.#laneOf(type);
     while (lane.running < this.settings.inFlight && lane.queue.size > 0) {
       const entries = lane.queue.take();
@@ -225,7 +227,7 @@ export class Groups {
     const id = groupId(type, randomUUID());
     const request: GroupRequest = {
       type,
-      items: entries.map((entry) => ({ id: entry.id, input: entry.input, request: entry.request })),
+      items: entries.map(({ id, input, hash, trace }) => ({ id, input, request: hash, ...(trace ? { trace } : {}) })),
     };
     const options = {
       workflowId: id,

@@ -5,6 +5,7 @@
  * Temporal forgets an ended workflow after the namespace's retention. The branch logs of the participants do not: a start
  * repeated even then finds every branch done, changes nothing, and returns the same results.
  */
+import { AsyncResource } from 'node:async_hooks';
 import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowIdConflictPolicy,
@@ -13,7 +14,7 @@ import {
 } from '@temporalio/client';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { Duration } from '@temporalio/common';
-import { REQUEST_MEMO } from '../observability';
+import { carriedTrace, GROUP_MEMO, REQUEST_MEMO } from '../observability';
 import type { TxnStatus } from '../observability';
 import { parseNewTransactionId, parseTransactionId } from '../protocol';
 import type { AbortReason, Branch, DecisionNotice, Vote } from '../protocol';
@@ -161,13 +162,21 @@ export class TransactionClient {
     if (!this.#groups || waitFor === 'decision') return this.#executeAlone(workflow, waitFor, options);
     const { timeoutMs, signal, tenant, ...own } = options;
     if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new InvalidPatience(timeoutMs);
+    const checked = requestOf(own.id, own.input);
     const grouped: Grouped = {
+      ...checked,
       id: own.id,
       type: typeof workflow === 'string' ? workflow : workflow.name,
-      input: own.input,
       ...(tenant === undefined ? {} : { tenant }),
-      alone: () => this.#executeAlone(workflow, 'completion', own),
-      follow: () => this.handle(own.id).result(),
+      ...carriedTrace(),
+      // They run where its turn comes, and belong to this call.
+      alone: AsyncResource.bind(() =>
+        this.#executeAlone<unknown, unknown>(workflow as TransactionWorkflow<unknown, unknown>, 'completion', {
+          ...own,
+          input: checked.input,
+        }),
+      ),
+      follow: AsyncResource.bind(() => this.handle(own.id).result()),
     };
     const wait = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     return (await this.#groups.execute(grouped, wait)) as R; // Cast: the caller named the workflow and so its result.
@@ -291,7 +300,10 @@ export class TransactionClient {
     checkSame(description, workflow, checked);
     const { name } = description.status;
     if (name !== 'TERMINATED' && name !== 'TIMED_OUT') throw new TransactionNotInterrupted(options.id, name);
-    await this.#launch(workflow, checked, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY);
+    // What a group has begun and handed over to that workflow is this one's to go on with, and to undo.
+    const inherited = description.memo?.[GROUP_MEMO];
+    const memo = inherited === undefined ? {} : { [GROUP_MEMO]: inherited };
+    await this.#launch(workflow, checked, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY, memo);
     return this.handle(options.id);
   }
 
@@ -339,13 +351,14 @@ export class TransactionClient {
     workflow: TransactionWorkflow<I, R>,
     { id, input, hash, summary, ...wait }: CheckedOptions,
     workflowIdReusePolicy: WorkflowIdReusePolicy,
+    memo: Readonly<Record<string, unknown>> = {},
   ): Promise<void> {
     const type = typeof workflow === 'string' ? workflow : workflow.name;
     const options = {
       workflowId: id,
       taskQueue: this.#taskQueue,
       args: [input] as [I], // Cast: the same, as JSON carries it.
-      memo: { [REQUEST_MEMO]: hash },
+      memo: { ...memo, [REQUEST_MEMO]: hash },
       workflowIdReusePolicy,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
       // No run, execution or task timeout: a workflow that the server closes undoes nothing.

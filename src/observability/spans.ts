@@ -6,6 +6,9 @@
 /** Names of spans. Of those that end in a colon, what it is about follows: `RunTransaction:saga`. */
 export const SPANS = {
   transaction: 'RunTransaction:',
+  member: 'RunInGroup:',
+  handOver: 'HandOver:',
+  asked: 'AnswerInGroup:',
   commit: 'COMMIT',
   prepare: 'PREPARE TRANSACTION',
   commitPrepared: 'COMMIT PREPARED',
@@ -19,6 +22,7 @@ export const SPAN_ATTRIBUTES = {
   transaction: 'txn.transaction_id',
   branch: 'txn.branch_id',
   participant: 'txn.participant',
+  group: 'txn.group',
   protocol: 'txn.protocol',
   operation: 'txn.operation',
   outcome: 'txn.outcome',

@@ -6,6 +6,8 @@
  * quote a row.
  */
 
+import type { BranchOutcome } from './branch-outcome';
+
 /** W3C trace context as text; empty where there is none. */
 export interface TraceContext {
   readonly traceparent?: string | undefined;
@@ -28,8 +30,9 @@ export interface SpanRequest {
 }
 
 /** What a span says when the work is done. */
-export interface SpanEnd {
-  readonly outcome: string;
+export interface SpanEnd extends BranchOutcome {
+  /** Of the failure that was told, where nothing was thrown. */
+  readonly errorType?: string;
   /** Whether somebody should look, although nothing was thrown. */
   readonly failed?: boolean;
 }
@@ -51,8 +54,24 @@ export function inSpan<T>(request: SpanRequest, work: () => Promise<T>, endOf?: 
   return tracing ? tracing.inSpan(request, work, endOf) : work();
 }
 
+/** Whether anybody draws. */
+export const isTraced = (): boolean => slot[TRACING] !== undefined;
+
 /** The trace that what is done now belongs to, to be handed on. */
 export const traceContext = (): TraceContext => slot[TRACING]?.context() ?? {};
+
+/** The same, for what one process asks of another by other means than Temporal's headers; nothing where nobody traces. */
+export function carriedTrace(): { readonly trace?: TraceContext } {
+  const trace = traceContext();
+  return trace.traceparent === undefined ? {} : { trace };
+}
+
+/** Has a span go on with what was carried. What came over the wire is data, and where it is no trace, the span is drawn inside another one. */
+export function continuing(carried: unknown): Pick<SpanRequest, 'continues'> {
+  const { traceparent, tracestate } = (carried ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof traceparent !== 'string') return {};
+  return { continues: { traceparent, ...(typeof tracestate === 'string' ? { tracestate } : {}) } };
+}
 
 /** Installs what draws spans in this process, or in this workflow; or takes it away. */
 export function installTracing(tracing: Tracing | undefined): void {

@@ -63,12 +63,14 @@ export interface AuditedBranch {
   readonly transaction: string;
   readonly branch: string;
   readonly state: BranchState;
+  /** The workflow that asked for it first. */
+  readonly workflowId: string | null;
 }
 
 /** Reads what stands committed of these transactions. */
 export async function branchesOf(pool: Pool, transactions: readonly string[]): Promise<AuditedBranch[]> {
   const { rows } = await pool.query<AuditedBranch>(
-    `select transaction_id as transaction, branch_id as branch, state from txn.branch where transaction_id = any($1)`,
+    `select transaction_id as transaction, branch_id as branch, state, workflow_id as "workflowId" from txn.branch where transaction_id = any($1)`,
     [transactions],
   );
   return rows;

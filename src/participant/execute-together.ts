@@ -42,11 +42,10 @@ async function work(
   { name, operation, wakeRelays }: Branch,
   requests: readonly BranchRequest[],
 ): Promise<readonly string[]> {
-  const { executeMany } = operation;
   const calls: ManyCall<unknown>[] = [];
   for (const { transaction, branch, input } of requests)
     calls.push({ transaction, branch, input: await readInput(operation, input) });
-  const results = await withManyTx(client, wakeRelays, async (tx) => executeMany?.call(operation, tx, calls));
+  const results = await withManyTx(client, wakeRelays, async (tx) => operation.executeMany?.(tx, calls));
   if (results?.length !== calls.length)
     throw new RangeError(
       `executeMany of ${name} returned ${results?.length ?? 'no'} results for ${calls.length} calls.`,

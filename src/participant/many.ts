@@ -4,16 +4,17 @@
  * ends without it, and it is asked again.
  */
 import { Context } from '@temporalio/activity';
-import { crashpoint, LARGEST_PAYLOAD_BYTES } from '../protocol';
+import { crashpoint, isTooDeep, LARGEST_PAYLOAD_BYTES } from '../protocol';
 import type { AskedOfMany, BranchRequest, ExecuteAnswer, ManyAnswer, ManyAnswers, ManyRequest } from '../protocol';
 import { measured, parseRequest } from './answering';
+import { inAskedSpan } from './asked-span';
 import type { Branch } from './branch';
 import { executeTogether } from './execute-together';
 import { toldFailure } from './failures';
 import { Limiter } from './limiter';
 
 /** Questions by activity type, as they are asked alone. Their arguments are their own affair. */
-export type Questions = Readonly<Record<string, (request: never) => Promise<unknown>>>;
+type Questions = Readonly<Record<string, (request: never) => Promise<unknown>>>;
 
 export interface ManyOptions {
   readonly questions: Questions;
@@ -37,6 +38,8 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
   const underWay = new Map<string, Promise<ManyAnswer>>();
 
   const askAlone = (item: AskedOfMany): Promise<ManyAnswer> => {
+    // It is refused, and must not stop the others before that.
+    if (isTooDeep(item.request)) return answerOf(questions, item);
     const key = keyOf(item);
     const known = underWay.get(key);
     if (known) return known;
@@ -47,6 +50,7 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
 
   return async (given: ManyRequest): Promise<ManyAnswers> => {
     const items = [...given.items];
+    const itemAt = (at: number): AskedOfMany => items[at] as AskedOfMany; // Cast: positions are those of the items.
     const round = new Round(items.length);
     const alone = (positions: readonly number[]): Promise<unknown> =>
       Promise.all(
@@ -54,7 +58,7 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
           limiter.run(async () => {
             if (round.isOver) return;
             const began = round.begin();
-            round.answer(at, await askAlone(items[at] as AskedOfMany), began); // Cast: positions are those of the items.
+            round.answer(at, await askAlone(itemAt(at)), began);
           }),
         ),
       );
@@ -62,7 +66,9 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
       const left = await limiter.run(async () => {
         if (round.isOver) return [];
         const began = performance.now();
-        const answers = await answersTogether(branch, positions, items);
+        const together = answersTogether(branch, positions, items);
+        for (const at of positions) void inAskedSpan(itemAt(at), () => together.then((all) => answerIn(all, at)));
+        const answers = await together;
         for (const [at, answer] of answers) {
           round.begin();
           round.answer(at, { answer }, began);
@@ -139,16 +145,18 @@ class Round {
   }
 }
 
-async function answerOf(questions: Questions, { activity, request }: AskedOfMany): Promise<ManyAnswer> {
-  try {
-    const question = questions[activity];
-    if (!question) throw new UnknownQuestion(activity);
-    // Cast: what comes over the wire is checked by whom it is meant for.
-    return { answer: await measured(activity, () => question(request as never)) };
-  } catch (error) {
-    return { failure: toldFailure(error) };
-  }
-}
+const answerOf = (questions: Questions, item: AskedOfMany): Promise<ManyAnswer> =>
+  inAskedSpan(item, async () => {
+    const { activity, request } = item;
+    try {
+      const question = Object.hasOwn(questions, activity) ? questions[activity] : undefined;
+      if (!question) throw new UnknownQuestion(activity);
+      // Cast: what comes over the wire is checked by whom it is meant for.
+      return { answer: await measured(activity, () => question(request as never)) };
+    } catch (error) {
+      return { failure: toldFailure(error) };
+    }
+  });
 
 /** Retried: a worker of another version may have it. */
 class UnknownQuestion extends Error {
@@ -158,6 +166,11 @@ class UnknownQuestion extends Error {
     super(`Nothing was changed: this worker has no activity ${activity}. Deploy one that declares the operation.`);
   }
 }
+
+const answerIn = (answers: ReadonlyMap<number, ExecuteAnswer>, at: number): ManyAnswer => {
+  const answer = answers.get(at);
+  return answer ? { answer } : 'not-yet';
+};
 
 /** Empty when they could not be done together. */
 async function answersTogether(

@@ -3,7 +3,7 @@
  * only when no request for its branch can come any more: it is old, and its transaction is known to be closed.
  */
 import type { Pool } from 'pg';
-import { isGroupId } from '../protocol';
+import { heirsOf, isGroupId } from '../protocol';
 import type { Caller } from './branch-log';
 
 export interface PurgeOptions {
@@ -70,7 +70,13 @@ export async function purge(pool: Pool, { olderThanDays, isOpen, batch = 500 }: 
     ]);
     const closed: string[] = [];
     for (const { id, callers } of rows) {
-      if (!(await isAnyOpen(callers.flatMap(heirsOf(id)), isOpen))) closed.push(id);
+      if (
+        !(await isAnyOpen(
+          callers.flatMap((caller) => [caller, ...heirsIn(caller, id)]),
+          isOpen,
+        ))
+      )
+        closed.push(id);
       last = id;
     }
     const { rowCount } = await pool.query(DELETE, [olderThanDays, closed]);
@@ -80,10 +86,8 @@ export async function purge(pool: Pool, { olderThanDays, isOpen, batch = 500 }: 
 }
 
 /** What a group has begun may go on as a workflow of its own, long after the group has ended. */
-const heirsOf =
-  (transaction: string) =>
-  (caller: Caller): readonly Caller[] =>
-    isGroupId(caller.workflowId) ? [caller, { ...caller, workflowId: transaction }] : [caller];
+const heirsIn = (caller: Caller, transaction: string): readonly Caller[] =>
+  isGroupId(caller.workflowId) ? heirsOf(transaction).map((workflowId) => ({ ...caller, workflowId })) : [];
 
 /** A branch without a caller was run by hand: nothing can repeat it, and nobody is asked. */
 async function isAnyOpen(callers: readonly Caller[], isOpen: PurgeOptions['isOpen']): Promise<boolean> {

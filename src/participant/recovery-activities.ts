@@ -4,8 +4,9 @@
  */
 import { Context, sleep } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { Pool } from 'pg';
-import { AbortCode, parseBranchId, parseTransactionId } from '../protocol';
+import { AbortCode, heirsOf, isGroupId, parseBranchId, parseTransactionId } from '../protocol';
 import type { AbortReason, Ack, Decided, Decision, LocalTimeouts } from '../protocol';
 import { answering, callerNamespace, reopenBranch } from './answering';
 import { DecisionMismatchError, UnknownOperationError } from './errors';
@@ -49,6 +50,7 @@ export interface RecoveryActivities {
     readonly namespace?: string;
     readonly namespaceId?: string;
     readonly workflowId?: string;
+    readonly transaction?: string;
   }): Promise<'running' | 'gone' | 'unknown'>;
   'recovery.settle'(request: { readonly gid: string; readonly decision: Decision }): Promise<Ack>;
   'recovery.settleReservation'(request: {
@@ -180,25 +182,31 @@ interface Whereabouts {
   readonly namespace?: string;
   readonly namespaceId?: string;
   readonly workflowId?: string;
+  readonly transaction?: string;
 }
 
 /**
  * "Not found" may also mean that we look in the wrong place: whoever is told `gone` still asks the register (O5, O6). A worker that
  * was pointed at another Temporal would find nobody there, and abort all that is undecided: names of namespaces are given twice, ids
- * are not.
+ * are not. What a group has begun may go on as a workflow of its own.
  */
 async function coordinatorOf(
-  { namespace, namespaceId, workflowId }: Whereabouts,
+  { namespace, namespaceId, workflowId, transaction }: Whereabouts,
   ours: string | undefined,
 ): Promise<'running' | 'gone' | 'unknown'> {
   const { client } = Context.current();
   if (workflowId === undefined || namespace !== client.options.namespace) return 'unknown';
   if (namespaceId !== undefined && ours !== undefined && namespaceId !== ours) return 'unknown';
+  const heirs = isGroupId(workflowId) && typeof transaction === 'string' ? heirsOf(transaction) : [];
+  for (const id of [workflowId, ...heirs]) if (await isRunning(client, id)) return 'running';
+  return 'gone';
+}
+
+async function isRunning(client: Client, workflowId: string): Promise<boolean> {
   try {
-    const { status } = await client.workflow.getHandle(workflowId).describe();
-    return status.name === 'RUNNING' ? 'running' : 'gone';
+    return (await client.workflow.getHandle(workflowId).describe()).status.name === 'RUNNING';
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return 'gone';
+    if (error instanceof WorkflowNotFoundError) return false;
     throw error;
   }
 }

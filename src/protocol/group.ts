@@ -18,12 +18,29 @@ export const groupId = (type: string, unique: string): string => `${GROUP_PREFIX
 
 export const isGroupId = (workflowId: string): boolean => workflowId.startsWith(GROUP_PREFIX);
 
+/**
+ * Ids of the workflows that may go on with what a group has begun: that of the transaction, or that of the one which it is a part or a
+ * further attempt of. Of `x/2+3` they are `x/2+3`, `x/2` and `x`.
+ */
+export function heirsOf(transaction: string): readonly string[] {
+  const [, whole] = /^(.+)[/+]\d+$/.exec(transaction) ?? [];
+  return whole === undefined ? [transaction] : [transaction, ...heirsOf(whole)];
+}
+
+/** What somebody who traces has handed on: W3C trace context. */
+export interface CarriedTrace {
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
+}
+
 /** One transaction of a group. */
 export interface GroupItem {
   readonly id: string;
   readonly input: unknown;
   /** Hash of the input, as the memo of a workflow of its own would hold it. */
   readonly request: string;
+  /** That of whoever has asked for it. */
+  readonly trace?: CarriedTrace;
 }
 
 /** What a group is asked for: transactions of one workflow type. */
@@ -63,6 +80,8 @@ export interface AskedOfMany {
   /** Activity type, as it would be asked alone: `debit`, `debit.prepare`. */
   readonly activity: string;
   readonly request: object;
+  /** That of the transaction, which the one of the group is not. */
+  readonly trace?: CarriedTrace;
 }
 
 export interface ManyRequest {

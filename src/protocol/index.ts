@@ -22,9 +22,10 @@ export type { CrashpointName } from './crashpoint';
 export type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from './declaration';
 export { isTooDeep, MOST_LEVELS } from './depth';
 export { InvalidIdentifier, InvalidTimeouts, show } from './errors';
-export { GROUP_WORKFLOW, groupId, isGroupId, LARGEST_PAYLOAD_BYTES, MANY } from './group';
+export { GROUP_WORKFLOW, groupId, heirsOf, isGroupId, LARGEST_PAYLOAD_BYTES, MANY } from './group';
 export type {
   AskedOfMany,
+  CarriedTrace,
   GroupAnswer,
   GroupItem,
   GroupOutcome,

@@ -3,18 +3,9 @@
  * of the protocols, by their fields; of others, and of input and result, nothing is taken.
  */
 import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { SPAN_ATTRIBUTES } from '../observability';
-import type { SpanAttributes } from '../observability';
+import { codeOf, outcomeOfAnswer, SPAN_ATTRIBUTES } from '../observability';
+import type { BranchOutcome, SpanAttributes } from '../observability';
 import { FailureType, parseBranchId, parseTransactionId } from '../protocol';
-import type {
-  Ack,
-  CompensateAnswer,
-  Decision,
-  ExecuteAnswer,
-  ParticipantReplies,
-  QueryAnswer,
-  Vote,
-} from '../protocol';
 import { errorTypeOf } from './errors';
 
 /** The branch that a vote or an acknowledgement is about. `undefined`: it is neither, or about none of ours. */
@@ -44,43 +35,13 @@ export function branchAskedOf(participant: string, activity: string, request: un
   return { ...branch, [SPAN_ATTRIBUTES.participant]: participant, [SPAN_ATTRIBUTES.operation]: activity };
 }
 
-/** How a question about a branch was answered. Nothing, where that is in no words of ours. */
-export function outcomeOf(answer: unknown): SpanAttributes {
-  const fields = (answer ?? {}) as Readonly<Record<string, unknown>>;
-  // Three-phase commit answers with a word: `done`, or the decision that was there before.
-  const word =
-    typeof answer === 'string' ? answer : (fields['vote'] ?? fields['answer'] ?? fields['decision'] ?? fields['kind']);
-  return isOurs(word) ? { [SPAN_ATTRIBUTES.outcome]: word, ...reasonIn(fields['reason'] ?? fields['refusal']) } : {};
-}
+/** How a question about a branch was answered. */
+export const outcomeOf = (answer: unknown): SpanAttributes => attributesOf(outcomeOfAnswer(answer));
 
-type Answers =
-  | Vote
-  | Ack['kind']
-  | Decision
-  | ParticipantReplies['preCommit']
-  | ExecuteAnswer['answer']
-  | CompensateAnswer['answer']
-  | QueryAnswer['answer'];
-
-const ANSWERS: Readonly<Record<Answers, true>> = {
-  commit: true,
-  abort: true,
-  'read-only': true,
-  done: true,
-  applied: true,
-  'applied-before': true,
-  compensated: true,
-  'compensated-before': true,
-  'nothing-to-compensate': true,
-  refused: true,
-  'never-applied': true,
-  heuristic: true,
-  lost: true,
-  foreign: true,
-};
-
-/** A word of the protocols: an activity of the application may look like one of ours, and return anything. */
-const isOurs = (word: unknown): word is Answers => typeof word === 'string' && Object.hasOwn(ANSWERS, word);
+const attributesOf = ({ outcome, reason }: BranchOutcome): SpanAttributes => ({
+  ...(outcome === undefined ? {} : { [SPAN_ATTRIBUTES.outcome]: outcome }),
+  ...(reason === undefined ? {} : { [SPAN_ATTRIBUTES.reason]: reason }),
+});
 
 /** Why it was not. */
 export function outcomeOfFailure(error: unknown): SpanAttributes {
@@ -90,7 +51,7 @@ export function outcomeOfFailure(error: unknown): SpanAttributes {
     [SPAN_ATTRIBUTES.outcome]:
       cause instanceof CancelledFailure ? OUTCOMES.cancelled : (NOES[failure?.type ?? ''] ?? 'failed'),
     [SPAN_ATTRIBUTES.errorType]: errorTypeOf(error),
-    ...(failure?.type === FailureType.Refusal ? reasonIn(failure.details?.[0]) : {}),
+    ...(failure?.type === FailureType.Refusal ? attributesOf(codeOf(failure.details?.[0])) : {}),
   };
 }
 
@@ -105,9 +66,3 @@ const NOES: Readonly<Record<string, string>> = {
 /** Whether a question that failed has an outcome that the protocols are made for. */
 export const isOutcomeOfProtocol = (attributes: Readonly<Record<string, unknown>>): boolean =>
   Object.values<unknown>(OUTCOMES).includes(attributes[SPAN_ATTRIBUTES.outcome]);
-
-/** The code, which is for programs. The message is for people, and the details may hold anything. */
-function reasonIn(reason: unknown): SpanAttributes {
-  const { code } = (reason ?? {}) as { readonly code?: unknown };
-  return typeof code === 'string' ? { [SPAN_ATTRIBUTES.reason]: code } : {};
-}

@@ -48,7 +48,10 @@ function parentOf(continues: TraceContext | undefined): Context | undefined {
 }
 
 function end(span: Span, told: SpanEnd | undefined): void {
-  if (told) span.setAttribute(SPAN_ATTRIBUTES.outcome, told.outcome);
+  for (const name of ['outcome', 'reason', 'errorType'] as const) {
+    const value = told?.[name];
+    if (value !== undefined) span.setAttribute(SPAN_ATTRIBUTES[name], value);
+  }
   if (told?.failed) span.setStatus({ code: SpanStatusCode.ERROR });
   span.end();
 }

@@ -3,9 +3,10 @@
  * the workflow itself: many transactions can run side by side in one workflow, and a transaction can have others inside it.
  */
 import { AsyncLocalStorage, workflowInfo } from '@temporalio/workflow';
-import { GROUP_MEMO, inSpan, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
+import { GROUP_MEMO, inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
+import type { SpanEnd } from '../observability';
 import { parseNewTransactionId, parseTransactionId } from '../protocol';
-import type { TransactionId, TransactionReport } from '../protocol';
+import type { GroupOutcome, TransactionId, TransactionReport } from '../protocol';
 import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
 
@@ -27,6 +28,8 @@ export interface Membership {
    * does can meet what the other one does.
    */
   leave(why: string): Promise<never>;
+  /** Fulfilled once it has ended, or left. */
+  readonly over: Promise<{ readonly outcome: GroupOutcome['kind'] }>;
   /** Waits for a moment that many may share, so that what they ask for afterwards travels together. */
   pause(): Promise<void>;
   /** How it stands. */
@@ -63,6 +66,8 @@ export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>
   const around = storage.getStore() ?? (top ??= surroundingsOfWorkflow());
   around.begun++;
   const { inside, request, inherits, membership: place, dispatcher } = around;
+  // Whoever looks for the workflow that goes on with what a group has begun, looks for it by the ids of its transactions.
+  if (place && id !== undefined && id !== around.parent) await place.leave(`it calls a transaction ${id}`);
   const given = id ?? (!inside && around.begun === 1 ? around.parent : undefined);
   const own =
     given === undefined ? parseTransactionId(`${around.parent}/${around.begun}`) : parseNewTransactionId(given);
@@ -74,15 +79,19 @@ export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>
   const context = { id: own, outermost: !inside, ...shared };
   const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
   const within = { parent: own, inside: true, begun: 0, ...shared, ...(place ? { membership: place } : {}) };
-  return storage.run(within, () =>
-    inSpan(
-      { name: `${SPANS.transaction}${protocol}`, attributes },
-      () => body(context),
-      // To be undone or aborted is what protocols are for.
-      ({ outcome }) => ({ outcome, failed: outcome === 'mixed' }),
-    ),
-  );
+  const span = { name: `${SPANS.transaction}${protocol}`, attributes };
+  return storage.run(within, () => {
+    if (!place || !isTraced()) return inSpan(span, () => body(context), endOf);
+    let running!: Promise<T>;
+    // Nothing goes on in a copy that has left its group, and its span would never end.
+    const shown = inSpan(span, () => Promise.race([(running = body(context)), place.over]), endOf);
+    shown.catch(() => undefined); // It is told by what runs.
+    return running;
+  });
 }
+
+/** To be undone or aborted is what protocols are for. */
+const endOf = ({ outcome }: { readonly outcome: string }): SpanEnd => ({ outcome, failed: outcome === 'mixed' });
 
 /** Runs workflow code as if it were alone in a workflow of that id. */
 export function asMember<T>(

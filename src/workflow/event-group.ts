@@ -9,8 +9,15 @@ import type { EventGroupMarker } from '@temporalio/workflow';
 export const groupOf = (transaction: string, branch: string): EventGroupMarker =>
   createEventGroup(branch, { id: `${transaction}/${branch}` });
 
-/** Of a question about a branch. One about a whole participant is in no group. */
-export const groupsOf = (request: { readonly transaction?: unknown; readonly branch?: unknown }): EventGroupMarker[] =>
-  typeof request.transaction === 'string' && typeof request.branch === 'string'
-    ? [groupOf(request.transaction, request.branch)]
-    : [];
+interface Question {
+  readonly transaction?: unknown;
+  readonly branch?: unknown;
+  /** Of one for many branches: the questions. */
+  readonly items?: readonly { readonly request: Question }[];
+}
+
+/** Of a question about a branch, or about many. One about a whole participant is in no group. */
+export const groupsOf = ({ transaction, branch, items = [] }: Question): EventGroupMarker[] =>
+  typeof transaction === 'string' && typeof branch === 'string'
+    ? [groupOf(transaction, branch)]
+    : items.flatMap(({ request }) => groupsOf(request));

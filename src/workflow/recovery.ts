@@ -255,14 +255,15 @@ const proposalFor = ({ key, transaction, request }: Found, propose: Decision) =>
 });
 
 async function factsOf(participant: string, found: Found): Promise<InDoubt> {
-  const { ageMs, prepared, owned, preCommitted, key, request, namespace, namespaceId, workflowId } = found;
+  const { ageMs, prepared, owned, preCommitted, key, request, transaction, ...caller } = found;
+  const { namespace, namespaceId, workflowId } = caller;
   const { 'recovery.read': read } = at(found.register);
   const register = await read({ key, ...(request === undefined ? {} : { request }) }).catch(
     () => 'unreadable' as const,
   );
   const coordinator =
     register === 'none'
-      ? await at(participant)['recovery.coordinator']({ namespace, namespaceId, workflowId })
+      ? await at(participant)['recovery.coordinator']({ namespace, namespaceId, workflowId, transaction })
       : 'unknown';
   return { ageMs, prepared, owned, preCommitted, register, coordinator };
 }

@@ -125,6 +125,16 @@ describe('a client that groups', () => {
     expect(await groups().marks(late!.id)).toEqual([]);
   });
 
+  it('starts nothing for whoever had given up before', async () => {
+    const client = groups().clientOf();
+    const members = groups().members(2, BOTH);
+    const signal = AbortSignal.abort(new Error('given up'));
+    const ends = await Promise.allSettled(members.map((member) => execute(client, member, 'inSteps', { signal })));
+    for (const end of ends) expect(end).toMatchObject({ reason: { message: 'given up' } });
+    await client.close();
+    for (const { id } of members) expect(await groups().marks(id)).toEqual([]);
+  });
+
   it('says of one whose time is up in its group that it goes on', async () => {
     const client = groups().clientOf({ inFlight: 1 });
     const slow = groups().members(2, [{ at: 'left', does: 'take long', ms: 500 }]);

@@ -2,18 +2,23 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
+import type { Connection } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
-import { Pool } from 'pg';
-import { afterAll, beforeAll } from 'vitest';
+import type { Pool } from 'pg';
+import { afterAll, beforeAll, vi } from 'vitest';
 import { z } from 'zod';
+import { Coordinators } from '../../src/cli/coordinators';
+import type { Caller, Coordinator } from '../../src/cli/coordinators';
 import { TransactionClient } from '../../src/client';
 import type { GroupingOptions } from '../../src/client';
-import { requestHash } from '../../src/client/request';
+import { requestOf } from '../../src/client/request';
 import { defineParticipant, migrate, operation, participantActivities, refuse } from '../../src/participant';
 import type { Tx } from '../../src/participant';
-import { GROUP_WORKFLOW, groupId } from '../../src/protocol';
+import { GROUP_WORKFLOW, groupId, isGroupId } from '../../src/protocol';
 import type { GroupAnswer, GroupOutcome, GroupRequest } from '../../src/protocol';
 import { PostgresServer } from '../../src/testing';
+import { quietPool } from '../quiet-pool';
 import { startServer, startWorkers } from '../real-server';
 import type { RealServer } from '../real-server';
 import type { Deed } from './workflows';
@@ -44,12 +49,15 @@ async function act(tx: Tx, { does, ms = 0, text = '' }: z.infer<typeof Input>): 
   ]);
   if (does === 'refuse') refuse('unwanted', 'It is not wanted.');
   if (does === 'fail once' && attempt === 1) throw new Error('A passing failure.');
-  if (does === 'fail until it travels alone' && attempt < 8) throw new Error('A lasting failure.');
+  if (does === 'fail') throw new Error('A lasting failure.');
+  if (does === 'fail until it travels alone' && isAskedByGroup()) throw new Error('A lasting failure.');
   if (does === 'wait for the test') await tx.query('select pg_advisory_xact_lock(hashtext($1))', [tx.transaction]);
   if (does === 'take long') await tx.query('select pg_sleep($1)', [ms / 1_000]);
   if (does === 'return much') return 'x'.repeat(ms);
   return text === '' ? tx.transaction : String(text.length);
 }
+
+const isAskedByGroup = (): boolean => isGroupId(Context.current().info.workflowExecution?.workflowId ?? '');
 
 const declared = defineParticipant('marks', {
   act: operation({
@@ -68,6 +76,8 @@ export interface Member {
   readonly id: string;
   readonly deeds: readonly Deed[];
 }
+
+type GroupWorkflow = typeof GROUP_WORKFLOW | 'runImpatientGroup';
 
 /** What took effect, by branch: `left.act done`. */
 export type Marks = readonly string[];
@@ -95,7 +105,7 @@ export class Groups {
     const postgres = await PostgresServer.start({ directory, durable: false });
     const pools: Partial<Record<At, Pool>> = {};
     for (const at of AT) {
-      const pool = new Pool({ connectionString: await postgres.createService(at), max: 12 });
+      const pool = quietPool({ connectionString: await postgres.createService(at), max: 12 });
       await migrate(pool);
       await pool.query(MARKS);
       pools[at] = pool;
@@ -163,10 +173,10 @@ export class Groups {
     return new TransactionClient({ client: this.server.client, grouping });
   }
 
-  /** Starts a group. @returns its workflow */
-  async begin(type: string, members: readonly Member[]) {
-    const items = members.map(({ id, deeds }) => ({ id, input: deeds, request: requestHash(id, deeds) }));
-    return this.server.client.workflow.start<(request: GroupRequest) => Promise<GroupAnswer>>(GROUP_WORKFLOW, {
+  /** Starts a group. @param workflow `runImpatientGroup` where somebody is to leave soon @returns its workflow */
+  async begin(type: string, members: readonly Member[], workflow: GroupWorkflow = GROUP_WORKFLOW) {
+    const items = members.map(({ id, deeds }) => ({ id, input: deeds, request: requestOf(id, deeds).hash }));
+    return this.server.client.workflow.start<(request: GroupRequest) => Promise<GroupAnswer>>(workflow, {
       workflowId: groupId(type, this.newId('group')),
       taskQueue: 'transactions',
       args: [{ type, items }],
@@ -174,8 +184,12 @@ export class Groups {
   }
 
   /** Runs a group. @returns what became of each member */
-  async run(type: string, members: readonly Member[]): Promise<readonly GroupOutcome[]> {
-    return (await (await this.begin(type, members)).result()).outcomes;
+  async run(
+    type: string,
+    members: readonly Member[],
+    workflow: GroupWorkflow = GROUP_WORKFLOW,
+  ): Promise<readonly GroupOutcome[]> {
+    return (await (await this.begin(type, members, workflow)).result()).outcomes;
   }
 
   /** What took effect of a transaction, in its order at each participant. */
@@ -190,6 +204,25 @@ export class Groups {
       }),
     );
     return found.flat();
+  }
+
+  /** As the command asks whether the coordinator of a branch is at work. */
+  async askCoordinator(caller: Caller): Promise<Coordinator> {
+    const { options } = this.server.client.connection as Connection; // Cast: startServer has made it.
+    vi.stubEnv('TEMPORAL_ADDRESS', options.address);
+    const coordinators = new Coordinators(this.server.namespace);
+    try {
+      return await coordinators.ask(caller);
+    } finally {
+      await coordinators.close();
+      vi.unstubAllEnvs();
+    }
+  }
+
+  /** Why activities of a workflow are tried again. */
+  async troublesOf(id: string): Promise<string[]> {
+    const { raw } = await this.server.client.workflow.getHandle(id).describe();
+    return (raw.pendingActivities ?? []).map(({ lastFailure }) => lastFailure?.message ?? '');
   }
 
   async prepared(): Promise<number> {

@@ -25,6 +25,12 @@ describe('a group that goes well', () => {
     const { events } = await group.fetchHistory();
     const scheduled = (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes);
     expect(scheduled).toHaveLength(activities);
+    // Each of them is in the event groups of all branches that it asks for.
+    const asked = scheduled.map(({ eventGroupMarkers }) => (eventGroupMarkers ?? []).map(({ label }) => label?.id));
+    for (const at of ['left', 'right'])
+      expect(asked.filter((labels) => labels[0]?.endsWith(`/${at}.act`))).toEqual(
+        Array.from({ length: activities / 2 }, () => members.map(({ id }) => `${id}/${at}.act`)),
+      );
     expect(await groups().prepared()).toBe(0);
   });
 
@@ -77,7 +83,7 @@ describe('a member that keeps others waiting', () => {
     const slow = { id: groups().newId(), deeds: [left('wait for the test'), right('work')] };
     const others = groups().members(5, BOTH);
     const release = await groups().holdUp(slow.id);
-    const outcomes = await groups().run('inSteps', [slow, ...others]);
+    const outcomes = await groups().run('inSteps', [slow, ...others], 'runImpatientGroup');
     expect(kinds(outcomes)).toEqual(['on-its-own', ...others.map(() => 'ended')]);
     expect(await groups().marks(slow.id)).toEqual([]);
     await release();
@@ -94,7 +100,7 @@ describe('a member that keeps others waiting', () => {
 
   it('leaves when it keeps failing, and is retried alone', async () => {
     const failing = { id: groups().newId(), deeds: [left('fail until it travels alone'), right('work')] };
-    const outcomes = await groups().run('inSteps', [failing, ...groups().members(3, BOTH)]);
+    const outcomes = await groups().run('inSteps', [failing, ...groups().members(3, BOTH)], 'runImpatientGroup');
     expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended', 'ended']);
     expect(await groups().transactions.handle(failing.id).result()).toEqual([failing.id, failing.id]);
     expect(await groups().marks(failing.id)).toEqual(['left.act done', 'right.act done']);
@@ -102,7 +108,7 @@ describe('a member that keeps others waiting', () => {
 
   it('leaves when it only dawdles', async () => {
     const dawdler = { id: groups().newId(), deeds: [left('dawdle')] };
-    const outcomes = await groups().run('dawdling', [dawdler, ...groups().members(2, BOTH)]);
+    const outcomes = await groups().run('dawdling', [dawdler, ...groups().members(2, BOTH)], 'runImpatientGroup');
     expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended']);
     expect(await groups().transactions.handle(dawdler.id).result()).toBe(dawdler.id);
   });
@@ -110,7 +116,7 @@ describe('a member that keeps others waiting', () => {
   it('leaves even when nobody has ended: a participant is away', async () => {
     await groups().stopWorker('right');
     const members = groups().members(3, BOTH);
-    const outcomes = await groups().run('inSteps', members);
+    const outcomes = await groups().run('inSteps', members, 'runImpatientGroup');
     expect(kinds(outcomes)).toEqual(['on-its-own', 'on-its-own', 'on-its-own']);
     await groups().startWorker('right');
     for (const { id } of members) {
@@ -126,6 +132,16 @@ describe('a member whose code is not made for groups', () => {
     const outcomes = await groups().run(type, [buggy, ...groups().members(3, BOTH)]);
     expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended', 'ended']);
     await groups().server.client.workflow.getHandle(buggy.id).terminate();
+  });
+
+  it('leaves before a transaction that is called otherwise than it is', async () => {
+    const [member] = groups().members(1, [{ at: 'left', ms: 1 }, { at: 'right' }]);
+    const outcomes = await groups().run('named', [member!]);
+    expect(outcomes).toMatchObject([
+      { kind: 'on-its-own', started: true, why: 'it calls a transaction named-by-itself-1' },
+    ]);
+    await groups().transactions.handle(member!.id).result();
+    expect(await groups().marks('named-by-itself-1')).toEqual(['left.act done', 'right.act done']);
   });
 
   it('leaves before a step that no branch log keeps from happening twice', async () => {
@@ -186,5 +202,13 @@ describe('a group', () => {
       expect(await groups().transactions.handle<string[]>(id).result()).toEqual(['x'.repeat(150_000)]);
       expect(await groups().marks(id)).toEqual(['left.act done']);
     }
+  });
+
+  it('ends even where hardly anything has room in its answer beside those that have left', async () => {
+    const members = groups().members(3, [left('return much', 249_900)]);
+    members.push({ id: groups().newId(), deeds: [left('meet the bug')] });
+    const outcomes = await groups().run('buggy', members);
+    expect(kinds(outcomes).sort()).toEqual(['ended', 'on-its-own', 'on-its-own', 'on-its-own']);
+    await groups().server.client.workflow.getHandle(members[3]!.id).terminate();
   });
 });

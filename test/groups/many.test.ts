@@ -43,7 +43,7 @@ async function ask(
     request: { transaction: id, branch, input: { account, amount, currency: 'EUR' }, ...more },
   }));
   const activity = activities['north-bank'][MANY] as (request: object) => Promise<ManyAnswers>;
-  const answered: ManyAnswers = await environment.run(activity, { items } as object);
+  const answered: ManyAnswers = await environment.run(activity, { items });
   return answered.answers;
 }
 
@@ -150,6 +150,13 @@ describe('branches of an operation with a set-based form', () => {
   });
 });
 
+/** Deeper than JSON can be written. */
+const nested = (levels: number): unknown => {
+  let value: unknown = null;
+  for (let level = 0; level < levels; level++) value = [value];
+  return value;
+};
+
 describe('a question among many', () => {
   it('is not answered with the answer to another one that is under way', async () => {
     const id = newId();
@@ -175,9 +182,13 @@ describe('a question among many', () => {
       'abscond',
     );
     for (const answer of answers) expect(answer).toMatchObject({ failure: { nonRetryable: false } });
-    const malformed = await ask([{ id: newId() }, { id: newId(), branch: 'no branch!' }]);
-    expect(malformed[0]).toMatchObject({ answer: { answer: 'applied' } });
-    expect(malformed[1]).toMatchObject({ failure: { nonRetryable: true } });
+    const [, malformed, tooDeep] = await ask([
+      { id: newId() },
+      { id: newId(), branch: 'no branch!' },
+      { id: newId(), more: { input: nested(100_000) } },
+    ]);
+    expect(malformed).toMatchObject({ failure: { nonRetryable: true } });
+    expect(tooDeep).toMatchObject({ failure: { nonRetryable: true } });
   });
 
   it('is left behind when it holds up the others, and answers when it is asked again', async () => {
@@ -207,13 +218,16 @@ describe('a question among many', () => {
 
 describe('what a group has begun and handed over', () => {
   it('is not purged while the workflow that it was handed to is open', async () => {
-    const id = newId();
+    // The third attempt at the second transaction of a workflow.
+    const whole = newId();
+    const id = `${whole}/2+3`;
     await ask([{ id }]);
     const pool = bank.pools['north-bank'];
     await pool.query("update txn.branch set created_at = created_at - interval '10 days' where transaction_id = $1", [
       id,
     ]);
-    await purge(pool, { olderThanDays: 5, isOpen: async ({ workflowId }) => workflowId === id });
+    for (const open of [id, whole])
+      await purge(pool, { olderThanDays: 5, isOpen: async ({ workflowId }) => workflowId === open });
     expect(await logged([id])).toHaveLength(1);
     await purge(pool, { olderThanDays: 5, isOpen: async () => false });
     expect(await logged([id])).toEqual([]);

@@ -1,5 +1,5 @@
 /**
- * Grouped transfers in both directions, as sagas and by two-phase commit, while somebody kills workers and crashes databases. Each
+ * Grouped transfers in both directions, as sagas and by two-phase commit, while somebody kills workers, databases and Temporal. Each
  * caller hears how its own ended; then every answer is compared with the databases.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,9 +7,10 @@ import { connectTemporal, TransactionAborted, TransactionClient, TransactionComp
 import { expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
 import type { Shop, WorkerName } from '../../demo/shop';
+import type { CrashpointName } from '../../src/protocol';
 import type { Transfer } from '../../workflows/bank-transfer';
-import { depth } from '../depth';
-import { entriesOf, expectSoundBooks, expectTransferOnce, newId, useShop } from '../end-to-end/fixture';
+import { depth, some } from '../depth';
+import { arm, entriesOf, expectSoundBooks, expectTransferOnce, newId, useShop } from '../end-to-end/fixture';
 import { untilNothingPrepared } from '../end-to-end/two-phase-fixture';
 
 const SECONDS = depth({ sample: 6, campaign: 120 });
@@ -27,6 +28,11 @@ const transferOf = (n: number): Transfer => {
     : { from: there, to: back, amount, currency: 'EUR' };
 };
 
+const connect = () => {
+  const { address, namespace } = shop().stack.temporal;
+  return connectTemporal({ address, namespace });
+};
+
 /** The same for one that may have been tried several times, each time under an id of its own. */
 async function expectAtomicOnce(open: Shop, id: string, { from, to, amount }: Transfer, end: string): Promise<void> {
   const ids = [id, ...Array.from({ length: 9 }, (_, n) => `${id}+${n + 2}`)];
@@ -35,13 +41,44 @@ async function expectAtomicOnce(open: Shop, id: string, { from, to, amount }: Tr
   expect(entries.sort(), id).toEqual(wanted.sort());
 }
 
+const CRASHES: readonly (readonly [(typeof TYPES)[number], CrashpointName])[] = [
+  ['transferMoney', 'branch.logged-before-work'],
+  ['transferMoney', 'branch.before-commit'],
+  ['transferMoney', 'many.done-before-report'],
+  ['transferMoneyAtomically', 'two-phase.before-prepare'],
+  ['transferMoneyAtomically', 'two-phase.prepared-before-vote'],
+  ['transferMoneyAtomically', 'two-phase.decided-before-finish'],
+  ['transferMoneyAtomically', 'two-phase.finished-before-report'],
+  ['transferMoneyAtomically', 'many.done-before-report'],
+];
+
+it.each(some(CRASHES, 1, 'crashes in groups'))(
+  'commits a group of %s once whose participant dies at %s',
+  async (type, at) => {
+    const before = await readBooks(shop());
+    const client = await connect();
+    const grouping = new TransactionClient({ client, grouping: true });
+    const crashed = await arm(shop(), 'north-bank', { at, action: { kind: 'kill' } });
+    const work = Array.from({ length: type === TYPES[0] ? 20 : 3 }, (_, n) => ({ id: newId(type), amount: n + 1 }));
+    const transfers = work.map(({ id, amount }) => ({ id, transfer: { ...transferOf(1), amount } }));
+    await Promise.all(transfers.map(({ id, transfer }) => grouping.execute(type, { id, input: transfer })));
+    expect(crashed()).toContain(at);
+    await untilNothingPrepared(shop());
+    for (const { id, transfer } of transfers)
+      if (type === TYPES[0]) await expectTransferOnce(shop(), id, transfer, 'committed');
+      else await expectAtomicOnce(shop(), id, transfer, 'committed');
+    await expectSoundBooks(shop(), before);
+    await client.connection.close();
+  },
+  90_000,
+);
+
 it(
   'ends every one of them as its caller was told, and the books add up',
   async () => {
     const { stack, workers } = shop();
     const before = await readBooks(shop());
-    const { address, namespace } = stack.temporal;
-    const client = await connectTemporal({ address, namespace });
+    const client = await connect();
     const grouping = new TransactionClient({ client, grouping: { maxSize: 50, inFlight: 2 }, patienceMs: 60_000 });
     const began = Date.now();
     const submitted: { id: string; type: (typeof TYPES)[number]; transfer: Transfer; end: Promise<string> }[] = [];
@@ -67,11 +104,11 @@ it(
       for (let n = 0; Date.now() - began < SECONDS * 1_000; n++) {
         await sleep(1_500);
         await workers[names[n % names.length]!].kill();
-        if (n % 3 !== 1) continue;
-        const which = n % 2 === 0 ? 'a' : 'b';
-        await stack.postgres[which].kill();
+        const server = n % 3 === 2 ? stack.temporal : stack.postgres[n % 2 === 0 ? 'a' : 'b'];
+        if (n % 3 === 0) continue;
+        await server.kill();
         await sleep(300);
-        await stack.postgres[which].restart();
+        await server.restart();
       }
     };
     await Promise.all([submit(), breakThings()]);

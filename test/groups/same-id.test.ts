@@ -1,4 +1,5 @@
 /** The same id twice, in groups and alone, at the same time and later: one effect, and the same answer to everybody. */
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import { TransactionCompensated, TransactionInputMismatch } from '../../src/client';
 import { until } from '../end-to-end/fixture';
@@ -112,7 +113,7 @@ describe('a saga that a group has committed', () => {
 
   it('is undone by whom the group has handed it over to', async () => {
     const member = newMember([{ at: 'left' }, { at: 'right', does: 'fail until it travels alone' }]);
-    const [outcome] = await groups().run('inSteps', [member]);
+    const [outcome] = await groups().run('inSteps', [member], 'runImpatientGroup');
     expect(outcome).toMatchObject({ kind: 'on-its-own', started: true });
     const own = groups().transactions.handle(member.id);
     await own.cancel();
@@ -120,17 +121,60 @@ describe('a saga that a group has committed', () => {
     expect(await groups().marks(member.id)).toEqual(['left.act done', 'left.act undone']);
   });
 
+  it(
+    'is undone by whom it was handed over to, resumed after that was terminated, and nobody knows the group any more',
+    { timeout: 120_000 },
+    async () => {
+      const member = newMember([{ at: 'left' }, { at: 'right', does: 'fail' }]);
+      const { client } = groups().server;
+      const group = await groups().begin('inSteps', [member], 'runImpatientGroup');
+      expect(kinds((await group.result()).outcomes)).toEqual(['on-its-own']);
+      const { workflowId } = group;
+      // The second attempt at a part of it.
+      const asked = { workflowId, namespace: groups().server.namespace, transaction: `${member.id}/1+2` };
+      expect(await groups().askCoordinator(asked)).toEqual({ state: 'running', told: `running, as ${member.id}` });
+      await client.workflow.getHandle(member.id).terminate();
+      expect(await groups().askCoordinator(asked)).toMatchObject({ state: 'gone' });
+      await client.workflowService.deleteWorkflowExecution({
+        namespace: groups().server.namespace,
+        workflowExecution: { workflowId },
+      });
+      const isForgotten = () =>
+        group.describe().then(
+          () => false,
+          (error: unknown) => error instanceof WorkflowNotFoundError,
+        );
+      // The dev server takes its time to delete.
+      await until('the group is forgotten', isForgotten, 100_000);
+      const own = await groups().transactions.resume<readonly Deed[], unknown>('inSteps', {
+        id: member.id,
+        input: member.deeds,
+      });
+      await until('it goes on', async () => JSON.stringify(await own.reports()).includes('applied-before'));
+      await own.cancel();
+      await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+      expect(await groups().marks(member.id)).toContain('left.act undone');
+    },
+  );
+
   it('waits with undoing until a group that is at work has ended', async () => {
     const members = [newMember([{ at: 'left' }, { at: 'right' }])];
     await groups().stopWorker('right');
     const group = await groups().begin('inSteps', members);
     const { id } = members[0]!;
     await until('the group has done the first step', async () => (await groups().marks(id)).length === 1);
-    const own = await groups().transactions.start<readonly Deed[], unknown>('inSteps', { id, input: BOTH });
+    const own = await groups().transactions.start<readonly Deed[], unknown>('firstStepOnly', { id, input: BOTH });
+    const stands = async (): Promise<string> => JSON.stringify(await own.reports<'saga'>());
+    await until('the first step is known', async () => (await stands()).includes('applied-before'));
     await own.cancel();
-    const { outcomes } = await group.result();
-    await groups().startWorker('right');
-    expect(kinds(outcomes)).toEqual(['on-its-own']);
+    await until('undoing waits', async () =>
+      (await groups().troublesOf(id)).some((why) => why.includes('still running')),
+    );
+    expect(await groups().marks(id)).toEqual(['left.act done']);
+    await group.cancel();
+    expect(await group.result()).toMatchObject({ outcomes: [{ kind: 'on-its-own', started: false }] });
     await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    expect(await groups().marks(id)).toEqual(['left.act done', 'left.act undone']);
+    await groups().startWorker('right');
   });
 });

@@ -1,5 +1,5 @@
 /** Workflows that do what their input says, and travel in groups. */
-import { sleep } from '@temporalio/workflow';
+import { sleep, workflowInfo } from '@temporalio/workflow';
 import { groupOf, saga, twoPhaseCommit } from 'temporal-txn/workflow';
 import type { BranchOperation } from 'temporal-txn/workflow';
 import { transferMoney, transferMoneyAtomically } from '../../workflows';
@@ -29,6 +29,13 @@ export const inSteps = (deeds: readonly Deed[]): Promise<readonly string[]> =>
     return results;
   });
 
+/** Stops after the first of them. */
+export const firstStepOnly = (deeds: readonly Deed[]): Promise<void> =>
+  saga(async (s) => {
+    await s.step(operationAt('left'), { ...deeds[0], text: '' });
+    await sleep('1 minute');
+  });
+
 /** All of them by two-phase commit. */
 export const atOnce = (deeds: readonly Deed[]): Promise<readonly unknown[]> =>
   twoPhaseCommit(deeds.map((deed) => ({ ...operationAt(deed.at), input: deed })));
@@ -56,17 +63,39 @@ export const free = (deeds: readonly Deed[]): Promise<string> =>
     return first;
   });
 
-/** Dawdles, and asks nobody for anything meanwhile. */
+/** Dawdles in a group, and asks nobody for anything meanwhile. */
 export const dawdling = (deeds: readonly Deed[]): Promise<string> =>
   saga(async (s) => {
-    if (deeds[0]?.does === 'dawdle') await sleep('3 seconds');
+    if (deeds[0]?.does === 'dawdle' && workflowInfo().workflowId.startsWith('group:')) await sleep('1 minute');
     return s.step(operationAt('left'), deeds[0]);
   });
 
-export const runGroup = groupOf(
-  { inSteps, atOnce, buggy, misplaced, free, dawdling, transferMoney, transferMoneyAtomically },
-  { handOverAfter: '5 seconds', waitForStragglers: '500 milliseconds' },
-);
+/** Commits inside a transaction, under an id that says nothing of it. */
+export const named = (deeds: readonly Deed[]): Promise<readonly unknown[]> =>
+  twoPhaseCommit(
+    deeds.map((deed) => ({ ...operationAt(deed.at), input: deed })),
+    { id: `named-by-itself-${deeds[0]?.ms ?? 0}` },
+  );
+
+const travelling = {
+  inSteps,
+  atOnce,
+  buggy,
+  misplaced,
+  free,
+  dawdling,
+  named,
+  transferMoney,
+  transferMoneyAtomically,
+};
+
+export const runGroup = groupOf(travelling, { handOverAfter: '5 seconds', waitForStragglers: '500 milliseconds' });
+
+/** Where a test is about who leaves, and would wait for that. */
+export const runImpatientGroup = groupOf(travelling, {
+  handOverAfter: '1 second',
+  waitForStragglers: '300 milliseconds',
+});
 
 /** Is not among those that travel. */
 export const travelsAlone = (deeds: readonly Deed[]): Promise<readonly string[]> => inSteps(deeds);

@@ -125,11 +125,15 @@ describe('a watch', () => {
 });
 
 describe('the coordinator', () => {
-  const ask = async (describeIt: () => Promise<unknown>, request: object, namespaceId?: string): Promise<unknown> => {
+  const ask = async (
+    describeIt: (id: string) => Promise<unknown>,
+    request: object,
+    namespaceId?: string,
+  ): Promise<unknown> => {
     const client = {
       options: { namespace: 'default' },
       withAbortSignal: (_: AbortSignal, call: () => unknown) => call(),
-      workflow: { getHandle: () => ({ describe: describeIt }) },
+      workflow: { getHandle: (id: string) => ({ describe: () => describeIt(id) }) },
     } as unknown as Client; // Cast: all that the question needs of one.
     const activities = participantActivities(bank, {
       pool: banks.south.pool,
@@ -159,6 +163,22 @@ describe('the coordinator', () => {
       throw new WorkflowNotFoundError('gone', 'w', undefined);
     };
     expect(await ask(gone, of)).toBe('gone');
+  });
+
+  it.each([
+    ['w', 'x', 'gone'],
+    ['group:t:1', 'y', 'gone'],
+    ['group:t:1', 'x', 'running'],
+    ['group:t:1', 'x/2', 'running'],
+    ['group:t:1', 'x/2/1+3', 'running'],
+    ['group:t:1', 'x/2+3/none', 'gone'],
+    ['group:t:1', undefined, 'gone'],
+  ])('of what %s has begun of %s is %s, while only workflow x runs', async (workflowId, transaction, said) => {
+    const describeIt = async (id: string): Promise<unknown> => {
+      if (id !== 'x') throw new WorkflowNotFoundError('gone', id, undefined);
+      return { status: { name: 'RUNNING' } };
+    };
+    expect(await ask(describeIt, { ...of, workflowId, transaction })).toBe(said);
   });
 
   it('is unknown in another namespace, or without a name (O6)', async () => {

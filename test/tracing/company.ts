@@ -19,6 +19,8 @@ import type { TracedSpan } from './spans';
 
 export interface Company extends Pick<TracedHere, 'asRequest'> {
   readonly transactions: TransactionClient;
+  /** Has them travel in groups. */
+  readonly grouping: TransactionClient;
   /** Of somebody who does not trace. */
   readonly untraced: Client;
   /** The databases: north-bank, south-bank, audit. */
@@ -70,6 +72,7 @@ export async function openCompany(createService: (name: string) => Promise<strin
     closing.push(() => Promise.all([client, untraced].map(({ connection }) => connection.close())));
     return {
       transactions: new TransactionClient({ client }),
+      grouping: new TransactionClient({ client, grouping: { inFlight: 1 } }),
       untraced,
       pools,
       spans: () => [...collector.spans, ...here.spans()],

@@ -13,6 +13,13 @@ export const accounts = defineParticipant('accounts', {
       const { rowCount } = await tx.query(add, [account, -amount]);
       if (rowCount !== 1) refuse('insufficient-funds', 'There is not enough.');
     },
+    async executeMany(tx, calls) {
+      for (const { input } of calls) {
+        const { rowCount } = await tx.query(add, [input.account, -input.amount]);
+        if (rowCount !== 1) refuse('insufficient-funds', 'There is not enough.');
+      }
+      return calls.map(() => undefined);
+    },
     async compensate(tx, { account, amount }) {
       await tx.query(add, [account, amount]);
     },

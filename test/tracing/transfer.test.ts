@@ -162,6 +162,118 @@ describe('a transfer that is refused', () => {
   });
 });
 
+describe('transfers that travel in a group', () => {
+  /** Each as a request of its own, in the same moment. */
+  const together = (type: string, wishes: Readonly<Record<string, string>>) =>
+    Promise.all(
+      Object.entries(wishes).map(([id, to]) =>
+        company.asRequest(() =>
+          company.grouping.execute(type, { id, input: transferTo(to) }).catch((error: unknown) => error),
+        ),
+      ),
+    );
+  const group: unknown = expect.stringMatching(/^group:transferBy/);
+  /** One whose answer came too late for its group. */
+  const isAskedAgain = ({ name, attributes }: TracedSpan): boolean =>
+    name.startsWith('AnswerInGroup:') && attributes[A.outcome] === 'applied-before';
+
+  it('are one trace each, from their callers to their branches', async () => {
+    const ids = ['grouped-1', 'grouped-2', 'grouped-3'];
+    const ben = Object.fromEntries(ids.map((id) => [id, 'account-of-ben']));
+    for (const [i, { trace }] of (await together('transferBySaga', ben)).entries()) {
+      const id = ids[i] ?? '';
+      const branch = { [A.transaction]: id, [A.branch]: 'north-bank.debit', [A.participant]: 'north-bank' };
+      const member = { [A.transaction]: id, [A.group]: group, [A.outcome]: 'ended', status: 'UNSET' };
+      await eventually(trace, (spans) => {
+        expectConnected(spans);
+        // The debits were done together, in a local transaction that belongs to none of them.
+        expect(treeOf(spans.filter((span) => !isAskedAgain(span)))).toBe(`\
+request (client)
+  RunInGroup:transferBySaga (coordinator)
+    RunTransaction:saga (coordinator)
+      AnswerInGroup:credit (services)
+        COMMIT (services)
+      AnswerInGroup:debit (services)
+      AnswerInGroup:record (services)
+        COMMIT (services)
+        PublishEvent:TransferRecorded (services)
+          StartWorkflow:reportTransfer (services)
+            RunWorkflow:reportTransfer (coordinator)
+              RunTransaction:saga (coordinator)
+                StartActivity:report (coordinator)
+                  RunActivity:report (services)
+                    COMMIT (services)
+                    ReceiveEvent:TransferRecorded (services)`);
+        expect(told(spans, 'RunInGroup:transferBySaga')).toEqual([member]);
+        expect(
+          told(
+            spans.filter((span) => !isAskedAgain(span)),
+            'AnswerInGroup:debit',
+          ),
+        ).toEqual([{ ...branch, [A.operation]: 'debit', [A.group]: group, [A.outcome]: 'applied', status: 'UNSET' }]);
+        expect(told(spans, 'RunTransaction:saga')).toContainEqual(
+          expect.objectContaining({ [A.transaction]: id, [A.outcome]: 'committed' }),
+        );
+      });
+    }
+  });
+
+  it('show their votes and their decision by two-phase commit', async () => {
+    const [one] = await together('transferByTwoPhases', { 'voted-1': 'account-of-ben', 'voted-2': 'account-of-ann' });
+    await eventually(one!.trace, (spans) => {
+      expectConnected(spans);
+      const names = spans.map(({ name }) => name);
+      for (const each of ['credit.prepare', 'debit.prepare', 'record.prepare', 'debit.decide', 'credit.commit'])
+        expect(names).toContain(`AnswerInGroup:${each}`);
+      expect(names.filter((name) => name === 'PREPARE TRANSACTION')).toHaveLength(3);
+      expect(names.filter((name) => name === 'COMMIT PREPARED')).toHaveLength(3);
+      expect(told(spans, 'AnswerInGroup:credit.prepare')).toMatchObject([{ [A.outcome]: 'commit', status: 'UNSET' }]);
+    });
+  });
+
+  it('go on in their trace when they leave, and a refusal is no error', async () => {
+    const [one, other] = await together('transferBySaga', { 'left-1': 'nobody', 'left-2': 'account-of-ben' });
+    expect(one!.result).toBeInstanceOf(TransactionCompensated);
+    await eventually(one!.trace, (spans) => {
+      expectConnected(spans);
+      const refused = {
+        [A.outcome]: 'refused',
+        [A.reason]: 'unknown-account',
+        [A.errorType]: 'Refusal',
+        status: 'UNSET',
+      };
+      expect(told(spans, 'AnswerInGroup:credit')).toMatchObject([refused]);
+      expect(told(spans, 'RunInGroup:transferBySaga')).toMatchObject([{ [A.outcome]: 'on-its-own', status: 'UNSET' }]);
+      expect(told(spans, 'HandOver:transferBySaga')).toMatchObject([{ [A.outcome]: 'started', status: 'UNSET' }]);
+      expect(told(spans, 'RunActivity:debit.compensate')).toMatchObject([{ [A.outcome]: 'compensated' }]);
+      const handedOver = spans.find(({ name }) => name === 'HandOver:transferBySaga');
+      const started = spans.find(({ name }) => name === 'StartChildWorkflow:transferBySaga');
+      expect(started?.parent).toBe(handedOver?.id);
+    });
+    await eventually(other!.trace, (spans) =>
+      expect(told(spans, 'RunInGroup:transferBySaga')).toMatchObject([{ [A.outcome]: 'ended' }]),
+    );
+  });
+
+  it('belong to their callers where they go alone, whoever went before', async () => {
+    const [first, second] = await Promise.all(
+      ['lone-1', 'lone-2'].map(async (id, i) => {
+        await new Promise((resolve) => setTimeout(resolve, i * 50));
+        const input = transferTo('account-of-ben');
+        return company.asRequest(() => company.grouping.execute('transferBySaga', { id, input }));
+      }),
+    );
+    for (const [one, id] of [
+      [first, 'lone-1'],
+      [second, 'lone-2'],
+    ] as const)
+      await eventually(one!.trace, (spans) => {
+        expectConnected(spans);
+        expect(told(spans, 'RunTransaction:saga')).toContainEqual(expect.objectContaining({ [A.transaction]: id }));
+      });
+  });
+});
+
 describe('a trace', () => {
   it('goes on when its coordinator is killed, with no span twice, whatever anybody sends as trace context', async () => {
     const id = 'replaced';
@@ -194,9 +306,10 @@ describe('a trace', () => {
   });
 
   it('holds all that was drawn: recovery and relay draw none of their own', () => {
-    // What nobody sent a readable context with begins a trace.
+    // What nobody sent a readable context with begins a trace, and so does a group, which belongs to none of its callers.
+    const begin = ['request', 'HandleSignal:tell', 'StartWorkflow:runGroup'];
     const roots = company.spans().filter(({ parent }) => parent === undefined);
-    expect(roots.filter(({ name }) => name !== 'request' && name !== 'HandleSignal:tell')).toEqual([]);
+    expect(roots.filter(({ name }) => !begin.includes(name))).toEqual([]);
   });
 });
 

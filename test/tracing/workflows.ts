@@ -1,6 +1,7 @@
 /** One transfer between two banks with an audit entry, by each protocol, and the workflow that an event of it starts; with those whose histories are recorded. */
 import { condition, defineSignal, setHandler } from '@temporalio/workflow';
-import { branch, participant, saga, threePhaseCommit, twoPhaseCommit } from 'temporal-txn/workflow';
+import { branch, groupOf, participant, saga, threePhaseCommit, twoPhaseCommit } from 'temporal-txn/workflow';
+import { transferMoney, transferMoneyAtomically } from '../replay/workflows';
 import type { accounts, audit } from './services';
 
 export * from '../replay/workflows';
@@ -38,6 +39,8 @@ export async function transferByTwoPhases(transfer: Transfer): Promise<void> {
 export async function transferByThreePhases(transfer: Transfer): Promise<void> {
   await threePhaseCommit(branchesOf(transfer));
 }
+
+export const runGroup = groupOf({ transferBySaga, transferByTwoPhases, transferMoney, transferMoneyAtomically });
 
 export const tellSignal = defineSignal<[boolean]>('tell');
 

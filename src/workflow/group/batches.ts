@@ -6,7 +6,7 @@ import { msToNumber } from '@temporalio/common/lib/time';
 import { RetryState } from '@temporalio/common';
 import { ActivityFailure, ApplicationFailure, sleep } from '@temporalio/workflow';
 import { FailureType, LARGEST_PAYLOAD_BYTES, MANY } from '../../protocol';
-import type { ManyAnswer, ManyAnswers, ManyRequest, ToldFailure } from '../../protocol';
+import type { CarriedTrace, ManyAnswer, ManyAnswers, ManyRequest, ToldFailure } from '../../protocol';
 import { askAlone } from '../dispatch';
 import type { Effort } from '../dispatch';
 import { bytesOf } from './bytes';
@@ -16,6 +16,8 @@ export interface Asked {
   readonly participant: string;
   readonly activity: string;
   readonly request: object;
+  /** Of the transaction, where somebody traces. */
+  readonly trace?: CarriedTrace;
   readonly attemptTimeoutMs: number;
   /** Told when it is sent, until when it waits for others of its group only. */
   readonly sent: () => void;
@@ -71,7 +73,7 @@ export class Batches {
   }
 
   ask(asked: Asked): void {
-    this.#queue.push({ ...asked, bytes: bytesOf(asked.request), tries: 1, ticks: 0 });
+    this.#queue.push({ ...asked, bytes: bytesOf([asked.request, asked.trace]), tries: 1, ticks: 0 });
   }
 
   /** Resolves with the next tick: many wake together. */
@@ -167,7 +169,9 @@ function askMany(chunk: readonly Waiting[], startTimeout: number): Promise<ManyA
   const [first] = chunk;
   if (!first) throw new RangeError('Nothing was asked.');
   const attemptTimeout = Math.max(...chunk.map(({ attemptTimeoutMs }) => attemptTimeoutMs));
-  const request: ManyRequest = { items: chunk.map(({ activity, request }) => ({ activity, request })) };
+  const request: ManyRequest = {
+    items: chunk.map(({ activity, request, trace }) => ({ activity, request, ...(trace ? { trace } : {}) })),
+  };
   const effort: Effort = {
     attemptTimeout,
     startTimeout,

@@ -17,9 +17,9 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
-import { GROUP_MEMO, REQUEST_MEMO } from '../../observability';
+import { continuing, GROUP_MEMO, inSpan, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../../observability';
 import { FailureType, LARGEST_PAYLOAD_BYTES, parseNewTransactionId, show } from '../../protocol';
-import type { GroupAnswer, GroupRequest } from '../../protocol';
+import type { GroupAnswer, GroupItem, GroupRequest } from '../../protocol';
 import { reportQuery } from '../board';
 import { messageOf } from '../failures';
 import { Batches } from './batches';
@@ -78,6 +78,9 @@ function checkItems(items: GroupRequest['items']): void {
   );
 }
 
+/** With its id, and why it left. */
+const BYTES_OF_ONE_THAT_LEFT = 400;
+
 class Group {
   readonly #batches: Batches;
   readonly #travellers: readonly Traveller[];
@@ -114,7 +117,7 @@ class Group {
     CancellationScope.current().cancelRequested.catch(() => this.#handOver(() => true, 'the group was cancelled'));
     return CancellationScope.nonCancellable(async () => {
       void sleep(this.#handOverAfterMs, { summary: 'until what is in trouble goes on alone' }).then(() => this.#look());
-      for (const traveller of this.#travellers) traveller.start(run);
+      for (const traveller of this.#travellers) traveller.start(type, run);
       while (this.#open.length > 0) {
         // Looked at when everything else in this turn has been done: so all that is asked in it is asked together.
         await condition(() => this.#changed || this.#batches.isReady);
@@ -165,8 +168,10 @@ class Group {
   /** What has no room in the answer is told by a workflow of its own. */
   #makeRoom(): void {
     if (this.#open.some(({ leaving }) => leaving === undefined)) return;
-    let bytes = 0;
-    for (const traveller of this.#travellers) {
+    const ended = this.#travellers.filter(({ outcome }) => outcome !== undefined && outcome.kind !== 'on-its-own');
+    const others = this.#travellers.length - ended.length;
+    let bytes = others * BYTES_OF_ONE_THAT_LEFT;
+    for (const traveller of ended) {
       const size = bytesOf(traveller.outcome);
       if (bytes + size <= LARGEST_PAYLOAD_BYTES) bytes += size;
       else traveller.retract('its result has no room in the answer of the group');
@@ -180,22 +185,35 @@ class Group {
   }
 
   async #start(traveller: Traveller): Promise<void> {
-    const { id, input, request } = traveller.item;
-    const { workflowId } = workflowInfo();
-    try {
-      await startChild(this.request.type, {
-        workflowId: id,
-        args: [input],
-        memo: { [REQUEST_MEMO]: request, [GROUP_MEMO]: workflowId },
-        // It has to outlive the group, and is on its own.
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-        cancellationType: ChildWorkflowCancellationType.ABANDON,
-        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
-      });
-      traveller.left(true);
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      traveller.left(false);
-    }
+    const { type } = this.request;
+    const attributes = {
+      [SPAN_ATTRIBUTES.transaction]: traveller.item.id,
+      [SPAN_ATTRIBUTES.group]: workflowInfo().workflowId,
+    };
+    const span = { name: `${SPANS.handOver}${type}`, attributes, ...continuing(traveller.trace) };
+    const outcome = await inSpan(
+      span,
+      () => startOwn(type, traveller.item),
+      (end) => ({ outcome: end }),
+    );
+    traveller.left(outcome === 'started');
+  }
+}
+
+/** Starts the workflow that goes on with a transaction, unless there is one. It has to outlive the group, and is on its own. */
+async function startOwn(type: string, { id, input, request }: GroupItem): Promise<'started' | 'found'> {
+  try {
+    await startChild(type, {
+      workflowId: id,
+      args: [input],
+      memo: { [REQUEST_MEMO]: request, [GROUP_MEMO]: workflowInfo().workflowId },
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      cancellationType: ChildWorkflowCancellationType.ABANDON,
+      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+    });
+    return 'started';
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    return 'found';
   }
 }

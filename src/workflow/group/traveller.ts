@@ -6,9 +6,17 @@
  * anything more, every branch answers from its log what was done, and two-phase commit is decided by its register. And it is
  * never alone in doubt: a branch that somebody else has done already means that somebody else may be at work, so it leaves too.
  */
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { carriedTrace, continuing, inSpan, SPAN_ATTRIBUTES, SPANS } from '../../observability';
 import { isEnded } from '../../protocol';
-import type { ExecuteAnswer, GroupItem, GroupOutcome, ToldFailure, TransactionReport } from '../../protocol';
+import type {
+  CarriedTrace,
+  ExecuteAnswer,
+  GroupItem,
+  GroupOutcome,
+  ToldFailure,
+  TransactionReport,
+} from '../../protocol';
 import { countEnded } from '../board';
 import { asMember } from '../context';
 import type { Membership } from '../context';
@@ -21,6 +29,9 @@ import type { Batches } from './batches';
 /** A workflow function that takes one input. */
 export type TransactionFunction = (input: never) => Promise<unknown>;
 
+/** For people, in the answer of a group that has little room. */
+const LONGEST_WHY = 200;
+
 export class Traveller implements Membership {
   readonly #began = Date.now();
   #outcome: GroupOutcome | undefined;
@@ -31,6 +42,9 @@ export class Traveller implements Membership {
   #lastHeard = Date.now();
   #report: TransactionReport | undefined;
   readonly #forever = new Promise<never>(() => undefined);
+  #tellOver: (end: { readonly outcome: GroupOutcome['kind'] }) => void = () => undefined;
+  readonly over = new Promise<{ readonly outcome: GroupOutcome['kind'] }>((resolve) => (this.#tellOver = resolve));
+  #trace: { readonly trace?: CarriedTrace } = {};
 
   constructor(
     readonly item: GroupItem,
@@ -67,8 +81,24 @@ export class Traveller implements Membership {
     return this.#report;
   }
 
-  /** Runs the function, as far as it comes. */
-  start(run: TransactionFunction): void {
+  /** Of this copy, for what goes on elsewhere. */
+  get trace(): CarriedTrace | undefined {
+    return this.#trace.trace;
+  }
+
+  /** Runs the function, as far as it comes. @param type its name */
+  start(type: string, run: TransactionFunction): void {
+    const { id, trace } = this.item;
+    const attributes = { [SPAN_ATTRIBUTES.transaction]: id, [SPAN_ATTRIBUTES.group]: workflowInfo().workflowId };
+    const look = (): Promise<{ readonly outcome: string }> => {
+      this.#trace = carriedTrace();
+      this.#run(run);
+      return this.over;
+    };
+    void inSpan({ name: `${SPANS.member}${type}`, attributes, ...continuing(trace) }, look, (end) => end);
+  }
+
+  #run(run: TransactionFunction): void {
     const { id, input, request } = this.item;
     const body = async (): Promise<unknown> => run(input as never); // Cast: the caller gave what the function takes.
     asMember({ id, request, membership: this, dispatcher: this.#dispatcher() }, body).then(
@@ -84,6 +114,7 @@ export class Traveller implements Membership {
   leave(why: string): Promise<never> {
     if (!this.#outcome && this.#left === undefined) {
       this.#left = why;
+      this.#tellOver({ outcome: 'on-its-own' });
       this.changed();
     }
     return this.#forever;
@@ -91,7 +122,8 @@ export class Traveller implements Membership {
 
   /** It goes on elsewhere. */
   left(started: boolean): void {
-    this.#outcome = { kind: 'on-its-own', id: this.item.id, why: this.#left ?? '', started };
+    const why = (this.#left ?? '').slice(0, LONGEST_WHY);
+    this.#outcome = { kind: 'on-its-own', id: this.item.id, why, started };
     this.changed();
   }
 
@@ -108,6 +140,7 @@ export class Traveller implements Membership {
   #end(outcome: GroupOutcome): void {
     if (this.#left !== undefined) return;
     this.#outcome = outcome;
+    this.#tellOver({ outcome: outcome.kind });
     this.changed();
   }
 
@@ -148,6 +181,7 @@ export class Traveller implements Membership {
           participant,
           activity,
           request,
+          ...carriedTrace(),
           attemptTimeoutMs: attemptTimeoutOf(effort),
           sent: () => {
             if (again > 0) return;
