@@ -5,6 +5,7 @@
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { namespaceIdOf, reachTemporal } from '../client';
 import type { InDoubt } from '../protocol';
+import { heirsOf, isGroupId } from '../protocol';
 import { lenient } from './payloads';
 import { printable } from './printable';
 import { settingsOf, whyUnreachable } from './temporal';
@@ -22,6 +23,7 @@ export interface Caller {
   readonly namespace?: string;
   /** Unique id of the namespace, where it is known. */
   readonly namespaceId?: string;
+  readonly transaction?: string;
 }
 
 const TIMEOUT_MS = 3_000;
@@ -49,7 +51,7 @@ export class Coordinators {
   }
 
   /** Asks about the workflow that asked for a branch. Never throws. */
-  async ask({ workflowId, namespace = this.namespace, namespaceId }: Caller): Promise<Coordinator> {
+  async ask({ workflowId, namespace = this.namespace, namespaceId, transaction }: Caller): Promise<Coordinator> {
     if (workflowId === undefined) return { state: 'unknown', told: 'unknown: nothing says which workflow it is' };
     if (namespace !== this.namespace)
       return { state: 'unknown', told: `unknown: it is in namespace ${printable(namespace)}` };
@@ -58,14 +60,14 @@ export class Coordinators {
     try {
       if (namespaceId !== undefined && namespaceId !== ((await this.#id(client)) ?? namespaceId))
         return { state: 'unknown', told: 'unknown: this is another Temporal, with a namespace of the same name' };
-      const description = await client.withDeadline(Date.now() + TIMEOUT_MS, () =>
-        client.workflow.getHandle(workflowId).describe(),
-      );
-      const status = description.status.name;
-      return status === 'RUNNING' ? { state: 'running', told: 'running' } : { state: 'gone', told: `ended: ${status}` };
+      const own = await look(client, workflowId);
+      // What a group has begun may go on as a workflow of its own.
+      const heirs =
+        own.state === 'gone' && isGroupId(workflowId) && transaction !== undefined ? heirsOf(transaction) : [];
+      for (const heir of heirs)
+        if ((await look(client, heir)).state === 'running') return { state: 'running', told: `running, as ${heir}` };
+      return own;
     } catch (error) {
-      // It may also mean that we look in the wrong place: whoever is told `gone` still asks the register (O5, O6).
-      if (error instanceof WorkflowNotFoundError) return { state: 'gone', told: 'not known to Temporal' };
       return { state: 'unknown', told: `unknown: ${tell(error)}` };
     }
   }
@@ -80,6 +82,21 @@ export class Coordinators {
   async close(): Promise<void> {
     const client = await this.#client;
     if (client !== undefined && !('down' in client)) await client.connection.close();
+  }
+}
+
+async function look(client: Client, workflowId: string): Promise<Coordinator> {
+  try {
+    const { status } = await client.withDeadline(Date.now() + TIMEOUT_MS, () =>
+      client.workflow.getHandle(workflowId).describe(),
+    );
+    return status.name === 'RUNNING'
+      ? { state: 'running', told: 'running' }
+      : { state: 'gone', told: `ended: ${status.name}` };
+  } catch (error) {
+    // It may also mean that we look in the wrong place: whoever is told `gone` still asks the register (O5, O6).
+    if (error instanceof WorkflowNotFoundError) return { state: 'gone', told: 'not known to Temporal' };
+    throw error;
   }
 }
 

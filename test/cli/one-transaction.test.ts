@@ -1,4 +1,5 @@
 /** `show`, `explain`, `timeline`, `retry`, `skip` and `compensate`, on real servers, for a transaction in each state that it can be in. */
+import { connectTemporal, TransactionClient } from 'temporal-txn/client';
 import type { TransactionHandle } from 'temporal-txn/client';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId, transferOf, until, untilReport, useShop } from '../end-to-end/fixture';
@@ -344,6 +345,32 @@ describe('a two-phase commit', () => {
       exitCode: 3,
       stdout: expect.stringContaining('Not looked at: audit. It is not configured.'),
     });
+  });
+});
+
+describe('transactions that travelled in a group', () => {
+  it('are told by their group, each by itself', async () => {
+    const { address, namespace } = shop().stack.temporal;
+    const client = await connectTemporal({ address, namespace });
+    const grouping = new TransactionClient({ client, grouping: true });
+    const [first, second, refused] = [newId('grouped'), newId('grouped'), newId('grouped')];
+    const amounts = { [first]: 10, [second]: 20, [refused]: 10 ** 12 };
+    await Promise.allSettled(
+      Object.entries(amounts).map(([id, amount]) =>
+        grouping.execute('transferMoney', { id, input: transferOf(amount) }),
+      ),
+    );
+    await client.connection.close();
+    const page = await txn(['show', second]);
+    expectPlain(page);
+    expect(page).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^Your money is safe: /) });
+    expect(page.stdout).toMatch(/workflow +runGroup, COMPLETED, in group:transferMoney:/);
+    expect(row(page, 'status')).toEqual(['status', 'committed']);
+    expect(row(page, 'south-bank.credit').at(-1)).toBe('applied');
+    expect(page.stdout).not.toContain(first);
+    const other = await txn(['show', refused]);
+    expect(other.exitCode).toBe(0);
+    expect(row(other, 'status')).toEqual(['status', 'compensated']);
   });
 });
 

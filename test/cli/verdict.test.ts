@@ -261,7 +261,7 @@ const CASES: readonly Case[] = [
     given: found([], {
       workflow: { kind: 'down', why: 'refused' },
       databases: databases({
-        rows: [{ transaction: id, branch: 'debit', state: 'applied', participant: 'north-bank' }],
+        rows: [{ transaction: id, branch: 'debit', state: 'applied', participant: 'north-bank', workflowId: id }],
       }),
     }),
     need: 'unknown',
@@ -311,7 +311,7 @@ describe('the verdict', () => {
 
 describe('workflow and database', () => {
   const row = (state: DatabaseLook['rows'][number]['state'], transaction: string = id) =>
-    databases({ rows: [{ transaction, branch: 'credit', participant: 'south-bank', state }] });
+    databases({ rows: [{ transaction, branch: 'credit', participant: 'south-bank', state, workflowId: id }] });
   const at = { participant: 'south-bank' };
   const compensated = saga('compensating', step('credit', { ...at, compensation: { kind: 'compensated' } }));
   const done = commit('committing', branch('credit', { kind: 'done' }));

@@ -9,6 +9,7 @@ import { lookAtDatabases } from './databases';
 import type { DatabaseLook } from './databases';
 import { disagreementsOf } from './disagreements';
 import type { Disagreement } from './disagreements';
+import { lookAtGroup } from './group';
 import { verdictOf } from './verdict';
 import type { Found, Verdict } from './verdict-words';
 import { lookAtWorkflow } from './workflow';
@@ -58,10 +59,11 @@ async function lookOnce(
   coordinators: Coordinators,
   { id, namespace, patience, pauseMs }: Looking,
 ): Promise<Found> {
-  const workflow = await lookAtWorkflow(coordinators, id);
-  const reports: readonly TransactionReport[] =
-    workflow.kind === 'found' && workflow.report.kind === 'told' ? workflow.report.reports : [];
-  const found = await lookAtDatabases(databases, coordinators, { id, reports, namespace, patience, pauseMs });
+  const own = await lookAtWorkflow(coordinators, id);
+  const asked = { id, reports: reportsOf(own), namespace, patience, pauseMs };
+  const found = await lookAtDatabases(databases, coordinators, asked);
+  const workflow = own.kind === 'unknown' ? await lookAtGroup(coordinators, id, found) : own;
+  const reports = reportsOf(workflow);
   checkKnown(id, workflow, reports, found);
   return {
     id,
@@ -72,6 +74,9 @@ async function lookOnce(
     graceMs: patience.graceMs,
   };
 }
+
+const reportsOf = (workflow: WorkflowLook): readonly TransactionReport[] =>
+  workflow.kind === 'found' && workflow.report.kind === 'told' ? workflow.report.reports : [];
 
 function checkKnown(
   id: string,

@@ -1,5 +1,5 @@
 /** The command `show`: one page of a transaction, with its branches as the workflow reports them and as the databases have them. */
-import { tellCompensation, tellFate, tellFinish, tellVote } from '../../protocol';
+import { isGroupId, tellCompensation, tellFate, tellFinish, tellVote } from '../../protocol';
 import type { TransactionReport } from '../../protocol';
 import { tellAccepted } from '../audit/accepted';
 import { tellFinding } from '../audit/tell';
@@ -40,12 +40,13 @@ function factsOf({ workflow, reports, databases, verdict }: Standing): [string, 
   const { decisions } = databases;
   const rows: [string, string][] = [];
   if (workflow.kind === 'found') {
-    const { type, status, startedAt, closedAt } = workflow;
+    const { id, type, status, startedAt, closedAt } = workflow;
+    const where = isGroupId(id) ? `, in ${printable(id)}` : '';
     const took =
       closedAt === undefined
         ? ''
         : `, ended ${closedAt.toISOString()} (${duration(closedAt.getTime() - startedAt.getTime())})`;
-    rows.push(['workflow', `${printable(type)}, ${status}`], ['started', `${startedAt.toISOString()}${took}`]);
+    rows.push(['workflow', `${printable(type)}, ${status}${where}`], ['started', `${startedAt.toISOString()}${took}`]);
     if (workflow.report.kind === 'no-worker') rows.push(['report', `none: ${workflow.report.why}`]);
   } else {
     rows.push([

@@ -1,4 +1,5 @@
 /** What a person needs to know of a transaction whose workflow does not say itself how it stands. */
+import { isGroupId } from '../../protocol';
 import type { StepReport, TransactionReport } from '../../protocol';
 import { count, printable } from '../printable';
 import type { Found, Verdict } from './verdict-words';
@@ -87,8 +88,9 @@ export function judgeInterrupted(
 ): Verdict {
   const { type, status } = workflow;
   const how = HOW[status] ?? `ended (${status})`;
-  const resume =
-    status in HOW
+  const resume = isGroupId(workflow.id)
+    ? 'Execute it again in code, with the same id and input: what was done answers from the branch logs, and it goes on from there.'
+    : status in HOW
       ? `Resume it in code, with the same input: new TransactionClient({ client }).resume('${printable(type)}', { id: '${printable(id)}', input })`
       : `Look why it ended like this, and repair the business data by hand: temporal-txn timeline ${id}`;
   if (report.protocol === 'saga') {
