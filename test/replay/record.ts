@@ -9,6 +9,10 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import type { TransactionHandle, VoteRequest } from '../../src/client';
+import { askedOfMany } from '../../src/participant/many';
+import { GROUP_WORKFLOW, MANY } from '../../src/protocol';
+import type { GroupAnswer, GroupRequest, ManyRequest } from '../../src/protocol';
+import type { Activities } from '../../src/testing';
 import { packageRoot } from '../saga-more/environment';
 import { PARTICIPANT_BUNDLE, startRealTimeEnvironment } from '../real-server';
 import type { RealTimeEnvironment } from '../real-server';
@@ -16,6 +20,8 @@ import { gate, ScriptedWorld } from '../saga-more/scripted';
 import { ModelParticipants } from '../two-phase-commit/participants';
 import { CASES } from './cases';
 import type { RecordedCase } from './cases';
+import { GROUP_CASES, TRANSFER } from './group-cases';
+import type { GroupCase } from './group-cases';
 import { TWO_PHASE_CASES } from './two-phase-cases';
 import type { TwoPhaseCase } from './two-phase-cases';
 
@@ -43,7 +49,9 @@ async function main(): Promise<void> {
   const atomic = model.activities();
   const participants = Object.entries(OPERATIONS).map(([name, of]) => [name, world.participant(of)] as const);
   const everybody = {
-    ...Object.fromEntries(participants.map(([name, activities]) => [name, { ...atomic, ...activities }])),
+    ...Object.fromEntries(
+      participants.map(([name, activities]) => [name, askedTogether({ ...atomic, ...activities })]),
+    ),
     recovered: { ...atomic, ...model.recovery() },
     ...Object.fromEntries(COMPANIES.map((name) => [name, { ...atomic, ...model.registerActivities() }])),
   };
@@ -51,8 +59,9 @@ async function main(): Promise<void> {
   try {
     await mkdir(directory, { recursive: true });
     for (const old of await readdir(directory)) if (only.length === 0) await rm(join(directory, old));
-    for (const one of [...CASES, ...TWO_PHASE_CASES].filter(wanted)) {
-      if ('scripts' in one) await play(env, world, one);
+    for (const one of [...CASES, ...TWO_PHASE_CASES, ...GROUP_CASES].filter(wanted)) {
+      if ('members' in one) await playGroup(env, world, one);
+      else if ('scripts' in one) await play(env, world, one);
       else await playTwoPhase(env, model, one);
       const history = await env.client.workflow.getHandle(one.name).fetchHistory();
       await writeFile(join(directory, `${one.name}.json`), withoutTraces(historyToJSON(history)));
@@ -132,6 +141,33 @@ async function playTwoPhase(env: RealTimeEnvironment, model: ModelParticipants, 
     case undefined:
   }
   await handle.result().catch(() => undefined); // How it ends is in the history.
+}
+
+/** A participant that is asked for many branches in one activity, too. */
+function askedTogether(activities: Activities): Activities {
+  const questions = activities as Record<string, (request: never) => Promise<unknown>>; // Cast: each takes a request.
+  const many = askedOfMany({ questions, together: () => undefined, concurrency: 8 });
+  return { ...activities, [MANY]: (request: ManyRequest) => many(request) };
+}
+
+async function playGroup(env: RealTimeEnvironment, world: ScriptedWorld, one: GroupCase): Promise<void> {
+  const { name, type, members } = one;
+  for (const { id, scripts = {} } of members)
+    for (const [branch, script] of Object.entries(scripts)) world.script(id, branch, script);
+  const items = members.map(({ id }) => ({ id, input: TRANSFER, request: 'hash of the input' }));
+  const group = await env.client.workflow.start<(request: GroupRequest) => Promise<GroupAnswer>>(GROUP_WORKFLOW, {
+    workflowId: name,
+    taskQueue: 'transactions',
+    args: [{ type, items }],
+  });
+  const { outcomes } = await group.result();
+  for (const { kind, id } of outcomes)
+    // How it ends is in its own history.
+    if (kind === 'on-its-own')
+      await env.transactions
+        .handle(id)
+        .result()
+        .catch(() => undefined);
 }
 
 const isHeld = async (handle: TransactionHandle): Promise<boolean> =>

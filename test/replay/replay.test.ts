@@ -7,9 +7,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { bundleWorkflows } from '../../src/testing';
 import { compiledWorkflows, quiet } from '../saga-more/environment';
 import { CASES } from './cases';
+import { GROUP_CASES } from './group-cases';
 import { TWO_PHASE_CASES } from './two-phase-cases';
 
-const ALL = [...CASES, ...TWO_PHASE_CASES];
+const ALL = [...CASES, ...TWO_PHASE_CASES, ...GROUP_CASES];
 const directory = join(__dirname, 'histories');
 const recorded = readdirSync(directory)
   .filter((file) => file.endsWith('.json'))
@@ -56,6 +57,13 @@ describe('the recorded histories', () => {
       events.some(({ eventType }) => eventType === `EVENT_TYPE_WORKFLOW_EXECUTION_${type}`);
     expect(happened('CANCEL_REQUESTED')).toBe(name.endsWith('-cancelled'));
     expect(happened('UPDATE_COMPLETED')).toBe(/-(held|accepted)$/.test(name));
+  });
+
+  it.each(GROUP_CASES.map(({ name }) => name))('of %s shows who has left it', (name) => {
+    const left = historyOf(name).events.filter(({ eventType }) =>
+      eventType.endsWith('CHILD_WORKFLOW_EXECUTION_STARTED'),
+    );
+    expect(left).toHaveLength(name.includes('-some-') ? 1 : 0);
   });
 
   it('tell nothing of the machine that recorded them', () => {

@@ -8,6 +8,7 @@ export {
   checkout,
   coordinateTwoPhaseCommit,
   processOrder,
+  runGroup,
   transferMoney,
   transferMoneyAtomically,
   transferMoneyInThreePhases,
