@@ -3,6 +3,7 @@
  * For latency they take turns transfer by transfer; for throughput block by block, and each round begins with another.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inClosedLoop } from './closed-loop';
 import { cpuSeconds, eachPart } from './cpu';
 import type { Cpu } from './cpu';
 
@@ -122,14 +123,9 @@ async function atOnce<Way extends string>(
   const before = cpuSeconds();
   const begun = performance.now();
   const clock = new Clock();
-  let next = first;
-  const runner = async (): Promise<void> => {
-    while (next < first + transactions) {
-      const n = next++;
-      await clock.time((decided) => contest.transfer(way, n, decided));
-    }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, runner));
+  await inClosedLoop(CONCURRENCY, { first, count: transactions }, (n) =>
+    clock.time((decided) => contest.transfer(way, n, decided)),
+  );
   const seconds = (performance.now() - begun) / 1000;
   const after = cpuSeconds();
   return {

@@ -11,10 +11,10 @@ import { Pool } from 'pg';
 import { setUpService } from '../activities/setup';
 import { connectTemporal, TransactionClient } from '../src/client';
 import { ServiceProcess, startStack } from '../src/dev';
-import type { Stack } from '../src/dev';
-import type { PostgresName } from '../src/dev';
+import type { PostgresName, Stack, StackOptions } from '../src/dev';
 import { searchAttributeList } from '../src/observability';
 import type { History } from './cost';
+import { ACCOUNTS } from './transfer';
 
 export type Service = 'north-bank' | 'south-bank' | 'audit';
 
@@ -23,9 +23,6 @@ const DATABASES = {
   'south-bank': { name: 'south_bank', server: 'b' },
   audit: { name: 'audit', server: 'b' },
 } as const satisfies Record<Service, { name: string; server: PostgresName }>;
-
-/** More than there are transfers at a time, so that none waits for another one's account. */
-const ACCOUNTS = 64;
 
 const OPEN_ACCOUNTS = `
   with opened as (
@@ -36,13 +33,12 @@ const OPEN_ACCOUNTS = `
   insert into entry (account, kind, amount, transaction_id, branch_id)
   select id, 'opening', balance, 'bench', id from opened`;
 
-/** The account of a transfer at either bank. Transfers with neighbouring numbers never meet. */
-export const accountOf = (n: number): string => `account-${n % ACCOUNTS}`;
-
 export interface StageOptions {
   readonly services: readonly Service[];
-  /** Whether the servers keep the time of each commit, which costs them a little. */
-  readonly commitTimestamps?: boolean;
+  /** Databases on server a that are no service's. */
+  readonly databases?: readonly string[];
+  /** Settings of both servers' postgresql.conf. */
+  readonly settings?: StackOptions<string>['settings'];
   readonly progress: (message: string) => void;
 }
 
@@ -51,15 +47,26 @@ export interface Stage {
   readonly transactions: TransactionClient;
   readonly pool: (service: Service) => Pool;
   readonly databaseUrl: (service: Service) => string;
+  /** Of a database that is no service's: of the role that owns it. */
+  readonly ownerUrl: (database: string) => string;
+  /** Where files are kept that are gone with the stage. */
+  readonly directory: string;
   /** Starts a process by its compiled main module below bench/, and waits until it is healthy. */
-  readonly startProcess: (name: string, script: string, env?: Record<string, string>) => Promise<ServiceProcess>;
+  readonly startProcess: (
+    name: string,
+    script: string,
+    env?: Record<string, string>,
+    node?: string,
+  ) => Promise<ServiceProcess>;
+  /** Has something else stopped with the stage, before what was there already. */
+  readonly stopToo: (stop: () => Promise<unknown>) => void;
   readonly historyOf: (workflowId: string) => Promise<History>;
   /** How many promises of the tables are broken: none, or what was measured is worth nothing. */
   readonly violations: () => Promise<number>;
   readonly stop: () => Promise<void>;
 }
 
-export async function openStage({ services, commitTimestamps, progress }: StageOptions): Promise<Stage> {
+export async function openStage({ services, databases = [], settings, progress }: StageOptions): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), 'temporal-txn-bench-'));
   const closing: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
@@ -69,18 +76,15 @@ export async function openStage({ services, commitTimestamps, progress }: StageO
     progress('starting two PostgreSQL servers and Temporal');
     const stack = await startStack({
       directory,
-      databases: Object.fromEntries(services.map((service) => [DATABASES[service].name, DATABASES[service].server])),
+      databases: Object.fromEntries<PostgresName>([
+        ...services.map((service) => [DATABASES[service].name, DATABASES[service].server] as const),
+        ...databases.map((database) => [database, 'a'] as const),
+      ]),
       searchAttributes: searchAttributeList(),
       durable: true,
+      ...(settings ? { settings } : {}),
     });
     closing.push(() => stack.stop());
-    if (commitTimestamps) {
-      for (const server of Object.values(stack.postgres)) {
-        await once(server.adminUrl, 'alter system set track_commit_timestamp = on');
-        await server.kill();
-        await server.restart();
-      }
-    }
     const databaseUrl = (service: Service): string => stack.databaseUrl(DATABASES[service].name);
     const pools = new Map<Service, Pool>();
     closing.push(() => Promise.all([...pools.values()].map((pool) => pool.end())));
@@ -102,10 +106,13 @@ export async function openStage({ services, commitTimestamps, progress }: StageO
       transactions: new TransactionClient({ client }),
       pool,
       databaseUrl,
-      startProcess: async (name, script, env = {}) => {
+      ownerUrl: (database) => stack.ownerUrl(database),
+      directory,
+      startProcess: async (name, script, env = {}, node = process.execPath) => {
         const worker = await ServiceProcess.start({
           name,
           script: join(__dirname, script),
+          node,
           env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, ...env },
           log: join(logs, `${name}.log`),
           restartAfterMs: 'never',
@@ -113,6 +120,7 @@ export async function openStage({ services, commitTimestamps, progress }: StageO
         workers.push(worker);
         return worker;
       },
+      stopToo: (stop) => void closing.push(stop),
       historyOf: (workflowId) => client.workflow.getHandle(workflowId).fetchHistory(),
       violations: async () => {
         const banks = services.filter((service) => service !== 'audit').map(pool);
@@ -130,19 +138,12 @@ export async function openStage({ services, commitTimestamps, progress }: StageO
 async function openService(service: Service, stack: Stack<string>): Promise<Pool> {
   const { name } = DATABASES[service];
   const connectionString = stack.ownerUrl(name);
-  await setUpService(service, connectionString, `${name}_worker`);
+  const worker = `${name}_worker`;
+  await setUpService(service, connectionString, worker);
   const pool = new Pool({ connectionString, max: 1 });
   pool.on('error', () => undefined); // A server that stops first must not end this process.
+  // Parts add tables of their own.
+  await pool.query(`alter default privileges grant select, insert, update, delete on tables to ${worker}`);
   if (service !== 'audit') await pool.query(OPEN_ACCOUNTS);
   return pool;
-}
-
-async function once(connectionString: string, statement: string): Promise<void> {
-  const pool = new Pool({ connectionString, max: 1 });
-  pool.on('error', () => undefined);
-  try {
-    await pool.query(statement);
-  } finally {
-    await pool.end();
-  }
 }

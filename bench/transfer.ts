@@ -9,6 +9,13 @@ export interface Transfer {
 }
 
 export type Bank = 'north-bank' | 'south-bank';
+export const BANKS: readonly Bank[] = ['north-bank', 'south-bank'];
+
+/** Accounts of each bank. Several times as many as there are transfers at a time, so that none waits for another one's. */
+export const ACCOUNTS = 4_096;
+
+/** The account of a transfer at either bank. Transfers with neighbouring numbers never meet. */
+export const accountOf = (n: number): string => `account-${n % ACCOUNTS}`;
 
 /** The record that is kept of a transfer where there are three databases. */
 export const recordOf = ({ from, to, amount, currency }: Transfer) => ({

@@ -2,23 +2,17 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
+import { openBankPool } from '../hand-written/pool';
 import { transferDirectly } from './two-phase-commit';
 import type { Databases } from './two-phase-commit';
 import { DECIDED, DONE } from './client';
 import type { DirectRequest } from './client';
 
-const open = (name: string): Pool =>
-  new Pool({
-    connectionString: process.env[name],
-    max: 22, // As many as a participant has.
-    options: '-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=8s',
-  });
-
 const databases: Databases = {
-  north: open('NORTH_DATABASE_URL'),
-  south: open('SOUTH_DATABASE_URL'),
-  audit: open('AUDIT_DATABASE_URL'),
+  north: openBankPool(process.env['NORTH_DATABASE_URL']),
+  south: openBankPool(process.env['SOUTH_DATABASE_URL']),
+  audit: openBankPool(process.env['AUDIT_DATABASE_URL']),
 };
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

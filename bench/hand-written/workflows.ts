@@ -1,5 +1,5 @@
 /** The transfer as a careful team writes it on plain Temporal: explicit timeouts, and a compensation for the first step. */
-import { ActivityFailure, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import { handWrittenQueue } from '../transfer';
 import type { Bank, Transfer } from '../transfer';
@@ -24,9 +24,11 @@ const { reverseDebit } = proxyActivities<BankActivities>({
   retry: OPTIONS.retry,
 });
 
-export async function transferByHand({ from, to, amount, currency }: Transfer): Promise<number> {
+/** @param holdMs how long it is held open in the middle, where that is what is measured */
+export async function transferByHand({ from, to, amount, currency }: Transfer, holdMs = 0): Promise<number> {
   const id = workflowInfo().workflowId;
   const { balance } = await north.debit({ key: `${id}/debit`, account: from, amount, currency });
+  if (holdMs > 0) await sleep(holdMs);
   try {
     await south.credit({ key: `${id}/credit`, account: to, amount, currency });
   } catch (error) {

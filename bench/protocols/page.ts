@@ -1,4 +1,5 @@
 /** The tables of docs/protocols.md that are measured: what a run of the benchmark and what the tests of failures have recorded. */
+import { markdownTable } from '../markdown';
 import type { FailureOutcomes, ProtocolOutcome, RecordedOutcomes } from './outcomes';
 import { figureRows, ratioHeadings, ratioRows, roundsText } from './report';
 import type { ProtocolsReport } from './report';
@@ -80,11 +81,3 @@ const failureTable = (failures: readonly FailureOutcomes[], cell: (outcome: Prot
 
 const machineOf = ({ processors, node, on }: RecordedOutcomes['taken']): string =>
   `${processors} processors, Node ${node.replace(/^v/, '')}, on ${on}`;
-
-/** As prettier lays it out. */
-function markdownTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = headings.map((heading, i) => Math.max(3, heading.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  const line = (cells: readonly string[]): string =>
-    `| ${widths.map((width, i) => (cells[i] ?? '').padEnd(width)).join(' | ')} |`;
-  return [line(headings), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
-}

@@ -5,9 +5,10 @@ import { costOfAll } from '../cost';
 import type { Cost } from '../cost';
 import { numbersOf } from '../measure';
 import type { Contest, Size } from '../measure';
-import { accountOf, openStage } from '../stage';
+import { openStage } from '../stage';
 import type { Stage } from '../stage';
-import type { Bank, Transfer } from '../transfer';
+import { accountOf, BANKS } from '../transfer';
+import type { Transfer } from '../transfer';
 import { readKept } from './locks';
 import { RESERVABLE } from './operations';
 import { reportOf, textOf } from './report';
@@ -15,11 +16,9 @@ import type { MeasuredRound } from './report';
 import { WAYS, WORKFLOWS, workflowsOf } from './ways';
 import type { Costs, Way } from './ways';
 
-const BANKS: readonly Bank[] = ['north-bank', 'south-bank'];
-
 export async function openProtocolsPart(progress: (message: string) => void): Promise<Part> {
   const began = Date.now();
-  const stage = await openStage({ services: BANKS, commitTimestamps: true, progress });
+  const stage = await openStage({ services: BANKS, settings: { track_commit_timestamp: true }, progress });
   try {
     progress('starting a coordinator and two banks, for all protocols');
     for (const bank of BANKS) await stage.pool(bank).query(RESERVABLE);

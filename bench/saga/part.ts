@@ -10,17 +10,16 @@ import { each } from '../measure';
 import type { Contest, Round, Sample, Size } from '../measure';
 import { cpuOf, figuresOf, milliseconds, ratioText } from '../report';
 import type { Figures } from '../report';
-import { accountOf, openStage } from '../stage';
+import { openStage } from '../stage';
 import type { Stage } from '../stage';
 import { percentile, spreadOf } from '../statistics';
 import type { Spread } from '../statistics';
-import { QUEUES } from '../transfer';
-import type { Bank, Transfer } from '../transfer';
+import { accountOf, BANKS, QUEUES } from '../transfer';
+import type { Transfer } from '../transfer';
 
 type Way = keyof typeof QUEUES;
 
 const WAYS: readonly Way[] = ['saga', 'hand-written'];
-const BANKS: readonly Bank[] = ['north-bank', 'south-bank'];
 
 export async function openSagaPart(progress: (message: string) => void): Promise<Part> {
   const began = Date.now();

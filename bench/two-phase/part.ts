@@ -7,13 +7,14 @@ import { askForTransfer } from '../direct/client';
 import { DECISION } from '../direct/two-phase-commit';
 import { numbersOf } from '../measure';
 import type { Contest, Size } from '../measure';
-import { accountOf, openStage } from '../stage';
+import { openStage } from '../stage';
 import type { Service, Stage } from '../stage';
 import { readHolds } from './locks';
 import { reportOf, textOf } from './report';
 import type { MeasuredRound } from './report';
 import { ASKING_WAYS, asksForDecision, HISTORY_WAYS, WAYS } from './ways';
 import type { CostSamples, HistoryWay, Way } from './ways';
+import { accountOf } from '../transfer';
 import type { Transfer } from '../transfer';
 
 const SERVICES: readonly Service[] = ['north-bank', 'south-bank', 'audit'];
@@ -28,7 +29,7 @@ const WORKFLOWS = {
 
 export async function openTwoPhasePart(progress: (message: string) => void): Promise<Part> {
   const began = Date.now();
-  const stage = await openStage({ services: SERVICES, commitTimestamps: true, progress });
+  const stage = await openStage({ services: SERVICES, settings: { track_commit_timestamp: true }, progress });
   try {
     progress('starting a coordinator, three participants and a process without a coordinator');
     await stage.pool('north-bank').query(DECISION);

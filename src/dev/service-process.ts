@@ -13,6 +13,8 @@ export interface ServiceProcessOptions {
   readonly name: string;
   /** The compiled main module. */
   readonly script: string;
+  /** The Node.js that runs it. Default: the one of this process. */
+  readonly node?: string;
   /** Environment on top of this process's own. */
   readonly env: Readonly<Record<string, string>>;
   /** The file that its output is appended to. */
@@ -86,11 +88,11 @@ export class ServiceProcess {
   }
 
   async #launch(env: Readonly<Record<string, string>>): Promise<void> {
-    const { script, log, preload = [] } = this.options;
+    const { script, node = process.execPath, log, preload = [] } = this.options;
     const port = await freePort();
     this.#healthUrl = `http://127.0.0.1:${port}/health`;
     const args = [...preload.flatMap((module) => ['--require', module]), script];
-    const started = await spawnGuarded(process.execPath, args, {
+    const started = await spawnGuarded(node, args, {
       env: { ...process.env, ...this.options.env, ...env, TXN_HEALTH_HOST: '127.0.0.1', TXN_HEALTH_PORT: String(port) },
       log,
     });

@@ -8,7 +8,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 import { lockDirectory, PostgresServer, TemporalDevServer } from '../testing';
-import type { SearchAttribute } from '../testing';
+import type { PostgresServerOptions, SearchAttribute } from '../testing';
 import type { MailServer } from './mail';
 
 /** The two PostgreSQL servers. */
@@ -19,6 +19,8 @@ export interface StackOptions<Service extends string> {
   readonly directory: string;
   /** Which server each service's database lives on. */
   readonly databases: Readonly<Record<Service, PostgresName>>;
+  /** Settings of both servers' postgresql.conf. Default: those of `PostgresServer`. */
+  readonly settings?: PostgresServerOptions['settings'];
   /** Search attributes to register with Temporal. Default: none. */
   readonly searchAttributes?: readonly SearchAttribute[];
   /** Whether to start a mail server. Default: false. */
@@ -119,6 +121,7 @@ async function startPostgres(
   const server = await PostgresServer.start({
     directory: join(directory, `postgres-${name}`),
     durable: options.durable ?? true,
+    ...(options.settings ? { settings: options.settings } : {}),
   });
   options.progress?.(`PostgreSQL ${name} is ready at ${server.host}:${server.port}`);
   return server;
