@@ -17,6 +17,8 @@ export interface Outcome {
   /** The figures, for people. */
   readonly text: string;
   readonly violations: number;
+  /** Puts the figures into the package, where the part has a place for them. @returns the paths of what was written */
+  readonly write?: () => readonly string[];
 }
 
 export interface Part {

@@ -1,5 +1,5 @@
-/** `npm run bench`: what `saga()` costs over plain Temporal, what two-phase commit costs over a saga, all protocols side by side, and the outbox. */
-import { Argument, Command, InvalidArgumentError } from 'commander';
+/** `npm run bench`: what `saga()` costs over plain Temporal, what two-phase commit costs over a saga, all protocols side by side, the outbox, and throughput beside others. */
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { untilInterrupted } from '../src/dev';
 import type { Outcome, Part } from './contest';
 import { CONCURRENCY } from './measure';
@@ -7,6 +7,7 @@ import type { Size } from './measure';
 import { openOutboxPart } from './outbox/part';
 import { openProtocolsPart } from './protocols/part';
 import { openSagaPart } from './saga/part';
+import { openThroughputPart } from './throughput/part';
 import { openTwoPhasePart } from './two-phase/part';
 
 interface Options {
@@ -14,9 +15,10 @@ interface Options {
   readonly transactions: number;
   readonly quick?: boolean;
   readonly json?: boolean;
+  readonly write?: boolean;
 }
 
-type PartName = 'saga' | 'two-phase' | 'protocols' | 'outbox';
+type PartName = 'saga' | 'two-phase' | 'protocols' | 'outbox' | 'throughput';
 
 interface PartEntry {
   readonly title: string;
@@ -55,6 +57,14 @@ const PARTS: Readonly<Record<PartName, PartEntry>> = {
     quickSize: { alone: 1, together: 1_200 },
     lastBeginMs: 160_000,
   },
+  // Callers begin transfers for a time and not for a number, which is only the most there can be. Alone: those that are held open at once.
+  throughput: {
+    title: 'Throughput, beside a hand-written workflow, other libraries, and no coordinator at all',
+    open: openThroughputPart,
+    sizeOf: (transactions) => ({ alone: 32 * transactions, together: 4_000 * transactions }),
+    quickSize: { alone: 16, together: 16 },
+    lastBeginMs: 480_000,
+  },
 };
 
 /** Enough to see that it works, too little to say anything of time. */
@@ -66,12 +76,15 @@ const command = new Command('bench')
   .option('--rounds <number>', 'how often each way has its turn', positive, 20)
   .option(
     '--transactions <number>',
-    `transfers a way and round; ${CONCURRENCY} at a time in blocks of as many (two-phase and protocols: half of them one at a time; two-phase: blocks of twice as many; outbox: a backlog of 2,000 times as many events)`,
+    `transfers a way and round; ${CONCURRENCY} at a time in blocks of as many (two-phase and protocols: half of them one at a time; two-phase: blocks of twice as many; outbox: a backlog of 2,000 times as many events; throughput: 32 times as many open at once)`,
     positive,
     16,
   )
   .option('--quick', 'one round of a few transfers: shows that it works, and says nothing of time')
-  .option('--json', 'print the figures as JSON');
+  .option('--json', 'print the figures as JSON')
+  .addOption(
+    new Option('--write', 'throughput: write docs/performance.md anew, and what it is made of').conflicts('quick'),
+  );
 
 const started = Date.now();
 
@@ -92,6 +105,7 @@ async function main(): Promise<number> {
     const outcome = await play(name, options, interrupted);
     if (outcome === 'interrupted') return 130;
     reports[name] = outcome.report;
+    if (options.write && outcome.violations === 0) for (const file of outcome.write?.() ?? []) say(`wrote ${file}`);
     violations += outcome.violations;
     if (!options.json) console.log(`\n${PARTS[name].title}\n\n${outcome.text}`);
   }

@@ -1,0 +1,56 @@
+/** What is aimed at: ratios within a round, and counts. */
+import { spreadOf } from '../statistics';
+import type { Way } from './contestants';
+import type { Figures } from './report';
+import type { Callers, Cell } from './rounds';
+
+/** An aim, and what became of it. */
+export interface Aim {
+  readonly aim: string;
+  readonly measured: number;
+  readonly met: boolean;
+}
+
+interface Wanted {
+  readonly aim: string;
+  readonly way: Way;
+  readonly callers: Callers;
+  /** @returns undefined when one of those whom it compares did not take part */
+  readonly measure: (of: Measures) => number | undefined;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+interface Measures {
+  readonly figures: Figures;
+  /** Its median latency, as a multiple of another one's in the same round. */
+  readonly latencyTo: (other: Way) => number;
+}
+
+const AIMS: readonly Wanted[] = [
+  {
+    aim: 'a saga alone: no slower than the hand-written workflow',
+    way: 'saga',
+    callers: 1,
+    measure: ({ latencyTo }) => latencyTo('hand-written'),
+    atMost: 1,
+  },
+];
+
+/** Those of which everything was measured that they need. */
+export function aimsOf(cells: readonly Cell[], all: readonly Figures[]): readonly Aim[] {
+  return AIMS.flatMap(({ aim, way, callers, measure, atLeast = -Infinity, atMost = Infinity }) => {
+    const figures = all.find((one) => one.way === way && one.callers === callers);
+    const latencyTo = (other: Way): number => latencyRatio(cells, way, other, callers);
+    const measured = figures && measure({ figures, latencyTo });
+    if (measured === undefined || Number.isNaN(measured)) return [];
+    return [{ aim, measured, met: measured >= atLeast && measured <= atMost }];
+  });
+}
+
+function latencyRatio(cells: readonly Cell[], way: Way, other: Way, callers: Callers): number {
+  const of = (way: Way, round: number): number =>
+    cells.find((cell) => cell.way === way && cell.callers === callers && cell.round === round)?.p50Ms ?? Number.NaN;
+  const rounds = [...new Set(cells.map(({ round }) => round))];
+  return spreadOf(rounds.map((round) => of(way, round) / of(other, round))).median;
+}

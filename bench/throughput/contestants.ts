@@ -1,0 +1,76 @@
+/**
+ * Who takes part, and the processes that each of them consists of. All have the same two local transactions on the same rows, once for each
+ * transfer, and as many connections to each bank.
+ */
+
+/** Processes by name: the main module of each, below bench/. */
+export const PROCESSES = {
+  direct: 'throughput/direct-worker.js',
+  'temporal callers': 'throughput/temporal-worker.js',
+  coordinator: 'throughput/workflow-worker.js',
+  'north-bank': 'saga/bank-worker.js',
+  'south-bank': 'saga/bank-worker.js',
+  'hand-written workflows': 'hand-written/workflow-worker.js',
+  'hand-written north-bank': 'hand-written/bank-worker.js',
+  'hand-written south-bank': 'hand-written/bank-worker.js',
+  'node-sagas': 'peers/node-sagas.mjs',
+  dbos: 'peers/dbos.mjs',
+  'restate callers': 'peers/restate-callers.mjs',
+  'restate service': 'peers/restate-service.mjs',
+} as const;
+
+export type ProcessName = keyof typeof PROCESSES;
+
+export interface Contestant {
+  readonly title: string;
+  /** The process that has its callers. */
+  readonly callers: ProcessName;
+  /** All its processes, its callers among them; PostgreSQL is in every one. */
+  readonly processes: readonly ProcessName[];
+  /** The server that remembers its transfers, where that is not PostgreSQL. */
+  readonly server?: 'temporal' | 'restate';
+  /** The package of npm, where it is not this one. */
+  readonly peer?: string;
+  /** Whether its transfers can be held open in the middle. */
+  readonly holds: boolean;
+}
+
+const COORDINATED = {
+  callers: 'temporal callers',
+  processes: ['temporal callers', 'coordinator', 'north-bank', 'south-bank'],
+  server: 'temporal',
+} as const satisfies Partial<Contestant>;
+
+const CONTESTANTS = {
+  direct: { title: 'direct pg', callers: 'direct', processes: ['direct'], holds: true },
+  'node-sagas': {
+    title: 'node-sagas',
+    callers: 'node-sagas',
+    processes: ['node-sagas'],
+    peer: 'node-sagas',
+    holds: true,
+  },
+  'hand-written': {
+    title: 'hand-written workflow',
+    callers: 'temporal callers',
+    processes: ['temporal callers', 'hand-written workflows', 'hand-written north-bank', 'hand-written south-bank'],
+    server: 'temporal',
+    holds: true,
+  },
+  saga: { title: 'saga', ...COORDINATED, holds: true },
+  '2pc': { title: 'two-phase commit', ...COORDINATED, holds: false },
+  dbos: { title: 'DBOS', callers: 'dbos', processes: ['dbos'], peer: '@dbos-inc/dbos-sdk', holds: true },
+  restate: {
+    title: 'Restate',
+    callers: 'restate callers',
+    processes: ['restate callers', 'restate service'],
+    server: 'restate',
+    peer: '@restatedev/restate-sdk',
+    holds: true,
+  },
+} as const satisfies Record<string, Contestant>;
+
+export type Way = keyof typeof CONTESTANTS;
+export const WAYS = Object.keys(CONTESTANTS) as readonly Way[]; // Cast: its own keys.
+
+export const contestantOf = (way: Way): Contestant => CONTESTANTS[way];

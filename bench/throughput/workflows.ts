@@ -1,0 +1,29 @@
+/** The transfer as this package writes it. */
+import { sleep } from '@temporalio/workflow';
+import { branch, participant, saga, twoPhaseCommit } from 'temporal-txn/workflow';
+import type { accounts } from '../../activities/accounts/operations';
+import type { Transfer } from '../transfer';
+
+/** A transfer that may be held open in the middle, where that is what is measured. */
+export type HeldTransfer = Transfer & { readonly holdMs: number };
+
+const north = participant<typeof accounts>('north-bank');
+const south = participant<typeof accounts>('south-bank');
+
+export async function transferBySaga({ from, to, amount, currency, holdMs }: HeldTransfer): Promise<number> {
+  return saga(async (s) => {
+    const debit = await s.step(north.debit, { account: from, amount, currency });
+    if (holdMs > 0) await sleep(holdMs);
+    await s.step(south.credit, { account: to, amount, currency });
+    return debit.balance;
+  });
+}
+
+/** Never held: its branches would keep their locks. */
+export async function transferByTwoPhaseCommit({ from, to, amount, currency }: HeldTransfer): Promise<number> {
+  const [debit] = await twoPhaseCommit([
+    branch(north.debit, { account: from, amount, currency }),
+    branch(south.credit, { account: to, amount, currency }),
+  ]);
+  return debit.balance;
+}
