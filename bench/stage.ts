@@ -11,7 +11,7 @@ import { Pool } from 'pg';
 import { setUpService } from '../activities/setup';
 import { connectTemporal, TransactionClient } from '../src/client';
 import { ServiceProcess, startStack } from '../src/dev';
-import type { PostgresName, Stack, StackOptions } from '../src/dev';
+import type { PostgresName, ServiceProcessOptions, Stack, StackOptions } from '../src/dev';
 import { searchAttributeList } from '../src/observability';
 import type { History } from './cost';
 import { ACCOUNTS } from './transfer';
@@ -56,7 +56,7 @@ export interface Stage {
     name: string,
     script: string,
     env?: Record<string, string>,
-    node?: string,
+    options?: Pick<ServiceProcessOptions, 'node' | 'preload'>,
   ) => Promise<ServiceProcess>;
   /** Has something else stopped with the stage, before what was there already. */
   readonly stopToo: (stop: () => Promise<unknown>) => void;
@@ -108,11 +108,11 @@ export async function openStage({ services, databases = [], settings, progress }
       databaseUrl,
       ownerUrl: (database) => stack.ownerUrl(database),
       directory,
-      startProcess: async (name, script, env = {}, node = process.execPath) => {
+      startProcess: async (name, script, env = {}, options = {}) => {
         const worker = await ServiceProcess.start({
           name,
           script: join(__dirname, script),
-          node,
+          ...options,
           env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, ...env },
           log: join(logs, `${name}.log`),
           restartAfterMs: 'never',

@@ -7,7 +7,7 @@ import { DBOS } from '@dbos-inc/dbos-sdk';
 import { serveCallers } from '../../dist/bench/throughput/callers.js';
 import { openSteps } from '../../dist/bench/throughput/steps.js';
 
-/** Its default is 10; no more made it faster. */
+/** As many as a bank has; its default is 10. */
 const SYSTEM_CONNECTIONS = 20;
 
 const steps = openSteps();

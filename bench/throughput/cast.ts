@@ -11,6 +11,8 @@ import { startRestate } from './restate';
 /** What DBOS keeps its workflows in. */
 export const SYSTEM_DATABASE = 'dbos_system';
 
+const COLLECTOR = require.resolve('./collector');
+
 /** @returns where the callers of each contestant listen */
 export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(way: Way) => string> {
   for (const bank of BANKS) await stage.pool(bank).query(HANDLED);
@@ -28,7 +30,9 @@ export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(wa
   const started = await Promise.all(
     [...names].map(async (name) => {
       const node = name === 'restate service' ? restateNode() : undefined;
-      return [name, await stage.startProcess(name, scriptOf(name), { ...env, ...bankOf(stage, name) }, node)] as const;
+      const own = { ...env, ...bankOf(stage, name) };
+      const options = { preload: [COLLECTOR], ...(node === undefined ? {} : { node }) };
+      return [name, await stage.startProcess(name, scriptOf(name), own, options)] as const;
     }),
   );
   await restate?.register(`http://127.0.0.1:${servicePort}`);

@@ -1,4 +1,5 @@
 /** CPU time and memory of a contestant: of its own processes, of PostgreSQL, and of the server that remembers its transfers. */
+import { kill } from 'node:process';
 import { anonymousBytes, processesBelow } from '../processes';
 import type { Process } from '../processes';
 import { contestantOf, PROCESSES } from './contestants';
@@ -29,12 +30,17 @@ export function cpuSecondsOf(way: Way): CpuParts | undefined {
   };
 }
 
-/** Undefined where there is no /proc. */
+/** Has the processes of a contestant collect their garbage. */
+export function collectGarbage(way: Way): void {
+  for (const process of processesBelow()) if (isWorker(way, process)) kill(process.pid, 'SIGWINCH');
+}
+
+/** Without PostgreSQL: it needs memory for connections, however many transactions wait for one. Undefined where there is no /proc. */
 export function memoryBytesOf(way: Way): number | undefined {
   const all = processesBelow();
   if (all.length === 0) return undefined;
   return all
-    .filter((process) => isWorker(way, process) || isPostgres(process) || isServer(way, process))
+    .filter((process) => isWorker(way, process) || isServer(way, process))
     .reduce((sum, process) => sum + anonymousBytes(process), 0);
 }
 
