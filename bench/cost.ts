@@ -28,6 +28,12 @@ export function costOf({ events }: History): Cost {
   // A history keeps the start of an activity's last attempt only, with its number.
   const attempts = all.map((event) => event.activityTaskStartedEventAttributes?.attempt ?? 0);
   const activities = attempts.reduce((sum, attempt) => sum + attempt, 0);
+  // All local activities of one workflow task are one action.
+  const markedTasks = new Set(
+    all.flatMap(({ markerRecordedEventAttributes: marker }) =>
+      marker ? [String(marker.workflowTaskCompletedEventId)] : [],
+    ),
+  );
   const timers = count('timerStartedEventAttributes');
   const upserts = count('upsertWorkflowSearchAttributesEventAttributes');
   const signals = count('workflowExecutionSignaledEventAttributes');
@@ -36,7 +42,7 @@ export function costOf({ events }: History): Cost {
     count('workflowExecutionStartedEventAttributes') +
     count('startChildWorkflowExecutionInitiatedEventAttributes') +
     count('signalExternalWorkflowExecutionInitiatedEventAttributes') +
-    count('markerRecordedEventAttributes');
+    markedTasks.size;
   return {
     events: all.length,
     workflowTasks: count('workflowTaskCompletedEventAttributes'),

@@ -8,6 +8,7 @@ export type {
   Decision,
   DecisionNotice,
   FinishFate,
+  ParticipantOptions,
   ParticipantProxy,
   Refusal,
   SagaCause,

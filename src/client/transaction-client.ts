@@ -52,6 +52,12 @@ export interface TransactionClientOptions {
    * @default each has a workflow of its own
    */
   readonly grouping?: true | GroupingOptions;
+  /**
+   * Whether a worker of this process is to take what is started at once, with the answer to the start. The client has to be on the
+   * `NativeConnection` of that worker, as that of `RunningCoordinator.transactions` is.
+   * @default false
+   */
+  readonly eagerStart?: boolean;
 }
 
 /** A workflow that takes one input: its function, or the name of its type. */
@@ -107,12 +113,20 @@ export class TransactionClient {
   readonly #client: Client;
   readonly #taskQueue: string;
   readonly #calls: TemporalCalls;
+  readonly #eagerStart: boolean;
   readonly #groups: Groups | undefined;
 
   /** @throws {InvalidPatience} {InvalidGrouping} */
-  constructor({ client, taskQueue = 'transactions', patienceMs, grouping }: TransactionClientOptions) {
+  constructor({
+    client,
+    taskQueue = 'transactions',
+    patienceMs,
+    grouping,
+    eagerStart = false,
+  }: TransactionClientOptions) {
     this.#client = client;
     this.#taskQueue = taskQueue;
+    this.#eagerStart = eagerStart;
     this.#calls = new TemporalCalls(client, patienceMs);
     if (grouping)
       this.#groups = new Groups(client, this.#calls, taskQueue, groupingSettings(grouping === true ? {} : grouping));
@@ -361,6 +375,7 @@ export class TransactionClient {
       memo: { ...memo, [REQUEST_MEMO]: hash },
       workflowIdReusePolicy,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+      requestEagerStart: this.#eagerStart,
       // No run, execution or task timeout: a workflow that the server closes undoes nothing.
       ...(summary === undefined ? {} : { staticSummary: summary }),
     };

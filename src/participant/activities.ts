@@ -8,7 +8,15 @@
  */
 import type { Pool } from 'pg';
 import type { Circuit } from '../resilience';
-import { checkLocalTimeouts, crashpoint, HEALTH, MANY, parseParticipantName, parseTransactionId } from '../protocol';
+import {
+  checkLocalTimeouts,
+  colocatedActivity,
+  crashpoint,
+  HEALTH,
+  MANY,
+  parseParticipantName,
+  parseTransactionId,
+} from '../protocol';
 import type { BranchRequest, LocalTimeouts, ManyRequest, TransactionId } from '../protocol';
 import { answering, openBranch, parseRequest, reopenBranch } from './answering';
 import type { Branch } from './branch';
@@ -16,6 +24,7 @@ import { execute } from './execute';
 import { compensateUnlessCommitted } from './group-fate';
 import { participantHealth } from './health';
 import { releaseLocks } from './isolation/semantic-lock';
+import { Limiter } from './limiter';
 import { askedOfMany } from './many';
 import type { Participant } from './operation';
 import { query } from './query';
@@ -120,6 +129,26 @@ export function participantActivities(participant: Participant, options: Partici
       namespaceId,
     }),
   };
+}
+
+/**
+ * The same for a worker of coordinators in this process, which asks them as local activities.
+ *
+ * @param name the participant's
+ * @param concurrency how many run at a time: the others wait in line, and not for connections that the participant's own worker needs
+ */
+export function colocatedActivities(
+  name: string,
+  activities: ParticipantActivities,
+  concurrency: number,
+): ParticipantActivities {
+  const limiter = new Limiter(concurrency);
+  return Object.fromEntries(
+    Object.entries(activities).map(([activity, ask]) => [
+      colocatedActivity(name, activity),
+      (request: never) => limiter.run(() => ask(request)),
+    ]),
+  );
 }
 
 /** Of pg. */

@@ -16,6 +16,7 @@ import {
 } from '../protocol';
 import { CircuitOpen } from '../resilience';
 import type { BranchRequest, LocalTimeouts } from '../protocol';
+import { asked } from './asked';
 import type { Branch } from './branch';
 import { InputTooDeepError } from './errors';
 import { failureOf } from './failures';
@@ -28,7 +29,7 @@ export async function answering<T>(work: () => Promise<T>, heartbeatMs = HEARTBE
   const context = Context.current();
   const beat = setInterval(() => context.heartbeat(), heartbeatMs);
   try {
-    return await measured(context.info.activityType, work);
+    return await measured(asked().question, work);
   } finally {
     clearInterval(beat);
   }
@@ -51,7 +52,7 @@ export async function measured<T>(question: string, work: () => Promise<T>): Pro
     context.metricMeter
       .createHistogram(METRICS.operationDuration, 'float')
       .record((performance.now() - began) / 1_000, {
-        participant_id: context.info.taskQueue,
+        participant_id: asked().participant,
         operation: question,
         success: String(success),
       });
@@ -63,8 +64,8 @@ const isAnswer = (failure: Error): boolean =>
   failure instanceof ApplicationFailure &&
   (failure.type === FailureType.Refusal || failure.type === FailureType.BranchFenced);
 
-const countNotAttempted = ({ metricMeter, info }: Context, { circuit }: CircuitOpen): void =>
-  metricMeter.createCounter(METRICS.notAttempted).add(1, { participant_id: info.taskQueue, circuit });
+const countNotAttempted = ({ metricMeter }: Context, { circuit }: CircuitOpen): void =>
+  metricMeter.createCounter(METRICS.notAttempted).add(1, { participant_id: asked().participant, circuit });
 
 /** Reads a request into a fresh object: what came over the wire is data, and only the fields that we know go on. */
 export function parseRequest(request: Partial<BranchRequest>): BranchRequest {

@@ -1,6 +1,6 @@
 export { acceptancesOf, recordAcceptance } from './acceptance';
 export type { Acceptance, RecordedAcceptance } from './acceptance';
-export { participantActivities } from './activities';
+export { colocatedActivities, participantActivities } from './activities';
 export type { ParticipantActivities, ParticipantOptions } from './activities';
 export {
   branchesOf,

@@ -2,9 +2,9 @@
  * The questions of try-confirm-cancel about a branch: `try`, `decide` at the primary, and `confirm` or `cancel` at
  * the others.
  */
-import { Context } from '@temporalio/activity';
 import type { Ack, DecideAnswer, DecideRequest, FinishRequest, PrepareAnswer, TryRequest } from '../protocol';
 import { parseRequest } from './answering';
+import { asked } from './asked';
 import type { Branch } from './branch';
 import { decideBy } from './finish';
 import { endReservation, tryBranch } from './try-confirm-cancel';
@@ -25,8 +25,7 @@ export const reservationActivities = (open: () => Branch, reopen: () => Branch):
       register: given.register,
       ...(Number.isSafeInteger(holdMs) ? { holdMs: holdMs as number } : {}), // Cast: it is a number then.
     };
-    // The task queue of a participant is its name.
-    return tryBranch({ ...open(), participant: Context.current().info.taskQueue }, request);
+    return tryBranch({ ...open(), participant: asked().participant }, request);
   },
   decide: async (given) => {
     const request = parseEnding(given);

@@ -16,6 +16,7 @@ import type {
   VoteMessage,
 } from '../protocol';
 import { callerNamespace, parseRequest } from './answering';
+import { asked } from './asked';
 import type { Branch } from './branch';
 import { abort, commit, decide } from './finish';
 import type { FinishableBranch } from './finish';
@@ -53,8 +54,7 @@ export const twoPhaseActivities = (
       {
         ...open(),
         gid: gidAt(operation, request),
-        // The task queue of a participant is its name.
-        participant: info.taskQueue,
+        participant: asked().participant,
         attempt: info.attempt === 1 && !request.again ? 'first' : 'later',
       },
       request,
@@ -104,7 +104,7 @@ const gidAt = (operation: string, request: FinishRequest | PrepareRequest): Gid 
   gidOf(request, {
     operation,
     register: request.register,
-    participant: Context.current().info.taskQueue,
+    participant: asked().participant,
     namespace: callerNamespace(),
   });
 

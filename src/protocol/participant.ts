@@ -9,6 +9,8 @@ import { parseOperationName, parseParticipantName } from './words';
 export interface BranchOperation<I = unknown, R = unknown, K extends OperationKind = DoableKind> {
   readonly participant: string;
   readonly operation: string;
+  /** Whether the coordinator's own process is asked first, see {@link ParticipantOptions.colocated}. */
+  readonly colocated?: true;
   /** Never there at run time. */
   readonly types?: { readonly input: (input: I) => void; readonly result: R; readonly kind: K };
 }
@@ -20,6 +22,16 @@ export type ParticipantProxy<P extends DeclaredParticipant> = {
     : never;
 };
 
+export interface ParticipantOptions {
+  /**
+   * Whether the participant lives in the process of the coordinator (`runCoordinator({ colocated })`). Its branches are asked there first, without
+   * a task of their own: a fraction of the latency, of the history and of the billable actions. What fails there, or where a coordinator
+   * has no such participant, is asked again by an activity, as ever. Part of the code of the workflow: a change of it is one of the code.
+   * @default false
+   */
+  readonly colocated?: boolean;
+}
+
 /**
  * Names a participant in the code of a workflow or a client.
  *
@@ -30,7 +42,10 @@ export type ParticipantProxy<P extends DeclaredParticipant> = {
  * const bank = participant<typeof accounts>('north-bank');
  * await s.step(bank.debit, { account: 'alice', amount: 100 });
  */
-export function participant<P extends DeclaredParticipant>(name: string): ParticipantProxy<P> {
+export function participant<P extends DeclaredParticipant>(
+  name: string,
+  { colocated = false }: ParticipantOptions = {},
+): ParticipantProxy<P> {
   parseParticipantName(name);
   const operations = new Proxy<Record<string, BranchOperation>>(
     {},
@@ -39,17 +54,31 @@ export function participant<P extends DeclaredParticipant>(name: string): Partic
       get: (_, property) =>
         typeof property === 'symbol' || property === 'then'
           ? undefined
-          : { participant: name, operation: parseOperationName(property) },
+          : { participant: name, operation: parseOperationName(property), ...(colocated ? { colocated } : {}) },
     },
   );
   // Cast: which operations there are is known to the compiler only.
   return operations as unknown as ParticipantProxy<P>;
 }
 
+/** Type of the activity that asks a participant in the process of the coordinator. */
+export const colocatedActivity = (participant: string, activity: string): string => `${participant}/${activity}`;
+
+/** Whom an activity asks, and what. @param taskQueue of its worker: that of a participant has its name */
+export function askedBy(
+  activityType: string,
+  taskQueue: string,
+): { readonly participant: string; readonly question: string } {
+  const [first, second] = activityType.split('/', 2) as [string, string | undefined];
+  return second === undefined ? { participant: taskQueue, question: first } : { participant: first, question: second };
+}
+
 /** One operation of a participant, with its input: a branch of a transaction of two- or three-phase commit. */
 export interface Branch<R = unknown> {
   readonly participant: string;
   readonly operation: string;
+  /** As for its operation. */
+  readonly colocated?: true;
   readonly input: unknown;
   /** Branch id. @default `<participant>.<operation>`, a repeated one with `-2`, `-3`, … */
   readonly id?: string;
@@ -71,10 +100,10 @@ export interface Reservation<R = unknown> extends Omit<Branch<R>, 'reserves'> {
  * @example branch(bank.debit, { account: 'alice', amount: 100, currency: 'EUR' })
  */
 export const branch = <I, R>(
-  { participant: name, operation }: BranchOperation<I, R>,
+  { types: _, ...operation }: BranchOperation<I, R>,
   input: NoInfer<I>,
   options: { readonly id?: string } = {},
-): Branch<R> => ({ participant: name, operation, input, ...options });
+): Branch<R> => ({ ...operation, input, ...options });
 
 /**
  * A reservation, as a branch of a transaction of try-confirm-cancel.
@@ -84,7 +113,7 @@ export const branch = <I, R>(
  * @example reservation(hotel.room, { city: 'Lisbon', nights: 3 })
  */
 export const reservation = <I, R>(
-  { participant: name, operation }: BranchOperation<I, R, 'reservable'>,
+  { types: _, ...operation }: BranchOperation<I, R, 'reservable'>,
   input: NoInfer<I>,
   options: { readonly id?: string } = {},
-): Reservation<R> => ({ participant: name, operation, input, reserves: true, ...options });
+): Reservation<R> => ({ ...operation, input, reserves: true, ...options });

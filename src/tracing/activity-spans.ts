@@ -11,6 +11,7 @@ import type {
   ActivityInterceptorsFactory,
   Next,
 } from '@temporalio/worker';
+import { askedBy } from '../protocol';
 import { branchAskedOf, outcomeOf, outcomeOfFailure } from './branch-attributes';
 import { isEndless } from './endless';
 
@@ -39,8 +40,8 @@ class BranchSpans extends OpenTelemetryActivityInboundInterceptor {
     next: Next<ActivityInboundCallsInterceptor, 'execute'>,
   ): Promise<unknown> {
     const { taskQueue, activityType } = this.ctx.info;
-    // The task queue of a participant is its name.
-    const asked = branchAskedOf(taskQueue, activityType, input.args[0]);
+    const { participant, question } = askedBy(activityType, taskQueue);
+    const asked = branchAskedOf(participant, question, input.args[0]);
     if (asked === undefined) return super.execute(input, next);
     return super.execute(input, async (executed) => {
       const span = trace.getActiveSpan()?.setAttributes(asked);

@@ -18,6 +18,7 @@ import {
 import { getRandomStream, workflowInfo } from '@temporalio/workflow';
 import type {
   ActivityInput,
+  LocalActivityInput,
   Next,
   SignalInput,
   WorkflowInboundCallsInterceptor,
@@ -26,6 +27,7 @@ import type {
 } from '@temporalio/workflow';
 import { installTracing } from '../observability';
 import type { SpanAttributes } from '../observability';
+import { askedBy } from '../protocol';
 import { branchAskedOf, branchOfVote, outcomeOf, outcomeOfFailure } from './branch-attributes';
 import { drawWith } from './drawing';
 import { isEndless } from './endless';
@@ -57,22 +59,38 @@ class BranchSpans extends OpenTelemetryOutboundInterceptor {
     input: ActivityInput,
     next: Next<WorkflowOutboundCallsInterceptor, 'scheduleActivity'>,
   ): Promise<unknown> {
-    const { taskQueue } = input.options;
-    const asked = branchAskedOf(taskQueue ?? workflowInfo().taskQueue, input.activityType, input.args[0]);
-    if (asked === undefined) return super.scheduleActivity(input, next);
-    return super.scheduleActivity(input, async (scheduled) => {
-      const span = describe(asked);
-      try {
-        const answer = await next(scheduled);
-        span?.setAttributes(outcomeOf(answer));
-        return answer;
-      } catch (error) {
-        span?.setAttributes(outcomeOfFailure(error));
-        throw error;
-      }
-    });
+    const asked = askedIn(input);
+    return super.scheduleActivity(input, asked ? telling(asked, next) : next);
+  }
+
+  override scheduleLocalActivity(
+    input: LocalActivityInput,
+    next: Next<WorkflowOutboundCallsInterceptor, 'scheduleLocalActivity'>,
+  ): Promise<unknown> {
+    const asked = askedIn(input);
+    return super.scheduleLocalActivity(input, asked ? telling(asked, next) : next);
   }
 }
+
+function askedIn({ activityType, args, ...input }: ActivityInput | LocalActivityInput): SpanAttributes | undefined {
+  const { taskQueue } = input.options as { readonly taskQueue?: string };
+  const { participant, question } = askedBy(activityType, taskQueue ?? workflowInfo().taskQueue);
+  return branchAskedOf(participant, question, args[0]);
+}
+
+const telling =
+  <Input>(asked: SpanAttributes, next: (input: Input) => Promise<unknown>) =>
+  async (scheduled: Input): Promise<unknown> => {
+    const span = describe(asked);
+    try {
+      const answer = await next(scheduled);
+      span?.setAttributes(outcomeOf(answer));
+      return answer;
+    } catch (error) {
+      span?.setAttributes(outcomeOfFailure(error));
+      throw error;
+    }
+  };
 
 function describe(attributes: SpanAttributes | undefined): Span | undefined {
   const span = trace.getActiveSpan();

@@ -9,6 +9,7 @@ import type { TemporalSettings } from '../client';
 import {
   checkDatabase,
   checkDatabaseConnection,
+  colocatedActivities,
   keepCircuits,
   participantCircuit,
   participantActivities,
@@ -17,7 +18,7 @@ import {
   PreparedTransactionsDisabledError,
   readSlots,
 } from '../participant';
-import type { Participant } from '../participant';
+import type { Participant, ParticipantActivities } from '../participant';
 import { wakeRelays } from '../outbox';
 import { parseParticipantName } from '../protocol';
 import type { LocalTimeouts } from '../protocol';
@@ -60,6 +61,14 @@ export interface RunParticipantOptions {
   readonly outbox?: OutboxRelaySettings;
 }
 
+/** A participant that runs in this process. */
+export interface RunningParticipant extends RunningWorker {
+  /** Its name, which is its task queue. */
+  readonly name: string;
+  /** What a worker of coordinators in this process registers, to ask it without a task of its own: see `colocated` of `runCoordinator`. */
+  readonly colocatedActivities: ParticipantActivities;
+}
+
 /**
  * Runs a participant's worker until the process is told to stop.
  *
@@ -77,7 +86,10 @@ export interface RunParticipantOptions {
  * const worker = await runParticipant(accounts, { database: { connectionString: process.env.DATABASE_URL } });
  * await worker.stopped;
  */
-export async function runParticipant(participant: Participant, options: RunParticipantOptions): Promise<RunningWorker> {
+export async function runParticipant(
+  participant: Participant,
+  options: RunParticipantOptions,
+): Promise<RunningParticipant> {
   const name = parseParticipantName(options.name ?? participant.name);
   const concurrency = options.concurrency ?? 20;
   serveMetrics();
@@ -104,6 +116,7 @@ export async function runParticipant(participant: Participant, options: RunParti
   let namespaceId: string | undefined;
   let stopKeeping: (() => Promise<void>) | undefined;
   let own: RunningWorker;
+  let colocated: ParticipantActivities;
   try {
     const activities = participantActivities(participant, {
       pool,
@@ -113,6 +126,7 @@ export async function runParticipant(participant: Participant, options: RunParti
       circuit: circuits[0] as Circuit, // Cast: it is never empty.
       ...(options.timeouts ? { timeouts: options.timeouts } : {}),
     });
+    colocated = colocatedActivities(name, activities, concurrency);
     await checkDatabase(pool, name, PARTICIPANT_RIGHTS);
     stopKeeping = await keepCircuits({
       pool,
@@ -171,7 +185,8 @@ export async function runParticipant(participant: Participant, options: RunParti
     await pool.end();
     throw error;
   }
-  return options.outbox ? withRelay(own, name, options, options.outbox) : own;
+  const running = options.outbox ? await withRelay(own, name, options, options.outbox) : own;
+  return { ...running, name, colocatedActivities: colocated };
 }
 
 /** Both run, and both end when one of them does. */

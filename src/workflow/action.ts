@@ -75,7 +75,7 @@ export function actionOf(
 }
 
 function branchAction(
-  { participant, operation }: BranchOperation,
+  { participant, operation, colocated }: BranchOperation,
   branch: BranchId,
   input: unknown,
   { id, request, inherits, dispatcher }: TransactionContext,
@@ -89,6 +89,7 @@ function branchAction(
     participant,
     operation,
     input,
+    ...(colocated ? { colocated } : {}),
     ...(request === undefined ? {} : { request }),
     ...(inherits === undefined ? {} : { inherits }),
     ...(settings.failFast ? { failFast: true } : {}),

@@ -7,6 +7,7 @@ import { GROUP_MEMO, inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } fr
 import type { SpanEnd } from '../observability';
 import { parseNewTransactionId, parseTransactionId } from '../protocol';
 import type { GroupOutcome, TransactionId, TransactionReport } from '../protocol';
+import { colocatedFirst } from './colocated';
 import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
 
@@ -45,6 +46,8 @@ interface Surroundings {
   readonly dispatcher: Dispatcher;
   begun: number;
 }
+
+const usual: Dispatcher = colocatedFirst(activityDispatcher);
 
 const storage = new AsyncLocalStorage<Surroundings>();
 let top: Surroundings | undefined;
@@ -118,7 +121,7 @@ function surroundingsOfWorkflow(): Surroundings {
     parent: workflowId,
     inside: false,
     begun: 0,
-    dispatcher: activityDispatcher,
+    dispatcher: usual,
     ...(typeof request === 'string' ? { request } : {}),
     ...(typeof group === 'string' ? { inherits: group } : {}),
   };

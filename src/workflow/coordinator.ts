@@ -49,6 +49,7 @@ function readBranches(request: Partial<TwoPhaseCommitRequest> | undefined): Bran
         participant: parseParticipantName(given?.participant),
         operation: parseOperationName(given?.operation),
         input: given?.input,
+        ...(given?.colocated === true ? { colocated: true as const } : {}),
         ...(given?.id === undefined ? {} : { id: given.id }),
       };
     } catch (error) {

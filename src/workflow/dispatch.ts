@@ -35,6 +35,8 @@ export interface BranchCall extends BranchRequest {
   readonly operation: string;
   /** It is tried, and confirmed or cancelled, where others are prepared, and committed or aborted. */
   readonly reserves?: true;
+  /** It is asked in the process of the coordinator first. */
+  readonly colocated?: true;
 }
 
 /** What a request adds to its branch. */

@@ -42,7 +42,7 @@ export { groupOf } from './group/run-group';
 export type { GroupOptions } from './group/run-group';
 export type { OnUnknown, SagaOptions, StepOptions } from './options';
 export { branch, participant, reservation } from '../protocol';
-export type { Branch, BranchOperation, ParticipantProxy, Reservation } from '../protocol';
+export type { Branch, BranchOperation, ParticipantOptions, ParticipantProxy, Reservation } from '../protocol';
 export { recoverParticipant, recoveryQuery } from './recovery';
 export type { RecoveryOptions, RecoveryReport, WaitingBranch } from './recovery';
 export { relayOutbox, relayQuery } from './relay';

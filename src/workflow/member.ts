@@ -48,6 +48,7 @@ export const callOf = (
   participant: branch.participant,
   operation: branch.operation,
   input: branch.input,
+  ...(branch.colocated ? { colocated: true as const } : {}),
   ...(branch.reserves ? { reserves: true as const } : {}),
   ...(request === undefined ? {} : { request }),
   // The group may have prepared it, and then waiting for its key would take as long as a lock may.

@@ -74,7 +74,7 @@ export async function openCompany(): Promise<Company> {
   }
 }
 
-async function openBank(bank: Bank, stack: Stack<string>): Promise<Pool> {
+export async function openBank(bank: Bank, stack: Stack<string>): Promise<Pool> {
   const database = bank.replace('-', '_');
   const connectionString = stack.ownerUrl(database);
   await setUpService(bank, connectionString, `${database}_worker`);

@@ -1,0 +1,157 @@
+/** Participants in the process of the coordinator: what a transaction is spared there, and that it loses nothing by it. */
+import { resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ServiceProcess } from '../../src/dev';
+import { TransactionAborted, TransactionCompensated } from '../../src/client';
+import type { CrashpointName } from '../../src/protocol';
+import { until } from '../end-to-end/fixture';
+import { startAgain } from '../protocols/company';
+import { quiet } from '../saga-more/environment';
+import { Town, WORKFLOWS } from './fixture';
+import type { Book } from './fixture';
+import type * as HouseModule from './house';
+import type { House, HouseOptions } from './house';
+
+let town: Town;
+
+/** Its workers are compiled ones: so is what starts them. */
+async function openHouse(colocated: HouseOptions['colocated']): Promise<House> {
+  const compiled = resolve(__dirname, '../../dist/test/colocated/house.js');
+  const { openHouse } = (await import(compiled)) as typeof HouseModule; // Cast: compiled from it.
+  return openHouse({ temporal: town.temporal, databases: town.databases, colocated });
+}
+
+beforeAll(async () => {
+  quiet();
+  town = await Town.open();
+}, 60_000);
+
+afterAll(() => town?.close());
+
+const MADE: Record<string, Book> = {
+  'north-bank': { net: -100, entries: 1, waiting: 0 },
+  'south-bank': { net: 100, entries: 1, waiting: 0 },
+};
+const NOTHING: Book = { net: 0, entries: 0, waiting: 0 };
+
+describe('in one process', () => {
+  let house: House;
+
+  beforeAll(async () => {
+    house = await openHouse(['north-bank', 'south-bank']);
+  }, 60_000);
+
+  afterAll(() => house?.stop());
+
+  it.each(WORKFLOWS)('%s is one task and two actions', async (workflow) => {
+    const { id, input } = town.newTransfer();
+    expect(await town.transactions.execute(workflow, { id, input })).toBe(900);
+    expect(await town.books(id)).toEqual(MADE);
+    expect(await town.costOf(id)).toMatchObject({ workflowTasks: 1, activities: 0, timers: 0, signals: 0, actions: 2 });
+  });
+
+  it.each(WORKFLOWS)('%s hears a refusal, and is undone', async (workflow) => {
+    const { id, input } = town.newTransfer({ to: 'nobody' });
+    const refused = workflow === 'transferBySaga' ? TransactionCompensated : TransactionAborted;
+    await expect(town.transactions.execute(workflow, { id, input })).rejects.toBeInstanceOf(refused);
+    const { 'north-bank': north, 'south-bank': south } = await town.books(id);
+    expect(north).toMatchObject({ net: 0, waiting: 0 });
+    expect(south).toEqual(NOTHING);
+    // A refusal is an answer: nobody is asked for it a second time.
+    const { events = [] } = await town.historyOf(id);
+    const asked = events?.map(
+      ({ activityTaskScheduledEventAttributes }) => activityTaskScheduledEventAttributes?.activityType?.name,
+    );
+    expect(asked).not.toContain('credit');
+    expect(asked).not.toContain('credit.prepare');
+    expect(asked).not.toContain('receive.try');
+  });
+
+  it.each(WORKFLOWS)('%s gives the same answer to who asks again', async (workflow) => {
+    const { id, input } = town.newTransfer();
+    const answers = [
+      await town.transactions.execute(workflow, { id, input }),
+      await town.transactions.execute(workflow, { id, input }),
+    ];
+    expect(answers).toEqual([900, 900]);
+    expect(await town.books(id)).toEqual(MADE);
+  });
+
+  it('goes on by activities, with their retries, while a database is away', async () => {
+    const { id, input } = town.newTransfer();
+    await town.stack.postgres.b.kill();
+    const made = town.transactions.execute('transferBySaga', { id, input });
+    await until('the credit is asked for by an activity', async () => {
+      const { events = [] } = await town.historyOf(id).catch(() => ({ events: [] }));
+      return (
+        events?.some((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'credit') ?? false
+      );
+    });
+    await town.stack.postgres.b.restart();
+    expect(await made).toBe(900);
+    expect(await town.books(id)).toEqual(MADE);
+  }, 60_000);
+
+  it('starts what is started there with the answer to the start', async () => {
+    const { id, input } = town.newTransfer();
+    expect(await house.coordinator.transactions().execute('transferBySaga', { id, input })).toBe(900);
+    const { events } = await town.historyOf(id);
+    expect(events?.[0]?.workflowExecutionStartedEventAttributes?.eagerExecutionAccepted).toBe(true);
+  });
+});
+
+describe('a coordinator that has only some of them', () => {
+  it.each([[['north-bank']], [[]]] as const)(
+    '%j asks the others as ever',
+    async (colocated) => {
+      const house = await openHouse(colocated);
+      try {
+        for (const workflow of WORKFLOWS) {
+          const { id, input } = town.newTransfer();
+          expect(await town.transactions.execute(workflow, { id, input })).toBe(900);
+          expect(await town.books(id)).toEqual(MADE);
+        }
+      } finally {
+        await house.stop();
+      }
+    },
+    60_000,
+  );
+});
+
+describe('a house that is killed', () => {
+  let house: ServiceProcess;
+
+  beforeAll(async () => {
+    house = await town.startHouse();
+  }, 60_000);
+
+  afterAll(async () => {
+    await house?.stop();
+  });
+
+  const KILLS: readonly (readonly [(typeof WORKFLOWS)[number], CrashpointName])[] = [
+    ['transferBySaga', 'branch.before-commit'],
+    ['transferBySaga', 'branch.committed-before-report'],
+    ['transferByTwoPhaseCommit', 'two-phase.prepared-before-vote'],
+    ['transferByTwoPhaseCommit', 'two-phase.decided-before-finish'],
+    ['transferByTwoPhaseCommit', 'two-phase.finished-before-report'],
+    ['transferByTwoPhaseCommit', 'two-phase.committed-before-ack'],
+    ['transferByTryConfirmCancel', 'try.committed-before-vote'],
+    ['transferByTryConfirmCancel', 'confirm.committed-before-report'],
+  ];
+
+  it.each(KILLS)(
+    'in %s at %s makes the transfer all the same, once',
+    async (workflow, at) => {
+      await startAgain(house, [{ at, action: { kind: 'kill' } }]);
+      const { id, input } = town.newTransfer();
+      const made = town.transactions.execute(workflow, { id, input });
+      await house.died();
+      await house.start();
+      expect(await made).toBe(900);
+      expect(await town.books(id)).toEqual(MADE);
+    },
+    90_000,
+  );
+});
