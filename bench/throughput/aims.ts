@@ -27,6 +27,12 @@ interface Measures {
   readonly latencyTo: (other: Way) => number;
 }
 
+const GROUPED = [
+  { way: 'saga-sets', what: 'grouped sagas' },
+  { way: 'saga-grouped', what: 'grouped sagas, one by one' },
+  { way: '2pc-grouped', what: 'grouped two-phase commits' },
+] as const;
+
 const AIMS: readonly Wanted[] = [
   {
     aim: 'a saga alone: no slower than the hand-written workflow',
@@ -35,6 +41,36 @@ const AIMS: readonly Wanted[] = [
     measure: ({ latencyTo }) => latencyTo('hand-written'),
     atMost: 1,
   },
+  ...GROUPED.flatMap(({ way, what }): Wanted[] => [
+    {
+      aim: `${what}, 64 callers: at least 1.5 times the better of DBOS and Restate`,
+      way,
+      callers: 64,
+      measure: ({ figures }) => figures.toPeers?.median,
+      atLeast: 1.5,
+    },
+    {
+      aim: `${what}, 1,000 callers: at least 4 times the better of DBOS and Restate`,
+      way,
+      callers: 1_000,
+      measure: ({ figures }) => figures.toPeers?.median,
+      atLeast: 4,
+    },
+    {
+      aim: `${what}, 1,000 callers: at least 0.7 times direct pg`,
+      way,
+      callers: 1_000,
+      measure: ({ figures }) => figures.toDirect?.median,
+      atLeast: 0.7,
+    },
+    {
+      aim: `${what}, 64 callers: at most 0.1 billable actions a transfer`,
+      way,
+      callers: 64,
+      measure: ({ figures }) => figures.cost?.actions,
+      atMost: 0.1,
+    },
+  ]),
 ];
 
 /** Those of which everything was measured that they need. */

@@ -15,6 +15,7 @@ const AGAIN_MS = 200;
 async function main(): Promise<void> {
   const client = await connectTemporal();
   const alone = new TransactionClient({ client, patienceMs: PATIENCE_MS });
+  const grouped = new TransactionClient({ client, patienceMs: PATIENCE_MS, grouping: true });
   serveCallers(
     {
       'hand-written': async ({ id, transfer, holdMs }) => {
@@ -30,6 +31,9 @@ async function main(): Promise<void> {
       },
       saga: by(alone, 'transferBySaga'),
       '2pc': by(alone, 'transferByTwoPhaseCommit'),
+      'saga-grouped': by(grouped, 'transferBySagaOneByOne'),
+      'saga-sets': by(grouped, 'transferBySaga'),
+      '2pc-grouped': by(grouped, 'transferByTwoPhaseCommit'),
     },
     async () => client.connection.ensureConnected(),
   );
