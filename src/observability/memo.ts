@@ -3,5 +3,5 @@
 /** Hash of the transaction's input: the same id with another hash is another business operation. */
 export const REQUEST_MEMO = 'txnRequest';
 
-/** What a group writes there: its own id, when it hands a transaction over to a workflow of its own. */
+/** What a group writes there when it hands a transaction over to a workflow of its own: its heritage. */
 export const GROUP_MEMO = 'txnGroup';

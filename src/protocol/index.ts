@@ -22,14 +22,25 @@ export type { CrashpointName } from './crashpoint';
 export type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from './declaration';
 export { isTooDeep, MOST_LEVELS } from './depth';
 export { InvalidIdentifier, InvalidTimeouts, show } from './errors';
-export { GROUP_WORKFLOW, groupId, heirsOf, isGroupId, LARGEST_PAYLOAD_BYTES, MANY } from './group';
+export {
+  GROUP_WORKFLOW,
+  groupId,
+  heirsOf,
+  INHERIT_SIGNAL,
+  isGroupId,
+  LARGEST_PAYLOAD_BYTES,
+  MANY,
+  readHeritage,
+} from './group';
 export type {
   AskedOfMany,
+  AskedStep,
   CarriedTrace,
   GroupAnswer,
   GroupItem,
   GroupOutcome,
   GroupRequest,
+  Heritage,
   ManyAnswer,
   ManyAnswers,
   ManyRequest,

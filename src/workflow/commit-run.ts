@@ -76,10 +76,18 @@ export class CommitRun {
     });
   }
 
-  /** Branches that are not ours, participants that are workflows, and whoever thinks it over, know the workflow by its id. */
+  /**
+   * Branches that are not ours, participants that are workflows, and whoever thinks it over, know the workflow by its id. A single
+   * branch has no register that would stop a late question.
+   */
   #mayTravel(): boolean {
     const { protocol } = this.phases;
-    return protocol !== 'three-phase-commit' && this.settings.holdMs === undefined && this.#members.every(isOwnMember);
+    return (
+      protocol !== 'three-phase-commit' &&
+      this.settings.holdMs === undefined &&
+      this.#members.length > 1 &&
+      this.#members.every(isOwnMember)
+    );
   }
 
   #withdraw(): void {

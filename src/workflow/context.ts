@@ -2,14 +2,16 @@
  * Which transaction the code that runs now belongs to, and how it reaches its branches. Protocol code asks here and never
  * the workflow itself: many transactions can run side by side in one workflow, and a transaction can have others inside it.
  */
-import { AsyncLocalStorage, workflowInfo } from '@temporalio/workflow';
-import { GROUP_MEMO, inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
+import { AsyncLocalStorage, TemporalFailure, workflowInfo } from '@temporalio/workflow';
+import { inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
 import type { SpanEnd } from '../observability';
 import { parseNewTransactionId, parseTransactionId } from '../protocol';
-import type { GroupOutcome, TransactionId, TransactionReport } from '../protocol';
+import type { GroupOutcome, Heritage, TransactionId, TransactionReport } from '../protocol';
 import { colocatedFirst } from './colocated';
 import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
+import { messageOf } from './failures';
+import { heritageOfWorkflow } from './heritage';
 
 export interface TransactionContext {
   readonly id: TransactionId;
@@ -19,6 +21,8 @@ export interface TransactionContext {
   readonly request?: string;
   /** The group that has begun the transaction and handed it over to this workflow. */
   readonly inherits?: string;
+  /** What it has left. */
+  readonly heritage?: Heritage;
   readonly dispatcher: Dispatcher;
 }
 
@@ -41,7 +45,7 @@ interface Surroundings {
   readonly parent: string;
   readonly inside: boolean;
   readonly request?: string;
-  readonly inherits?: string;
+  readonly heritage?: Heritage;
   readonly membership?: Membership;
   readonly dispatcher: Dispatcher;
   begun: number;
@@ -68,7 +72,9 @@ export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>
 ): Promise<T> {
   const around = storage.getStore() ?? (top ??= surroundingsOfWorkflow());
   around.begun++;
-  const { inside, request, inherits, membership: place, dispatcher } = around;
+  const { inside, request, heritage, membership: place, dispatcher } = around;
+  // Its workflow of its own might not come as far as the second one, and would know nothing of it.
+  if (place && (inside || around.begun > 1)) await place.leave('it runs more than one transaction');
   // Whoever looks for the workflow that goes on with what a group has begun, looks for it by the ids of its transactions.
   if (place && id !== undefined && id !== around.parent) await place.leave(`it calls a transaction ${id}`);
   const given = id ?? (!inside && around.begun === 1 ? around.parent : undefined);
@@ -77,11 +83,24 @@ export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>
   const shared = {
     dispatcher,
     ...(request === undefined ? {} : { request }),
-    ...(inherits === undefined ? {} : { inherits }),
+    ...(heritage === undefined ? {} : { inherits: heritage.group }),
   };
-  const context = { id: own, outermost: !inside, ...shared };
+  const context = {
+    id: own,
+    outermost: !inside,
+    ...shared,
+    // A group runs one transaction of each workflow: the first one, which has its id.
+    ...(heritage !== undefined && !inside && own === around.parent ? { heritage } : {}),
+  };
   const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
-  const within = { parent: own, inside: true, begun: 0, ...shared, ...(place ? { membership: place } : {}) };
+  const within = {
+    parent: own,
+    inside: true,
+    begun: 0,
+    ...shared,
+    ...(heritage === undefined ? {} : { heritage }),
+    ...(place ? { membership: place } : {}),
+  };
   const span = { name: `${SPANS.transaction}${protocol}`, attributes };
   return storage.run(within, () => {
     if (!place || !isTraced()) return inSpan(span, () => body(context), endOf);
@@ -110,19 +129,32 @@ export function asMember<T>(
   return storage.run({ parent: id, inside: false, begun: 0, ...rest }, body);
 }
 
+/**
+ * In a group: a failure that nobody waits for yet is on record, and must not fail the task of all the others. What is a bug has the
+ * transaction leave, so that a workflow of its own fails.
+ */
+export function onRecordInGroup<T>(result: Promise<T>): Promise<T> {
+  const group = membership();
+  if (group)
+    result.catch((error: unknown) => {
+      if (!(error instanceof TemporalFailure)) void group.leave(messageOf(error));
+    });
+  return result;
+}
+
 /** The place in a group of the transaction that the code which runs now belongs to, if it has one. */
 export const membership = (): Membership | undefined => storage.getStore()?.membership;
 
 function surroundingsOfWorkflow(): Surroundings {
   const { workflowId, memo } = workflowInfo();
   const request = memo?.[REQUEST_MEMO];
-  const group = memo?.[GROUP_MEMO];
+  const heritage = heritageOfWorkflow();
   return {
     parent: workflowId,
     inside: false,
     begun: 0,
     dispatcher: usual,
     ...(typeof request === 'string' ? { request } : {}),
-    ...(typeof group === 'string' ? { inherits: group } : {}),
+    ...(heritage === undefined ? {} : { heritage }),
   };
 }

@@ -9,6 +9,7 @@ import {
   TemporalFailure,
   isCancellation,
   log,
+  workflowInfo,
 } from '@temporalio/workflow';
 import {
   DEFAULT_TIMEOUTS,
@@ -21,17 +22,27 @@ import {
   SagaJournal,
   show,
 } from '../protocol';
-import type { CompensationFate, SagaCause, SagaReport, SettledSagaReport, Step, StepFate, StepRole } from '../protocol';
+import type {
+  AskedStep,
+  CompensationFate,
+  SagaCause,
+  SagaReport,
+  SettledSagaReport,
+  Step,
+  StepFate,
+  StepRole,
+} from '../protocol';
 import { actionOf, nameOf } from './action';
 import type { Runnable } from './action';
 import { alarm } from './alarm';
 import { post } from './board';
 import { whenCancelled } from './cancellation';
-import { membership } from './context';
+import { membership, onRecordInGroup } from './context';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
 import { SagaDefinitionError } from './errors';
 import { messageOf, refusalOf } from './failures';
+import { Inherited } from './heritage';
 import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
 import { millisecondsOf, mistakeIn } from './commit-options';
 import type { SagaOptions, StepOptions, StepSettings } from './options';
@@ -59,11 +70,13 @@ export class SagaRun {
   /** A cancellation came while the pivot ran: it counts only if the pivot fails. */
   #cancelAfterPivot = false;
   #timedOut = false;
+  readonly #inherited: Inherited;
 
   constructor(
     private readonly context: TransactionContext,
     private readonly options: SagaOptions,
   ) {
+    this.#inherited = new Inherited(context.heritage);
     // Shielded from the scope around it: whether a cancellation still counts depends on the pivot, so it is passed on by hand.
     this.#scope = new CancellationScope({ cancellable: true, parent: new CancellationScope({ cancellable: false }) });
     this.#runner = new StepRunner({
@@ -80,10 +93,13 @@ export class SagaRun {
 
   async settle<R>(body: (s: Saga) => Promise<R>): Promise<SettledSagaReport<R>> {
     openDesk();
+    if (!membership() && this.context.id === workflowInfo().workflowId) this.#inherited.listen();
     this.#show();
     whenCancelled(() => this.#turnBack());
     return CancellationScope.nonCancellable(async () => {
       let result: R;
+      if (this.#inherited.undo && !this.#decidedBefore())
+        return this.#unwind(new CancelledFailure('The transaction has ended before, and was undone.'));
       try {
         result = await this.#forward(body);
       } catch (error) {
@@ -133,7 +149,7 @@ export class SagaRun {
   /** Ends the body, if there still is a way back. */
   #turnBack(): void {
     if (this.#phase !== 'forward' || this.#journal.pastPivot) return;
-    if (this.#journal.pivotPending) this.#cancelAfterPivot = true;
+    if (this.#journal.pivotPending || this.#decidedBefore()) this.#cancelAfterPivot = true;
     else this.#scope.cancel();
   }
 
@@ -192,7 +208,9 @@ export class SagaRun {
   #run(running: RunningStep): Promise<unknown> {
     switch (running.step.role) {
       case 'compensatable':
-        return this.#runner.run(running);
+        return this.#decidedBefore()
+          ? CancellationScope.nonCancellable(() => this.#runner.runUntilDone(running))
+          : this.#runner.run(running);
       case 'pivot':
         return CancellationScope.nonCancellable(() => this.#runner.run(running)).finally(() => {
           if (this.#cancelAfterPivot) this.#turnBack();
@@ -202,9 +220,35 @@ export class SagaRun {
     }
   }
 
+  /** The pivot lies ahead, and may be done: a group has asked for it. Until that is known, the only way is forward. */
+  #decidedBefore(): boolean {
+    return this.#unmet().some(({ role }) => role !== 'compensatable');
+  }
+
+  /** What a group has asked for and this saga has not. */
+  #unmet(): readonly AskedStep[] {
+    return this.#inherited.except((branch) => this.#journal.has(branch));
+  }
+
+  /** Takes what it has not met into the journal: it may have happened, or may still. */
+  async #inherit(): Promise<void> {
+    const settings = settingsOf(this.options, {});
+    for (const { branch, role, input, participant, operation } of this.#unmet()) {
+      const id = parseBranchId(branch);
+      const compensatable = role === 'compensatable';
+      const step = this.#journal.begin({ branch: id, role, input, compensatable, participant, operation });
+      const action = actionOf({ participant, operation }, id, input, this.context, settings);
+      const running: RunningStep = { step, action, onUnknown: 'query', locks: false };
+      this.#running.set(step, running);
+      this.#journal.settle(step, { kind: 'unknown', cause: 'A group has asked for it, and this workflow never did.' });
+      if (!compensatable) await this.#runner.findOut(running);
+    }
+    this.#show();
+  }
+
   async #complete<R>(result: R): Promise<SettledSagaReport<R>> {
     this.#phase = 'completing';
-    await this.#undoAll('what may have happened unnoticed');
+    await this.#undoAll(() => 'what may have happened unnoticed');
     this.#journal.disarm();
     await this.#releaseLocks();
     const givenUp = this.#journal.steps.find(({ compensation }) => compensation.kind === 'skipped');
@@ -219,14 +263,22 @@ export class SagaRun {
     this.#scope.cancel(); // Siblings of the failed step stop retrying; each still says how it ended.
     this.#show();
     await this.#untilAllEnded();
-    await this.#undoAll(this.#journal.pastPivot ? 'what may have happened unnoticed' : 'everything');
+    await this.#undoAll(() => (this.#journal.pastPivot ? 'what may have happened unnoticed' : 'everything'));
     this.#journal.disarm();
     await this.#releaseLocks();
     return this.#end({ outcome: outcomeOf(this.#journal.report()), cause: this.#cause });
   }
 
   /** Undoes every step that may have happened, each as soon as all that build on it are undone. */
-  async #undoAll(which: Parameters<SagaJournal['plan']>[0]): Promise<void> {
+  async #undoAll(which: () => Parameters<SagaJournal['plan']>[0]): Promise<void> {
+    do {
+      await this.#inherit();
+      await this.#undoEach(which());
+      // More may have been left to it meanwhile.
+    } while (this.#unmet().length > 0);
+  }
+
+  async #undoEach(which: Parameters<SagaJournal['plan']>[0]): Promise<void> {
     const undone = new Map<Step, Promise<void>>();
     for (const { step, before } of this.#journal.plan(which)) {
       const running = this.#running.get(step) as RunningStep; // Both are filled in #begin.
@@ -321,12 +373,9 @@ const nothing = (): void => undefined;
  * that nobody awaits yet for a bug. A real bug still fails the workflow task at once.
  */
 function onRecord<R>(result: Promise<R>): Promise<R> {
-  const group = membership();
+  if (membership()) return onRecordInGroup(result);
   result.catch((error: unknown) => {
-    if (error instanceof TemporalFailure) return;
-    if (!group) throw error;
-    // It must not fail the task of all the others.
-    void group.leave(messageOf(error));
+    if (!(error instanceof TemporalFailure)) throw error;
   });
   return result;
 }

@@ -8,7 +8,7 @@
  */
 import type { SettledSagaReport } from '../protocol';
 import type { FreeAction, FreeStep } from './action';
-import { inTransaction } from './context';
+import { inTransaction, onRecordInGroup } from './context';
 import { TransactionCompensated, TransactionMixed } from './errors';
 import type { SagaOptions, StepOptions } from './options';
 import type { BranchOperation } from '../protocol';
@@ -39,7 +39,7 @@ export interface Saga {
   retriable<I, R>(operation: BranchOperation<I, R> | FreeAction<I, R>, input: I, options?: StepOptions): Promise<R>;
 }
 
-async function run<R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<R> {
+async function run<R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise<R> {
   const report = await settle(body, options);
   switch (report.outcome) {
     case 'committed':
@@ -51,7 +51,7 @@ async function run<R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}):
   }
 }
 
-const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<SettledSagaReport<R>> =>
+const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise<SettledSagaReport<R>> =>
   inTransaction({ id: options.id, protocol: 'saga' }, async (context) => {
     if (options.failFast) await admit(options.failFast);
     return new SagaRun(context, options).settle(body);
@@ -77,4 +77,10 @@ const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Pr
  *     return s.step(audit.record, { kind: 'transfer', ...t });
  *   });
  */
-export const saga = Object.assign(run, { settle });
+export const saga = Object.assign(
+  <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<R> => onRecordInGroup(run(body, options)),
+  {
+    settle: <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<SettledSagaReport<R>> =>
+      onRecordInGroup(settle(body, options)),
+  },
+);

@@ -101,6 +101,13 @@ export class StepRunner {
     return this.#ruled(step, insisted, undefined);
   }
 
+  /** Finds out what became of a step that somebody else has asked for. */
+  async findOut(running: RunningStep): Promise<void> {
+    const { query } = running.action;
+    // What it says is on record; a "no" is an answer.
+    if (query) await this.#query(running, query, NOT_DONE).catch(() => undefined);
+  }
+
   /** Undoes a step, however long it takes. */
   async undo({ step, action }: RunningStep): Promise<void> {
     this.#setCompensation(step, { kind: 'running' });
@@ -211,6 +218,8 @@ function compensationFateOf(insisted: Insisted<Awaited<ReturnType<Action['compen
       return { kind: 'resolved', by: insisted.by, reason: insisted.reason };
   }
 }
+
+const NOT_DONE = ApplicationFailure.nonRetryable('A group has asked for it, and it was not done.');
 
 const skipped = (branch: BranchId, by: string, cause: unknown): ApplicationFailure =>
   ApplicationFailure.create({

@@ -11,22 +11,29 @@
 import type { Reservation, SettledCommitReport } from '../protocol';
 import type { ResultsOf } from './branches';
 import { CommitRun } from './commit-run';
-import { inTransaction } from './context';
+import { inTransaction, onRecordInGroup } from './context';
 import { TransactionDefinitionError } from './errors';
 import { resultsOf } from './outcome';
 import { reservingPhases, reservingSettings } from './reserving';
 import type { TryConfirmCancelOptions } from './reserving';
 
-async function run<const Reservations extends readonly Reservation[]>(
+function run<const Reservations extends readonly Reservation[]>(
   reservations: Reservations,
   options: TryConfirmCancelOptions<ResultsOf<Reservations>> = {},
 ): Promise<ResultsOf<Reservations>> {
-  return resultsOf(await settle(reservations, options));
+  return onRecordInGroup(settle(reservations, options).then(resultsOf));
 }
 
-async function settle<const Reservations extends readonly Reservation[]>(
+function settle<const Reservations extends readonly Reservation[]>(
   reservations: Reservations,
   options: TryConfirmCancelOptions<ResultsOf<Reservations>> = {},
+): Promise<SettledCommitReport<'try-confirm-cancel', ResultsOf<Reservations>>> {
+  return onRecordInGroup(begin(reservations, options));
+}
+
+async function begin<const Reservations extends readonly Reservation[]>(
+  reservations: Reservations,
+  options: TryConfirmCancelOptions<ResultsOf<Reservations>>,
 ): Promise<SettledCommitReport<'try-confirm-cancel', ResultsOf<Reservations>>> {
   const settings = reservingSettings(options);
   // Callers in JavaScript can pass anything.

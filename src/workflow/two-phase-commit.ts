@@ -13,20 +13,27 @@ import type { AnyBranch, ResultsOf } from './branches';
 import { twoPhaseSettings } from './commit-options';
 import type { TwoPhaseCommitOptions } from './commit-options';
 import { CommitRun } from './commit-run';
-import { inTransaction } from './context';
+import { inTransaction, onRecordInGroup } from './context';
 import { resultsOf } from './outcome';
 import { twoPhases } from './two-phases';
 
-async function run<const Branches extends readonly AnyBranch[]>(
+function run<const Branches extends readonly AnyBranch[]>(
   branches: Branches,
   options: TwoPhaseCommitOptions = {},
 ): Promise<ResultsOf<Branches>> {
-  return resultsOf(await settle(branches, options));
+  return onRecordInGroup(settle(branches, options).then(resultsOf));
 }
 
-async function settle<const Branches extends readonly AnyBranch[]>(
+function settle<const Branches extends readonly AnyBranch[]>(
   branches: Branches,
   options: TwoPhaseCommitOptions = {},
+): Promise<SettledCommitReport<'two-phase-commit', ResultsOf<Branches>>> {
+  return onRecordInGroup(begin(branches, options));
+}
+
+async function begin<const Branches extends readonly AnyBranch[]>(
+  branches: Branches,
+  options: TwoPhaseCommitOptions,
 ): Promise<SettledCommitReport<'two-phase-commit', ResultsOf<Branches>>> {
   const settings = twoPhaseSettings(options);
   const report = await inTransaction({ id: options.id, protocol: 'two-phase-commit' }, (context) =>

@@ -70,6 +70,12 @@ const declared = defineParticipant('marks', {
       ]);
     },
   }),
+  /** Whether a flag is up. */
+  look: operation({
+    input: z.object({ id: z.string() }),
+    readOnly: true,
+    execute: async (tx, { id }) => (await tx.query('select from record where id = $1', [id])).rowCount,
+  }),
 });
 
 export interface Member {

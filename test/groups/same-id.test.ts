@@ -173,8 +173,9 @@ describe('a saga that a group has committed', () => {
     expect(await groups().marks(id)).toEqual(['left.act done']);
     await group.cancel();
     expect(await group.result()).toMatchObject({ outcomes: [{ kind: 'on-its-own', started: false }] });
+    // The group has asked there too.
+    await groups().startWorker('right');
     await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
     expect(await groups().marks(id)).toEqual(['left.act done', 'left.act undone']);
-    await groups().startWorker('right');
   });
 });

@@ -1,5 +1,5 @@
 /** Workflows that do what their input says, and travel in groups. */
-import { sleep, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, sleep, workflowInfo } from '@temporalio/workflow';
 import { groupOf, saga, twoPhaseCommit } from 'temporal-txn/workflow';
 import type { BranchOperation } from 'temporal-txn/workflow';
 import { transferMoney, transferMoneyAtomically } from '../../workflows';
@@ -77,6 +77,43 @@ export const named = (deeds: readonly Deed[]): Promise<readonly unknown[]> =>
     { id: `named-by-itself-${deeds[0]?.ms ?? 0}` },
   );
 
+/** Looks at a flag first, and does nothing where it is up. */
+export const looksFirst = ([first, second]: readonly Deed[]): Promise<string> =>
+  saga(async (s) => {
+    const look: BranchOperation<unknown, number, 'read-only'> = { participant: 'left', operation: 'look' };
+    if ((await s.step(look, { id: first?.does })) > 0) throw ApplicationFailure.nonRetryable('The flag is up.');
+    const done = await s.step(operationAt('left'), { at: 'left' });
+    await s.step(operationAt('right'), { ...second });
+    return done;
+  });
+
+/** Two transactions side by side, of which the one that is awaited last is refused first. */
+export const sideBySide = async ([first, second]: readonly Deed[]): Promise<void> => {
+  const commit = twoPhaseCommit([
+    { ...operationAt('left'), input: first },
+    { ...operationAt('right'), input: second },
+  ]);
+  await saga(async (s) => {
+    for (let i = 0; i < 3; i++) await s.step(operationAt('left'), { at: 'left', does: 'take long', ms: 300 });
+  });
+  await commit;
+};
+
+/** Is turned back before it has done anything. */
+export const beforeAll = (): Promise<void> =>
+  saga(async () => {
+    await sleep(1);
+    throw ApplicationFailure.nonRetryable('Not today.');
+  });
+
+/** The second one decides. */
+export const withPivot = ([first, second, third]: readonly Deed[]): Promise<void> =>
+  saga(async (s) => {
+    await s.step(operationAt('left'), first);
+    await s.pivot(operationAt('right'), second);
+    await s.retriable(operationAt('right'), third);
+  });
+
 const travelling = {
   inSteps,
   atOnce,
@@ -85,6 +122,9 @@ const travelling = {
   free,
   dawdling,
   named,
+  looksFirst,
+  sideBySide,
+  withPivot,
   transferMoney,
   transferMoneyAtomically,
 };

@@ -27,8 +27,8 @@ export interface Asked {
   readonly isWanted: () => boolean;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: Error) => void;
-  /** Nobody can answer it here. */
-  readonly giveUp: (why: string) => void;
+  /** Nobody can answer it here. @param proof that it was not done, and never will be by this question */
+  readonly giveUp: (why: string, proof?: 'not done') => void;
 }
 
 interface Waiting extends Asked {
@@ -154,7 +154,7 @@ export class Batches {
     if ('answer' in answer) return asked.resolve(answer.answer);
     const { failure } = answer;
     if (isFinal(failure)) return asked.reject(failureOf(asked.activity, failure));
-    if (failure.nonRetryable) return asked.giveUp(failure.message);
+    if (failure.nonRetryable) return asked.giveUp(failure.message, 'not done');
     this.#askAgain(asked, Math.min(MOST_TICKS, 2 ** (asked.tries - 1)));
   }
 

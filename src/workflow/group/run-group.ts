@@ -10,16 +10,18 @@ import {
   CancellationScope,
   ChildWorkflowCancellationType,
   condition,
+  getExternalWorkflowHandle,
   ParentClosePolicy,
   setCurrentDetails,
   setHandler,
   sleep,
   startChild,
+  TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
 import { continuing, GROUP_MEMO, inSpan, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../../observability';
-import { FailureType, LARGEST_PAYLOAD_BYTES, parseNewTransactionId, show } from '../../protocol';
-import type { GroupAnswer, GroupItem, GroupRequest } from '../../protocol';
+import { FailureType, INHERIT_SIGNAL, LARGEST_PAYLOAD_BYTES, parseNewTransactionId, show } from '../../protocol';
+import type { GroupAnswer, GroupItem, GroupRequest, Heritage } from '../../protocol';
 import { reportQuery } from '../board';
 import { messageOf } from '../failures';
 import { Batches } from './batches';
@@ -88,6 +90,8 @@ class Group {
   readonly #handOverAfterMs: number;
   readonly #stragglersMs: number;
   readonly #starting = new Set<Traveller>();
+  /** Of those that are being handed over. */
+  #bytesHandedOver = 0;
   #firstEndMs: number | undefined;
   #changed = false;
 
@@ -124,7 +128,7 @@ class Group {
         this.#changed = false;
         this.#batches.flush();
         this.#makeRoom();
-        for (const traveller of this.#open) if (traveller.leaving !== undefined) this.#startOnce(traveller);
+        this.#handOverThose();
         if (this.#needsClock()) this.#batches.tick();
       }
       return { outcomes: this.#travellers.flatMap(({ outcome }) => outcome ?? []) };
@@ -178,42 +182,80 @@ class Group {
     }
   }
 
-  #startOnce(traveller: Traveller): void {
-    if (this.#starting.has(traveller)) return;
-    this.#starting.add(traveller);
-    void this.#start(traveller);
+  /** As many at a time as one workflow task has room for. */
+  #handOverThose(): void {
+    for (const traveller of this.#open) {
+      if (traveller.leaving === undefined || this.#starting.has(traveller)) continue;
+      if (this.#bytesHandedOver >= LARGEST_PAYLOAD_BYTES) return;
+      this.#starting.add(traveller);
+      void this.#start(traveller);
+    }
   }
 
   async #start(traveller: Traveller): Promise<void> {
     const { type } = this.request;
+    const { item, heritage } = traveller;
+    const bytes = bytesOf([item, heritage]);
+    this.#bytesHandedOver += bytes;
     const attributes = {
-      [SPAN_ATTRIBUTES.transaction]: traveller.item.id,
+      [SPAN_ATTRIBUTES.transaction]: item.id,
       [SPAN_ATTRIBUTES.group]: workflowInfo().workflowId,
     };
     const span = { name: `${SPANS.handOver}${type}`, attributes, ...continuing(traveller.trace) };
     const outcome = await inSpan(
       span,
-      () => startOwn(type, traveller.item),
+      () => handOver(type, item, heritage),
       (end) => ({ outcome: end }),
     );
+    this.#bytesHandedOver -= bytes;
     traveller.left(outcome === 'started');
   }
 }
 
-/** Starts the workflow that goes on with a transaction, unless there is one. It has to outlive the group, and is on its own. */
-async function startOwn(type: string, { id, input, request }: GroupItem): Promise<'started' | 'found'> {
+/**
+ * Has a workflow go on with a transaction: starts it, or finds one that was there before. Whichever it is hears of everything that was
+ * asked for here. It has to outlive the group, and is on its own.
+ */
+async function handOver(type: string, item: GroupItem, heritage: Heritage): Promise<'started' | 'found'> {
+  if (await startOwn(type, item, heritage, WorkflowIdReusePolicy.REJECT_DUPLICATE)) return 'started';
+  if (heritage.asked.length === 0 || (await signalOwn(item.id, heritage))) return 'found';
+  // It has ended. Unless it has committed, what was asked for here is undone in its name.
+  if (await startOwn(type, item, { ...heritage, undo: true }, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY))
+    return 'started';
+  // It has, or goes on again.
+  await signalOwn(item.id, heritage);
+  return 'found';
+}
+
+async function startOwn(
+  type: string,
+  { id, input, request }: GroupItem,
+  heritage: Heritage,
+  workflowIdReusePolicy: WorkflowIdReusePolicy,
+): Promise<boolean> {
   try {
     await startChild(type, {
       workflowId: id,
       args: [input],
-      memo: { [REQUEST_MEMO]: request, [GROUP_MEMO]: workflowInfo().workflowId },
+      memo: { [REQUEST_MEMO]: request, [GROUP_MEMO]: heritage },
       parentClosePolicy: ParentClosePolicy.ABANDON,
       cancellationType: ChildWorkflowCancellationType.ABANDON,
-      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      workflowIdReusePolicy,
     });
-    return 'started';
+    return true;
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    return 'found';
+    return false;
+  }
+}
+
+/** @returns false when it has ended */
+async function signalOwn(id: string, heritage: Heritage): Promise<boolean> {
+  try {
+    await getExternalWorkflowHandle(id).signal(INHERIT_SIGNAL, heritage);
+    return true;
+  } catch (error) {
+    if (!(error instanceof TemporalFailure)) throw error;
+    return false;
   }
 }

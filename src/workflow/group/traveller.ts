@@ -8,12 +8,14 @@
  */
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { carriedTrace, continuing, inSpan, SPAN_ATTRIBUTES, SPANS } from '../../observability';
-import { isEnded } from '../../protocol';
+import { isEnded, LARGEST_PAYLOAD_BYTES } from '../../protocol';
 import type {
+  AskedStep,
   CarriedTrace,
   ExecuteAnswer,
   GroupItem,
   GroupOutcome,
+  Heritage,
   ToldFailure,
   TransactionReport,
 } from '../../protocol';
@@ -21,10 +23,11 @@ import { countEnded } from '../board';
 import { asMember } from '../context';
 import type { Membership } from '../context';
 import { dispatcherOver } from '../dispatch';
-import type { Dispatcher, Effort } from '../dispatch';
+import type { BranchCall, Dispatcher, Effort } from '../dispatch';
 import { messageOf } from '../failures';
 import { attemptTimeoutOf } from './batches';
 import type { Batches } from './batches';
+import { bytesOf } from './bytes';
 
 /** A workflow function that takes one input. */
 export type TransactionFunction = (input: never) => Promise<unknown>;
@@ -45,6 +48,9 @@ export class Traveller implements Membership {
   #tellOver: (end: { readonly outcome: GroupOutcome['kind'] }) => void = () => undefined;
   readonly over = new Promise<{ readonly outcome: GroupOutcome['kind'] }>((resolve) => (this.#tellOver = resolve));
   #trace: { readonly trace?: CarriedTrace } = {};
+  /** What it has asked for as steps of a saga, by branch. */
+  readonly #asked = new Map<string, Omit<AskedStep, 'role'>>();
+  #askedBytes = 0;
 
   constructor(
     readonly item: GroupItem,
@@ -79,6 +85,15 @@ export class Traveller implements Membership {
 
   get report(): TransactionReport | undefined {
     return this.#report;
+  }
+
+  /** For whoever goes on with it. */
+  get heritage(): Heritage {
+    const steps = this.#report?.protocol === 'saga' ? this.#report.steps : [];
+    const roleOf = (branch: string): AskedStep['role'] =>
+      steps.find((step) => step.branch === branch)?.role ?? 'compensatable';
+    const asked = [...this.#asked.values()].map((step) => ({ ...step, role: roleOf(step.branch) }));
+    return { group: workflowInfo().workflowId, asked };
   }
 
   /** Of this copy, for what goes on elsewhere. */
@@ -156,8 +171,14 @@ export class Traveller implements Membership {
     return {
       ...usual,
       execute: async (call, effort) => {
-        const answer = await usual.execute(call, effort);
-        return isOfAnother(answer) ? this.leave(`${call.branch} was done by ${answer.by}`) : answer;
+        await this.#note(call);
+        const answer = await usual.execute(call, effort).catch((error: unknown) => {
+          this.#forget(call);
+          throw error;
+        });
+        if (!isOfAnother(answer)) return answer;
+        this.#forget(call);
+        return this.leave(`${call.branch} was done by ${answer.by}`);
       },
       // A signal for each vote would cost more than the rest together, and proves no more than the answer does.
       prepare: (call, more, effort) => usual.prepare(call, { ...more, votes: 'answer' }, effort),
@@ -168,6 +189,21 @@ export class Traveller implements Membership {
       propose: elsewhere('it is to be decided'),
       health: elsewhere('a participant does not answer'),
     };
+  }
+
+  /** What is asked for goes on record first, as far as whoever goes on can be told of it. */
+  async #note({ branch, participant, operation, input }: BranchCall): Promise<void> {
+    const step = { branch, participant, operation, input };
+    const bytes = bytesOf(step);
+    if (this.#askedBytes + bytes > LARGEST_PAYLOAD_BYTES)
+      await this.leave('its steps have no room in what it would leave');
+    this.#askedBytes += bytes;
+    this.#asked.set(branch, step);
+  }
+
+  /** It was not done here: refused, fenced, or done by somebody else. */
+  #forget(request: object): void {
+    this.#asked.delete(String((request as Partial<BranchCall>).branch));
   }
 
   async #ask<Answer>(participant: string, activity: string, request: object, effort: Effort): Promise<Answer> {
@@ -197,7 +233,10 @@ export class Traveller implements Membership {
             resolve(answer as Answer); // Cast: that is what the activity returns.
           },
           reject,
-          giveUp: (why) => void this.leave(why),
+          giveUp: (why, proof) => {
+            if (proof) this.#forget(request);
+            void this.leave(why);
+          },
         });
       });
     } finally {

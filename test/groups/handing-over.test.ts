@@ -1,0 +1,118 @@
+/** Who goes on with what a group has begun answers for everything that the group has asked for, answered or not. */
+import { TransactionCompensated } from 'temporal-txn/client';
+import { describe, expect, it } from 'vitest';
+import { until } from '../end-to-end/fixture';
+import { kinds, useGroups } from './fixture';
+import type { Member } from './fixture';
+
+const groups = useGroups();
+
+const SLOW = { at: 'right', does: 'take long', ms: 4_500 } as const;
+const member = (deeds: Member['deeds']): Member => ({ id: groups().newId('left-over'), deeds });
+const done = async ({ id }: Member, ...marks: readonly string[]): Promise<void> =>
+  until(`it has ${marks.join(', ')}`, async () => {
+    const all = await groups().marks(id);
+    return marks.every((mark) => all.includes(mark));
+  });
+
+/** A group that has asked for a slow step, whose participant is still at it. */
+async function beginWithSlow() {
+  const slow = member([{ at: 'left' }, SLOW]);
+  const group = await groups().begin('inSteps', [slow]);
+  await until('the slow step is under way', async () => {
+    const { rowCount } = await groups().pools.right.query(
+      `select from pg_stat_activity where datname = current_database() and state = 'active' and wait_event = 'PgSleep'`,
+    );
+    return rowCount === 1;
+  });
+  return { slow, group };
+}
+
+/** Whatever is still under way at a participant has ended by then. */
+async function expectUndone({ id }: Member): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, SLOW.ms));
+  const all = await groups().marks(id);
+  expect(
+    all
+      .filter((mark) => mark.endsWith('done') && !mark.endsWith('undone'))
+      .map((mark) => `${mark.split(' ')[0]} undone`)
+      .sort(),
+  ).toEqual(all.filter((mark) => mark.endsWith('undone')).sort());
+}
+
+describe('a saga that its group hands over', () => {
+  it('is undone whole, where it turns back before it comes to what the group has asked for', async () => {
+    const { slow, group } = await beginWithSlow();
+    // Its own workflow comes no further than the first step.
+    await groups().stopWorker('left');
+    await group.cancel();
+    expect(kinds((await group.result()).outcomes)).toEqual(['on-its-own']);
+    const own = groups().transactions.handle(slow.id);
+    await own.cancel();
+    await groups().startWorker('left');
+    await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    await expectUndone(slow);
+  });
+
+  it('is undone whole, where it goes another way because of what it reads', async () => {
+    const flag = groups().newId('flag');
+    const reader = member([
+      { at: 'left', does: flag },
+      { at: 'right', does: 'fail until it travels alone' },
+    ]);
+    const group = await groups().begin('looksFirst', [reader], 'runImpatientGroup');
+    await done(reader, 'left.act done');
+    await groups().pools.left.query('insert into record values ($1, 1)', [flag]);
+    expect(kinds((await group.result()).outcomes)).toEqual(['on-its-own']);
+    await expect(groups().transactions.handle(reader.id).result()).rejects.toThrow('The flag is up.');
+    await expectUndone(reader);
+    expect(await groups().marks(reader.id)).toContain('left.act undone');
+  });
+
+  it('goes forward, where the group may have passed the pivot', async () => {
+    const decided = member([{ at: 'left' }, { at: 'right' }, { at: 'right', does: 'fail until it travels alone' }]);
+    const group = await groups().begin('withPivot', [decided], 'runImpatientGroup');
+    await done(decided, 'left.act done', 'right.act done');
+    await groups().stopWorker('left');
+    expect(kinds((await group.result()).outcomes)).toEqual(['on-its-own']);
+    const own = groups().transactions.handle(decided.id);
+    await own.cancel();
+    await groups().startWorker('left');
+    await own.result();
+    expect(await groups().marks(decided.id)).toEqual(['left.act done', 'right.act done', 'right.act-2 done']);
+  });
+});
+
+describe('a saga that goes on already when its group leaves it', () => {
+  it('is told what the group has asked for, and undoes that too', async () => {
+    const { slow: twice, group } = await beginWithSlow();
+    await groups().stopWorker('left');
+    const own = await groups().transactions.start('inSteps', { id: twice.id, input: twice.deeds });
+    await group.cancel();
+    expect(kinds((await group.result()).outcomes)).toEqual(['on-its-own']);
+    await own.cancel();
+    await groups().startWorker('left');
+    await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    await expectUndone(twice);
+  });
+
+  it('has it undone in its name, where it has ended by then', async () => {
+    const twice = member([{ at: 'left' }, { at: 'right', does: 'fail until it travels alone' }]);
+    const own = await groups().transactions.start('beforeAll', { id: twice.id, input: twice.deeds });
+    await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    const [outcome] = await groups().run('inSteps', [twice], 'runImpatientGroup');
+    expect(outcome).toMatchObject({ kind: 'on-its-own', started: true });
+    await expect(groups().transactions.handle(twice.id).result()).rejects.toBeInstanceOf(TransactionCompensated);
+    expect(await groups().marks(twice.id)).toEqual(['left.act done', 'left.act undone']);
+  });
+});
+
+describe('a workflow with two transactions side by side', () => {
+  it('leaves the group, which ends although the one that is awaited last is refused first', async () => {
+    const members = groups().members(3, [{ at: 'left', does: 'refuse' }, { at: 'right' }]);
+    const outcomes = await groups().run('sideBySide', members, 'runImpatientGroup');
+    expect(kinds(outcomes)).toEqual(members.map(() => 'on-its-own'));
+    // Alone they have to mend their code.
+    for (const { id } of members) await groups().server.client.workflow.getHandle(id).terminate();
+  });
+});
