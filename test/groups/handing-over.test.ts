@@ -18,7 +18,10 @@ const done = async ({ id }: Member, ...marks: readonly string[]): Promise<void> 
 /** A group that has asked for a slow step, whose participant is still at it. */
 async function beginWithSlow() {
   const slow = member([{ at: 'left' }, SLOW]);
-  const group = await groups().begin('inSteps', [slow]);
+  const [other] = groups().members(1, [{ at: 'left' }, { at: 'right' }]) as [Member];
+  const group = await groups().begin('inSteps', [slow, other]);
+  // The activity that asks for both has ended without the slow one, so no end of the group reaches it.
+  await done(other, 'right.act done');
   await until('the slow step is under way', async () => {
     const { rowCount } = await groups().pools.right.query(
       `select from pg_stat_activity where datname = current_database() and state = 'active' and wait_event = 'PgSleep'`,
@@ -46,7 +49,7 @@ describe('a saga that its group hands over', () => {
     // Its own workflow comes no further than the first step.
     await groups().stopWorker('left');
     await group.cancel();
-    expect(kinds((await group.result()).outcomes)).toEqual(['on-its-own']);
+    expect(kinds((await group.result()).outcomes)).toContain('on-its-own');
     const own = groups().transactions.handle(slow.id);
     await own.cancel();
     await groups().startWorker('left');
@@ -89,7 +92,7 @@ describe('a saga that goes on already when its group leaves it', () => {
     await groups().stopWorker('left');
     const own = await groups().transactions.start('inSteps', { id: twice.id, input: twice.deeds });
     await group.cancel();
-    expect(kinds((await group.result()).outcomes)).toEqual(['on-its-own']);
+    expect(kinds((await group.result()).outcomes)).toContain('on-its-own');
     await own.cancel();
     await groups().startWorker('left');
     await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
