@@ -23,6 +23,8 @@ export interface StackOptions<Service extends string> {
   readonly settings?: PostgresServerOptions['settings'];
   /** Search attributes to register with Temporal. Default: none. */
   readonly searchAttributes?: readonly SearchAttribute[];
+  /** Where Temporal tells its own metrics. Default: nowhere. */
+  readonly temporalMetricsPort?: number;
   /** Whether to start a mail server. Default: false. */
   readonly mail?: boolean;
   /** Whether databases survive a crash of the machine. Default: true; tests are faster with false. */
@@ -129,13 +131,14 @@ async function startPostgres(
 
 async function startTemporal(
   directory: string,
-  { searchAttributes = [], progress }: StackOptions<string>,
+  { searchAttributes = [], temporalMetricsPort, progress }: StackOptions<string>,
 ): Promise<TemporalDevServer> {
   progress?.('starting Temporal');
   const onProgress = progress && { onProgress: progress };
   const server = await TemporalDevServer.start({
     directory: join(directory, 'temporal'),
     searchAttributes,
+    ...(temporalMetricsPort === undefined ? {} : { metricsPort: temporalMetricsPort }),
     ...onProgress,
   });
   progress?.(`Temporal is ready at ${server.address}, its Web UI at ${server.uiUrl ?? 'no address'}`);

@@ -145,11 +145,12 @@ async function watch(
     };
     report(found);
     const all = [...found.overdue.map(({ gid }) => gid), ...found.reservations.map(nameOf)];
-    if (stopping() || all.some((name) => !known.includes(name)) || Date.now() + everyMs > end) {
+    if (stopping() || all.some((name) => !known.includes(name)) || Date.now() >= end) {
       await forgetEnded(pool, graceMs);
       return found;
     }
-    for (const next = Date.now() + everyMs; Date.now() < next && !stopping();) await sleep(NAP_MS);
+    // A pause may be longer than this activity: the next one is not begun sooner for that.
+    for (const next = Math.min(Date.now() + everyMs, end); Date.now() < next && !stopping();) await sleep(NAP_MS);
   }
 }
 

@@ -1,25 +1,20 @@
 /** Participants in the process of the coordinator: what a transaction is spared there, and that it loses nothing by it. */
-import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ServiceProcess } from '../../src/dev';
 import { TransactionAborted, TransactionCompensated } from '../../src/client';
 import type { CrashpointName } from '../../src/protocol';
+import { some } from '../depth';
 import { until } from '../end-to-end/fixture';
 import { startAgain } from '../protocols/company';
 import { quiet } from '../saga-more/environment';
-import { Town, WORKFLOWS } from './fixture';
+import { openCompiledHouse, Town, WORKFLOWS } from './fixture';
 import type { Book } from './fixture';
-import type * as HouseModule from './house';
 import type { House, HouseOptions } from './house';
 
 let town: Town;
 
-/** Its workers are compiled ones: so is what starts them. */
-async function openHouse(colocated: HouseOptions['colocated']): Promise<House> {
-  const compiled = resolve(__dirname, '../../dist/test/colocated/house.js');
-  const { openHouse } = (await import(compiled)) as typeof HouseModule; // Cast: compiled from it.
-  return openHouse({ temporal: town.temporal, databases: town.databases, colocated });
-}
+const openHouse = (colocated: HouseOptions['colocated']): Promise<House> =>
+  openCompiledHouse({ temporal: town.temporal, databases: town.databases, colocated });
 
 beforeAll(async () => {
   quiet();
@@ -141,7 +136,7 @@ describe('a house that is killed', () => {
     ['transferByTryConfirmCancel', 'confirm.committed-before-report'],
   ];
 
-  it.each(KILLS)(
+  it.each(some(KILLS, 3, 'kills of a house'))(
     'in %s at %s makes the transfer all the same, once',
     async (workflow, at) => {
       await startAgain(house, [{ at, action: { kind: 'kill' } }]);

@@ -10,9 +10,11 @@ import type { Bank, Transfer } from '../../bench/transfer';
 import { connectTemporal, TransactionClient } from '../../src/client';
 import type { TemporalSettings } from '../../src/client';
 import { ServiceProcess, startStack } from '../../src/dev';
-import type { Stack } from '../../src/dev';
+import type { Stack, StackOptions } from '../../src/dev';
 import { searchAttributeList } from '../../src/observability';
 import { BANKS, openBank } from '../protocols/company';
+import type * as HouseModule from './house';
+import type { House, HouseOptions } from './house';
 
 export const WORKFLOWS = ['transferBySaga', 'transferByTwoPhaseCommit', 'transferByTryConfirmCancel'] as const;
 
@@ -29,6 +31,13 @@ export interface Book {
   readonly waiting: number;
 }
 
+/** The workers of a house are compiled ones: so is what starts them. */
+export async function openCompiledHouse(options: HouseOptions): Promise<House> {
+  const compiled = join(__dirname, '../../dist/test/colocated/house.js');
+  const { openHouse } = (await import(compiled)) as typeof HouseModule; // Cast: compiled from it.
+  return openHouse(options);
+}
+
 export class Town {
   #count = 0;
 
@@ -43,13 +52,14 @@ export class Town {
 
   readonly transactions: TransactionClient;
 
-  static async open(): Promise<Town> {
+  static async open(more: Pick<StackOptions<string>, 'temporalMetricsPort'> = {}): Promise<Town> {
     const directory = mkdtempSync(join(tmpdir(), 'temporal-txn-colocated-'));
     const stack = await startStack<string>({
       directory,
       databases: { north_bank: 'a', south_bank: 'b' },
       searchAttributes: searchAttributeList(),
       durable: false,
+      ...more,
     });
     const banks = {
       'north-bank': await openBank('north-bank', stack),

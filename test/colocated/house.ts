@@ -12,6 +12,8 @@ export interface HouseOptions {
   readonly databases: Readonly<Record<Bank, string>>;
   /** Those that the coordinator is given. */
   readonly colocated: readonly Bank[];
+  /** How often recovery looks. @default 500 milliseconds */
+  readonly recoveryEveryMs?: number;
   /** @default a free one */
   readonly healthPort?: number;
 }
@@ -24,7 +26,13 @@ export interface House {
 /** The same from the sources and from dist/. */
 const WORKFLOWS = join(dirname(require.resolve('temporal-txn/package.json')), 'dist/test/colocated/workflows.js');
 
-export async function openHouse({ temporal, databases, colocated, healthPort = 0 }: HouseOptions): Promise<House> {
+export async function openHouse({
+  temporal,
+  databases,
+  colocated,
+  recoveryEveryMs = 500,
+  healthPort = 0,
+}: HouseOptions): Promise<House> {
   const own = temporal ? { temporal } : {};
   const banks: RunningParticipant[] = [];
   for (const [name, connectionString] of Object.entries(databases))
@@ -33,7 +41,7 @@ export async function openHouse({ temporal, databases, colocated, healthPort = 0
         name,
         database: { connectionString },
         health: { port: 0 },
-        recovery: { graceMs: 10_000, everyMs: 500 },
+        recovery: { graceMs: 10_000, everyMs: recoveryEveryMs },
         twoPhaseCommit: true,
         ...own,
       }),

@@ -28,6 +28,8 @@ export interface TemporalDevServerOptions {
   readonly port?: number;
   /** The Web UI's port, or false for no Web UI. Default: as for `port`. */
   readonly uiPort?: number | false;
+  /** Where it tells its own metrics, in the format of Prometheus: what it was asked and what it asked of its database. Default: nowhere. */
+  readonly metricsPort?: number;
   /** The file for the server's output. Default: `temporal.log` in the directory. */
   readonly log?: string;
   /** The namespace; created if it is not there. Default: "default". */
@@ -169,6 +171,7 @@ export class TemporalDevServer {
     ];
     if (uiPort === undefined) args.push('--headless');
     else args.push('--ui-port', String(uiPort), '--ui-disable-news-fetch');
+    if (this.options.metricsPort !== undefined) args.push('--metrics-port', String(this.options.metricsPort));
     if (this.options.directory !== undefined) args.push('--db-filename', join(this.directory, 'temporal.db'));
     for (const [key, value] of Object.entries(this.options.dynamicConfig ?? {})) {
       args.push('--dynamic-config-value', `${key}=${JSON.stringify(value)}`);
