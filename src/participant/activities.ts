@@ -114,7 +114,7 @@ export function participantActivities(participant: Participant, options: Partici
   }
   const many = askedOfMany({
     questions,
-    together: (name) => sets.get(name)?.(),
+    together: sets,
     concurrency: Math.max(1, (options.pool.options.max ?? DEFAULT_CONNECTIONS) - SPARE_CONNECTIONS),
   });
   return {

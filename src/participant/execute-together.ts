@@ -14,14 +14,26 @@ import { inLocalTransaction } from './local-transaction';
 import { withManyTx } from './tx';
 import type { ManyCall } from './tx';
 
-/** @returns an answer for each branch that took effect; the others are to be asked by themselves */
+/**
+ * How long a set waits for one lock, for each set that is under way with it: all of its branches wait with the one that needs the
+ * lock. Then each of them is done by itself, and only that one waits for as long as an operation may. Sets that want the same
+ * row wait for each other, and must not fall apart for that: one by one they would take many times as long.
+ */
+const SET_LOCK_MS = 100;
+
+/**
+ * @param sets how many are under way in this process, this one included
+ * @returns an answer for each branch that took effect; the others are to be asked by themselves
+ */
 export async function executeTogether(
   branch: Branch,
   requests: readonly BranchRequest[],
+  sets: number,
 ): Promise<ReadonlyMap<BranchRequest, ExecuteAnswer>> {
   const label = `txn:${branch.name}: ${requests.length} together`;
+  const timeouts = { ...branch.timeouts, lockMs: Math.min(branch.timeouts.lockMs, sets * SET_LOCK_MS) };
   return guarded(branch, () =>
-    inLocalTransaction(branch.pool, { timeouts: branch.timeouts, mode: 'read write', label }, async (client) => {
+    inLocalTransaction(branch.pool, { timeouts, mode: 'read write', label }, async (client) => {
       branch.checkWithdrawn?.();
       const inserted = await insertBranches(client, branch.name, requests, branch.caller);
       await crashpoint('branch.logged-before-work');

@@ -6,143 +6,89 @@
 import { Context } from '@temporalio/activity';
 import { crashpoint, isTooDeep, LARGEST_PAYLOAD_BYTES } from '../protocol';
 import type { AskedOfMany, BranchRequest, ExecuteAnswer, ManyAnswer, ManyAnswers, ManyRequest } from '../protocol';
-import { measured, parseRequest } from './answering';
+import { measured } from './answering';
 import { inAskedSpan } from './asked-span';
-import type { Branch } from './branch';
 import { executeTogether } from './execute-together';
 import { toldFailure } from './failures';
 import { Limiter } from './limiter';
+import { Round } from './round';
+import { setsIn } from './sets';
+import type { BranchSet, Openers } from './sets';
 
 /** Questions by activity type, as they are asked alone. Their arguments are their own affair. */
 type Questions = Readonly<Record<string, (request: never) => Promise<unknown>>>;
 
 export interface ManyOptions {
   readonly questions: Questions;
-  /** A branch of the operation of that name, where it has a set-based form. */
-  readonly together: (activity: string) => Branch | undefined;
+  /** By their activity types, the operations that have a set-based form. */
+  readonly together: Openers;
   /** How many local transactions run at a time, in all activities of the process. */
   readonly concurrency: number;
 }
 
-/** Branches that share a local transaction. When one of them spoils it, so many are done one by one. */
-const MOST_TOGETHER = 128;
-/** An answer that keeps all others waiting for longer than that, and for longer than any of them took, is waited for no more. */
-const STRAGGLING_MS = 100;
-/** The activity ends so long before its time is up, whoever is still at work. */
-const MARGIN_MS = 2_000;
-const LOOK_EVERY_MS = 20;
+/** A question, and what tells it apart from every other one. */
+interface Item extends AskedOfMany {
+  readonly key: unknown;
+}
 
 export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
   const limiter = new Limiter(concurrency);
-  /** What an activity has ended without. Asked again, it is waited for, and not begun beside itself. */
-  const underWay = new Map<string, Promise<ManyAnswer>>();
+  /** What an activity may have ended without, too. Asked again, it is waited for, and not begun beside itself. */
+  const underWay = new Map<unknown, Promise<ManyAnswer>>();
+  let setsUnderWay = 0;
 
-  const askAlone = (item: AskedOfMany): Promise<ManyAnswer> => {
-    // It is refused, and must not stop the others before that.
-    if (isTooDeep(item.request)) return answerOf(questions, item);
-    const key = keyOf(item);
-    const known = underWay.get(key);
-    if (known) return known;
-    const asked = answerOf(questions, item).finally(() => underWay.delete(key));
-    underWay.set(key, asked);
-    return asked;
+  const begin = (key: unknown, answer: Promise<ManyAnswer>): Promise<ManyAnswer> => {
+    const begun = answer.finally(() => underWay.delete(key));
+    underWay.set(key, begun);
+    return begun;
   };
 
   return async (given: ManyRequest): Promise<ManyAnswers> => {
-    const items = [...given.items];
-    const itemAt = (at: number): AskedOfMany => items[at] as AskedOfMany; // Cast: positions are those of the items.
+    const items = given.items.map(readItem);
+    const itemAt = (at: number): Item => items[at] as Item; // Cast: positions are those of the items.
     const round = new Round(items.length);
-    const alone = (positions: readonly number[]): Promise<unknown> =>
-      Promise.all(
-        positions.map((at) =>
-          limiter.run(async () => {
-            if (round.isOver) return;
-            const began = round.begin();
-            round.answer(at, await askAlone(itemAt(at)), began);
-          }),
-        ),
-      );
-    const inSets = async (branch: Branch, positions: readonly number[]): Promise<void> => {
-      const left = await limiter.run(async () => {
-        if (round.isOver) return [];
-        const began = performance.now();
-        const together = answersTogether(branch, positions, items);
-        for (const at of positions) void inAskedSpan(itemAt(at), () => together.then((all) => answerIn(all, at)));
-        const answers = await together;
-        for (const [at, answer] of answers) {
-          round.begin();
-          round.answer(at, { answer }, began);
-        }
-        return positions.filter((at) => !answers.has(at));
-      });
-      await alone(left);
+    const alone = async (at: number): Promise<void> => {
+      const item = itemAt(at);
+      while (round.waitsFor(at)) {
+        const known = underWay.get(item.key);
+        // It has its place already, and takes no second one however often it is asked again.
+        if (known) await round.hear(at, known);
+        else
+          await limiter.run(async () => {
+            if (!round.isOver && !underWay.has(item.key))
+              await round.hear(at, begin(item.key, answerOf(questions, item)));
+          });
+      }
     };
-    const all = [...byActivity(items)].flatMap(([activity, positions]) => {
-      const branch = positions.length > 1 ? together(activity) : undefined;
-      return branch ? chunks(positions, MOST_TOGETHER).map((some) => inSets(branch, some)) : [alone(positions)];
-    });
-    await round.untilOver(Promise.all(all));
+    const inSet = async ({ open, members }: BranchSet): Promise<void> => {
+      const done = limiter.run(async () => {
+        if (round.isOver) return;
+        const free = new Map([...members].filter(([at]) => !underWay.has(itemAt(at).key)));
+        const answers = answersTogether(open, free, setsUnderWay);
+        const each = [...free.keys()].map((at) => {
+          const answer = inAskedSpan(itemAt(at), () => answers.then((all) => answerIn(all, at)));
+          return round.hear(at, begin(itemAt(at).key, answer));
+        });
+        await Promise.all(each);
+      });
+      await done.finally(() => setsUnderWay--);
+      await Promise.all([...members.keys()].map(alone));
+    };
+    const sets = setsIn(items, together);
+    setsUnderWay += sets.length;
+    const inSets = new Set(sets.flatMap(({ members }) => [...members.keys()]));
+    const others = [...items.keys()].filter((at) => !inSets.has(at));
+    await round.untilOver(Promise.all([...sets.map(inSet), ...others.map(alone)]));
     await crashpoint('many.done-before-report');
     return { answers: fitting(round.answers) };
   };
 }
 
-/** One activity, from its first question to its end. */
-class Round {
-  readonly #answers: ManyAnswer[];
-  #begun = 0;
-  #answered = 0;
-  #longestMs = 0;
-  #lastAnswer = performance.now();
-  #over = false;
-
-  constructor(private readonly size: number) {
-    this.#answers = Array.from({ length: size }, () => 'not-yet' as const);
-  }
-
-  get isOver(): boolean {
-    return this.#over;
-  }
-
-  get answers(): readonly ManyAnswer[] {
-    return this.#answers;
-  }
-
-  begin(): number {
-    this.#begun++;
-    return performance.now();
-  }
-
-  answer(at: number, answer: ManyAnswer, began: number): void {
-    if (this.#over) return;
-    this.#answers[at] = answer;
-    this.#answered++;
-    this.#lastAnswer = performance.now();
-    this.#longestMs = Math.max(this.#longestMs, this.#lastAnswer - began);
-  }
-
-  /** Waits for all, or until nobody but stragglers is left. */
-  async untilOver(all: Promise<unknown>): Promise<void> {
-    const { startToCloseTimeoutMs } = Context.current().info;
-    const end = performance.now() + Math.max(startToCloseTimeoutMs - MARGIN_MS, startToCloseTimeoutMs / 2);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setInterval(() => {
-        if (this.#straggles() || performance.now() > end) resolve();
-      }, LOOK_EVERY_MS);
-    });
-    try {
-      await Promise.race([all, late]);
-    } finally {
-      clearInterval(timer);
-      this.#over = true;
-    }
-  }
-
-  #straggles(): boolean {
-    if (this.#answered === 0 || this.#begun < this.size) return false;
-    return performance.now() - this.#lastAnswer > Math.max(STRAGGLING_MS, 2 * this.#longestMs);
-  }
+/** What came over the wire is data: a request that is none has no fields, and is refused for that, by itself. */
+function readItem(item: AskedOfMany): Item {
+  const request: unknown = item.request;
+  const read = { ...item, request: typeof request === 'object' && request !== null ? request : {} };
+  return { ...read, key: keyOf(read) };
 }
 
 const answerOf = (questions: Questions, item: AskedOfMany): Promise<ManyAnswer> =>
@@ -174,16 +120,20 @@ const answerIn = (answers: ReadonlyMap<number, ExecuteAnswer>, at: number): Many
 
 /** Empty when they could not be done together. */
 async function answersTogether(
-  branch: Branch,
-  positions: readonly number[],
-  items: readonly AskedOfMany[],
+  open: BranchSet['open'],
+  members: BranchSet['members'],
+  sets: number,
 ): Promise<ReadonlyMap<number, ExecuteAnswer>> {
+  if (members.size === 0) return new Map();
   try {
+    const branch = open();
     return await measured(branch.name, async () => {
-      const requests = new Map(positions.map((at) => [parseRequest(items[at]?.request as Partial<BranchRequest>), at]));
-      const answers = await executeTogether(branch, [...requests.keys()]);
-      // Cast: answers are about these requests.
-      return new Map([...answers].map(([request, answer]) => [requests.get(request) as number, answer]));
+      const answers = await executeTogether(branch, [...members.values()], sets);
+      const answered = [...members].flatMap(([at, request]) => {
+        const answer = answers.get(request);
+        return answer ? [[at, answer] as const] : [];
+      });
+      return new Map(answered);
     });
   } catch (error) {
     Context.current().log.debug('Branches were not done together, and each is done by itself', { error });
@@ -191,27 +141,13 @@ async function answersTogether(
   }
 }
 
-function byActivity(items: readonly AskedOfMany[]): ReadonlyMap<string, readonly number[]> {
-  const positions = new Map<string, number[]>();
-  for (const [at, { activity }] of items.entries()) {
-    const known = positions.get(activity);
-    if (known) known.push(at);
-    else positions.set(activity, [at]);
-  }
-  return positions;
-}
-
-function chunks<T>(all: readonly T[], most: number): T[][] {
-  const count = Math.ceil(all.length / most);
-  const size = Math.ceil(all.length / count);
-  return Array.from({ length: count }, (_, i) => all.slice(i * size, (i + 1) * size));
-}
-
 /** The same question of the same asker: another one may ask for something else under the same name, and is told so. */
-const keyOf = ({ activity, request }: AskedOfMany): string => {
+function keyOf({ activity, request }: AskedOfMany): unknown {
+  // It cannot be written down, and is like no other.
+  if (isTooDeep(request)) return request;
   const { again: _, ...asked } = request as BranchRequest; // Cast: whatever it is, it is compared only.
   return `${Context.current().info.workflowExecution?.workflowId ?? ''} ${activity} ${JSON.stringify(asked)}`;
-};
+}
 
 /** Answers that one payload has no room for are asked again, and are then in the branch log. The first one always fits. */
 function fitting(answers: readonly ManyAnswer[]): ManyAnswer[] {

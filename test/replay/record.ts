@@ -146,7 +146,7 @@ async function playTwoPhase(env: RealTimeEnvironment, model: ModelParticipants, 
 /** A participant that is asked for many branches in one activity, too. */
 function askedTogether(activities: Activities): Activities {
   const questions = activities as Record<string, (request: never) => Promise<unknown>>; // Cast: each takes a request.
-  const many = askedOfMany({ questions, together: () => undefined, concurrency: 8 });
+  const many = askedOfMany({ questions, together: new Map(), concurrency: 8 });
   return { ...activities, [MANY]: (request: ManyRequest) => many(request) };
 }
 
