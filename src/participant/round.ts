@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import type { ManyAnswer } from '../protocol';
 
 /** An answer that keeps all others waiting for longer than that, and has taken twice as long as any of them, is waited for no more. */
-const STRAGGLING_MS = 100;
+const STRAGGLING_MS = 200;
 /** The activity ends so long before its time is up, whoever is still at work. */
 const MARGIN_MS = 2_000;
 const LOOK_EVERY_MS = 20;
