@@ -89,6 +89,8 @@ export interface GroupItem {
   readonly input: unknown;
   /** Hash of the input, as the memo of a workflow of its own would hold it. */
   readonly request: string;
+  /** One line for the Web UI, for a workflow of its own. */
+  readonly summary?: string;
   /** That of whoever has asked for it. */
   readonly trace?: CarriedTrace;
 }

@@ -229,7 +229,7 @@ async function handOver(type: string, item: GroupItem, heritage: Heritage): Prom
 
 async function startOwn(
   type: string,
-  { id, input, request }: GroupItem,
+  { id, input, request, summary }: GroupItem,
   heritage: Heritage,
   workflowIdReusePolicy: WorkflowIdReusePolicy,
 ): Promise<boolean> {
@@ -237,6 +237,7 @@ async function startOwn(
     await startChild(type, {
       workflowId: id,
       args: [input],
+      ...(summary === undefined ? {} : { staticSummary: summary }),
       memo: { [REQUEST_MEMO]: request, [GROUP_MEMO]: heritage },
       parentClosePolicy: ParentClosePolicy.ABANDON,
       cancellationType: ChildWorkflowCancellationType.ABANDON,
