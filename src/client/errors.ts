@@ -193,43 +193,90 @@ export class TransactionTimeout extends Error {
   constructor(
     readonly id: string,
     readonly timeoutMs: number,
-    /** Where it was: in a workflow of its own, in a group, or in the queue of this client, which it has left. */
-    readonly where: 'workflow' | 'group' | 'queue' = 'workflow',
+    /**
+     * Where it was: in a workflow of its own, in a group, or in the queue of this client. That it has left, unless another caller of the
+     * same id waits for it there.
+     */
+    readonly where: 'workflow' | 'group' | 'queue' | 'queue of another caller' = 'workflow',
   ) {
-    super(
-      where === 'queue'
-        ? `Nothing was started: transaction ${id} did not get its place in a group within ${timeoutMs} ms. Execute it again with the same id.`
-        : `It is not known how transaction ${id} ends: it was not over within ${timeoutMs} ms, and goes on. ` +
-            (where === 'group'
-              ? 'Execute it again with the same id and input: that never does anything twice, and gives its result.'
-              : 'Await it with client.handle(id).result(), or turn it back with cancel().'),
-    );
+    super(tellTimeout(id, timeoutMs, where));
   }
 }
 
-/** As many transactions of this type, or of this tenant, wait for a place in a group as the client has room for. */
+function tellTimeout(id: string, timeoutMs: number, where: TransactionTimeout['where']): string {
+  const noPlace = `transaction ${id} did not get its place in a group within ${timeoutMs} ms`;
+  const notOver = `It is not known how transaction ${id} ends: it was not over within ${timeoutMs} ms, and goes on.`;
+  switch (where) {
+    case 'queue':
+      return `Nothing was started: ${noPlace}. Execute it again with the same id.`;
+    case 'queue of another caller':
+      return (
+        `Nothing was started yet: ${noPlace}. Another caller waits for it, so it may start. ` +
+        'Execute it again with the same id and input: that never does anything twice, and gives its result.'
+      );
+    case 'group':
+      return `${notOver} Execute it again with the same id and input: that never does anything twice, and gives its result.`;
+    case 'workflow':
+      return `${notOver} Await it with client.handle(id).result(), or turn it back with cancel().`;
+  }
+}
+
+/** A client has as many transactions of this type, or of this tenant, under way as it has room for. */
 export class QueueFull extends Error {
   override readonly name = 'QueueFull';
 
   constructor(
     readonly id: string,
+    /** How many there are: of all tenants, or of this one. */
     readonly limit: number,
+    /** The one that has its share; empty: those that name none. */
     readonly tenant?: string,
   ) {
+    const whose =
+      tenant === undefined
+        ? 'of its type'
+        : `of its type ${tenant === '' ? 'without a tenant' : `of tenant ${show(tenant)}`}`;
     super(
-      `Nothing was started: transaction ${id} found no room, ${limit} ${
-        tenant === undefined ? 'of its type' : `of tenant ${show(tenant)}`
-      } wait already. Execute it again later with the same id; if it stays like this, submit fewer, run more workers, or raise grouping.queueLimit.`,
+      `Nothing was started: transaction ${id} found no room, ${limit} ${whose} are under way already. ` +
+        'Execute it again later with the same id; if it stays like this, submit fewer, run more workers, or raise grouping.queueLimit.',
     );
   }
 }
 
-/** The client was closed and takes nothing more. */
+/** The client was closed: it takes nothing more, and lets go of what had not begun when the time for that was up. */
 export class ClientClosed extends Error {
   override readonly name = 'ClientClosed';
 
-  constructor(readonly id: string) {
-    super(`Nothing was started: transaction ${id} came after this client was closed. Execute it with another one.`);
+  constructor(
+    readonly id: string,
+    /** When it was: before the transaction came, or while it waited for its place in a group. */
+    when: 'before' | 'meanwhile' = 'before',
+  ) {
+    super(
+      when === 'before'
+        ? `Nothing was started: transaction ${id} came after this client was closed. Execute it with another one.`
+        : `Nothing was started: this client was closed before transaction ${id} had its place in a group. Execute it again with another ` +
+            'one, with the same id.',
+    );
+  }
+}
+
+/** The client was closed while the transaction was under way. What was started goes on without it. */
+export class TransactionGoesOn extends Error {
+  override readonly name = 'TransactionGoesOn';
+
+  constructor(
+    readonly id: string,
+    /** Where it was: in a workflow of its own, under its id, or in a group. */
+    readonly where: 'workflow' | 'group',
+  ) {
+    super(
+      `It is not known how transaction ${id} ends: this client was closed while it was under way` +
+        (where === 'workflow'
+          ? ', and it goes on as a workflow of its own, under its id. Await it with client.handle(id).result() of another one.'
+          : ' in a group, and what was begun goes on. Execute it again with another one, with the same id and input: that never does ' +
+            'anything twice, and gives its result.'),
+    );
   }
 }
 

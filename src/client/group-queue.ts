@@ -1,20 +1,16 @@
 /**
  * Who waits for a place in a group, and whose turn it is. Workflow types do not wait for each other; the tenants of one type take
- * turns, so that whoever submits a thousand transactions does not keep the next one waiting behind them.
+ * turns, so that whoever submits a thousand transactions does not keep the next one waiting behind them. How many may wait is the
+ * room's to say.
  */
-import { QueueFull } from './errors';
-
 /** What waits. */
 export interface Queued {
-  readonly id: string;
   readonly tenant: string;
   /** How much room its input takes. */
   readonly bytes: number;
 }
 
 export interface QueueLimits {
-  /** How many may wait. */
-  readonly queueLimit: number;
   /** How many travel together at most. */
   readonly maxSize: number;
   /** How much room the inputs of a group may take. */
@@ -33,14 +29,8 @@ export class GroupQueue<Entry extends Queued> {
     return this.#size;
   }
 
-  /** @throws {QueueFull} when it has no room, or its tenant has more than its share */
   add(entry: Entry): void {
-    const { queueLimit } = this.limits;
     const own = this.#tenants.get(entry.tenant) ?? [];
-    if (this.#size >= queueLimit) throw new QueueFull(entry.id, queueLimit);
-    // Half of it stays free for others, once somebody has said that there are others.
-    const share = Math.ceil(queueLimit / 2);
-    if (entry.tenant !== '' && own.length >= share) throw new QueueFull(entry.id, share, entry.tenant);
     own.push(entry);
     this.#tenants.set(entry.tenant, own);
     this.#size++;

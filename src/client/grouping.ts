@@ -12,11 +12,17 @@ export interface GroupingOptions {
    * @default 2
    */
   readonly inFlight?: number;
-  /** How many transactions of one workflow type may wait; more are refused with `QueueFull`. One named tenant has half of it. @default 10000 */
+  /**
+   * For how many transactions of one workflow type there is room: those that wait, that travel, and that have a workflow of their own and
+   * have not ended. More are refused with `QueueFull`. A tenant gets no more once it has as many as there are free, divided by the
+   * tenants that have any, itself included: alone it has half. Who names no tenant is one tenant.
+   * @default 20000
+   */
   readonly queueLimit?: number;
 }
 
 export interface GroupingSettings extends QueueLimits {
+  readonly queueLimit: number;
   readonly inFlight: number;
 }
 
@@ -24,7 +30,7 @@ export interface GroupingSettings extends QueueLimits {
 export function groupingSettings({
   maxSize = 500,
   inFlight = 2,
-  queueLimit = 10_000,
+  queueLimit = 20_000,
 }: GroupingOptions): GroupingSettings {
   check('maxSize', maxSize, 2, 1_000);
   check('inFlight', inFlight, 1, 64);

@@ -12,68 +12,54 @@ import {
   WorkflowFailedError,
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
+  WorkflowNotFoundError,
 } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { FailureType, GROUP_WORKFLOW, groupId, parseNewTransactionId } from '../protocol';
-import type { CarriedTrace, GroupAnswer, GroupOutcome, GroupRequest } from '../protocol';
+import type { GroupAnswer, GroupOutcome, GroupRequest } from '../protocol';
 import {
+  AnswerUnreadable,
   ClientClosed,
-  QueueFull,
   TemporalUnavailable,
+  TransactionGoesOn,
   TransactionInputMismatch,
   TransactionInterrupted,
   TransactionTimeout,
 } from './errors';
+import { entryOf } from './group-entry';
+import type { Entry, Grouped } from './group-entry';
 import { GroupQueue } from './group-queue';
-import type { Queued } from './group-queue';
 import type { GroupingSettings } from './grouping';
 import { endOf } from './handle';
-import type { CheckedInput } from './request';
+import { Room } from './room';
 import type { TemporalCalls, WaitOptions } from './temporal-calls';
-
-/** A transaction, and how it would go without a group. */
-export interface Grouped extends CheckedInput {
-  readonly id: string;
-  readonly type: string;
-  readonly tenant?: string;
-  /** That of its caller. */
-  readonly trace?: CarriedTrace;
-  /** Starts a workflow of its own, or finds the one that has its id, and waits for it. */
-  readonly alone: () => Promise<unknown>;
-  /** Waits for the workflow of its own that a group has started. */
-  readonly follow: () => Promise<unknown>;
-}
-
-interface Entry extends Queued, Omit<Grouped, 'tenant'> {
-  readonly ended: Promise<unknown>;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: unknown) => void;
-  /** Never rejects. */
-  readonly over: Promise<void>;
-  /** How many callers wait for it. */
-  callers: number;
-}
+import { whenOver } from './when-over';
 
 /** The transactions of one workflow type. */
 interface Lane {
   readonly queue: GroupQueue<Entry>;
+  readonly room: Room;
   /** Groups under way. */
   running: number;
-  /** Transactions that have left their group and have not ended: they count as waiting. */
-  onTheirOwn: number;
+  /** Until when it is known that the workers let none of the type travel in groups, as `performance.now()` counts. */
+  aloneUntil: number;
 }
 
-/** A transaction that travels alone may be held for days: it does not keep the others waiting for longer than that. */
+/** A transaction with a workflow of its own may be held for days: it keeps nobody waiting for longer than that. */
 const ALONE_MS = 1_000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Workers with other workflows may be deployed meanwhile. */
+const REMEMBERED_MS = 60_000;
 
 export class Groups {
   readonly #lanes = new Map<string, Lane>();
   readonly #entries = new Map<string, Entry>();
   readonly #due = new Set<string>();
+  /** What ends the waits for Temporal. One each: whatever listens to a signal stays with it. */
+  readonly #waits = new Set<AbortController>();
   /** A group belongs to the client, and not to whichever caller happens to have it start. */
   readonly #pump = AsyncResource.bind((type: string) => this.#fillUp(type));
   #closed = false;
+  #hasLetGo = false;
 
   constructor(
     private readonly client: Client,
@@ -88,25 +74,31 @@ export class Groups {
     wait.signal?.throwIfAborted();
     const entry = this.#enter(grouped);
     entry.callers++;
-    try {
-      return await this.#waitFor(entry, wait);
-    } finally {
-      entry.callers--;
-    }
+    return this.#waitFor(entry, wait);
   }
 
-  /** Waits until everything that was submitted has ended. */
+  /** Waits until everything that was submitted before has ended. */
   async drain(): Promise<void> {
-    for (const { over } of this.#entries.values()) await over;
+    await Promise.all([...this.#entries.values()].map(({ over }) => over));
   }
 
-  /** Takes nothing more, and waits for the rest. */
-  async close(): Promise<void> {
+  /** Takes nothing more, waits for the queue and the groups, and lets go of what is left then: who waits for it hears where it is. */
+  async close(wait: WaitOptions): Promise<void> {
     this.#closed = true;
-    await this.drain();
+    const entries = [...this.#entries.values()];
+    let stop: (() => void) | undefined;
+    const timeIsUp = new Promise<void>((resolve) => (stop = whenOver(wait, () => resolve())));
+    await Promise.race([Promise.all(entries.map(({ settled }) => settled)), timeIsUp]);
+    stop?.();
+    for (const entry of entries) {
+      if (entry.place !== 'queue') entry.reject(new TransactionGoesOn(entry.id, entry.place));
+      else if (this.#laneOf(entry.type).queue.remove(entry)) entry.reject(new ClientClosed(entry.id, 'meanwhile'));
+    }
+    this.#hasLetGo = true;
+    for (const waiting of this.#waits) waiting.abort();
   }
 
-  #enter({ tenant = '', ...grouped }: Grouped): Entry {
+  #enter(grouped: Grouped): Entry {
     const id = parseNewTransactionId(grouped.id);
     const known = this.#entries.get(id);
     if (known) {
@@ -115,57 +107,54 @@ export class Groups {
       return known;
     }
     const lane = this.#laneOf(grouped.type);
-    const { queueLimit, maxBytes } = this.settings;
-    if (lane.onTheirOwn + lane.queue.size >= queueLimit) throw new QueueFull(id, queueLimit);
-    const bytes = Buffer.byteLength(JSON.stringify(grouped.input) ?? '');
-    const entry = entryOf({ ...grouped, tenant, bytes });
-    if (bytes > maxBytes) void this.#follow(lane, entry, grouped.alone);
+    const entry = entryOf(grouped);
+    lane.room.enter(entry);
+    this.#entries.set(id, entry);
+    void entry.over.then(() => {
+      this.#entries.delete(id);
+      lane.room.leave(entry);
+    });
+    if (entry.bytes > this.settings.maxBytes) void this.#goAlone(entry);
     else {
       lane.queue.add(entry);
       this.#pumpSoon(grouped.type);
     }
-    this.#entries.set(id, entry);
-    void entry.over.then(() => this.#entries.delete(id));
     return entry;
   }
 
   #laneOf(type: string): Lane {
     const known = this.#lanes.get(type);
     if (known) return known;
-    const lane: Lane = { queue: new GroupQueue(this.settings), running: 0, onTheirOwn: 0 };
+    const { settings } = this;
+    const lane: Lane = {
+      queue: new GroupQueue(settings),
+      room: new Room(settings.queueLimit),
+      running: 0,
+      aloneUntil: -Infinity,
+    };
     this.#lanes.set(type, lane);
     return lane;
   }
 
-  async #waitFor(entry: Entry, { timeoutMs, signal }: WaitOptions): Promise<unknown> {
-    if (timeoutMs === undefined && signal === undefined) return entry.ended;
-    let timer: NodeJS.Timeout | undefined;
-    let onAbort: (() => void) | undefined;
-    const over = new Promise<never>((_, reject) => {
-      const giveUp = (error: (where: 'queue' | 'group') => Error): void => {
-        if (!this.#withdraw(entry, error('queue'))) reject(error('group'));
-      };
-      if (timeoutMs !== undefined)
-        timer = setTimeout(
-          () => giveUp((where) => new TransactionTimeout(entry.id, timeoutMs, where)),
-          Math.min(timeoutMs, LONGEST_TIMER_MS),
-        );
-      onAbort = () => giveUp(() => signal?.reason as Error); // Cast: whatever the caller gave.
-      signal?.addEventListener('abort', onAbort, { once: true });
+  async #waitFor(entry: Entry, wait: WaitOptions): Promise<unknown> {
+    const { timeoutMs = 0, signal } = wait;
+    let stop: (() => void) | undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      stop = whenOver(wait, (why) => {
+        entry.callers--;
+        const errorAt = (where: TransactionTimeout['where']): Error =>
+          why === 'time' ? new TransactionTimeout(entry.id, timeoutMs, where) : (signal?.reason as Error); // Cast: whatever the caller gave.
+        if (entry.place !== 'queue') reject(errorAt(entry.place));
+        else if (entry.callers > 0) reject(errorAt('queue of another caller'));
+        // Nobody waits for it any more.
+        else if (this.#laneOf(entry.type).queue.remove(entry)) entry.reject(errorAt('queue'));
+      });
     });
     try {
-      return await Promise.race([entry.ended, over]);
+      return await Promise.race([entry.ended, givenUp]);
     } finally {
-      clearTimeout(timer);
-      if (onAbort) signal?.removeEventListener('abort', onAbort);
+      stop?.();
     }
-  }
-
-  /** Takes a transaction out of the queue when nobody else waits for it. False when it is under way. */
-  #withdraw(entry: Entry, error: unknown): boolean {
-    if (entry.callers > 1 || !this.#laneOf(entry.type).queue.remove(entry)) return false;
-    entry.reject(error);
-    return true;
   }
 
   /** When all that came in this moment has come. */
@@ -184,8 +173,9 @@ export class Groups {
       const entries = lane.queue.take();
       const [first] = entries;
       if (!first) return;
+      for (const entry of entries) entry.place = 'group';
       lane.running++;
-      const travelling = entries.length === 1 ? this.#goAlone(lane, first) : this.#travel(lane, type, entries);
+      const travelling = entries.length === 1 ? this.#goAlone(first) : this.#travel(lane, type, entries);
       void travelling.finally(() => {
         lane.running--;
         this.#pumpSoon(type);
@@ -193,33 +183,49 @@ export class Groups {
     }
   }
 
-  async #goAlone(lane: Lane, entry: Entry): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const longEnough = new Promise<void>((resolve) => (timer = setTimeout(resolve, ALONE_MS)));
-    await Promise.race([this.#follow(lane, entry, entry.alone), longEnough]);
-    clearTimeout(timer);
+  /** Has a workflow of its own started. @returns when it has ended, or keeps nobody waiting any more */
+  async #goAlone(entry: Entry): Promise<void> {
+    entry.place = 'group';
+    try {
+      await entry.start();
+    } catch (error) {
+      return entry.reject(error);
+    }
+    this.#follow(entry);
+    await entry.settled;
   }
 
   /** Waits for a transaction that has a workflow of its own. */
-  async #follow(lane: Lane, entry: Entry, wait: () => Promise<unknown>): Promise<void> {
-    lane.onTheirOwn++;
+  #follow(entry: Entry): void {
+    entry.place = 'workflow';
+    const longEnough = setTimeout(entry.settle, ALONE_MS);
+    void entry.over.then(() => clearTimeout(longEnough));
+    this.#abortable((signal) => entry.follow({ signal })).then(entry.resolve, entry.reject);
+  }
+
+  /** Waits for Temporal, until the client lets go. */
+  async #abortable<T>(wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const waiting = new AbortController();
+    if (this.#hasLetGo) waiting.abort();
+    this.#waits.add(waiting);
     try {
-      entry.resolve(await wait());
-    } catch (error) {
-      entry.reject(error);
+      return await wait(waiting.signal);
     } finally {
-      lane.onTheirOwn--;
+      this.#waits.delete(waiting);
     }
   }
 
   async #travel(lane: Lane, type: string, entries: readonly Entry[]): Promise<void> {
+    const allAlone = (): void => entries.forEach((entry) => void this.#goAlone(entry));
+    if (performance.now() < lane.aloneUntil) return allAlone();
     try {
       const { outcomes } = await this.#run(type, entries);
-      for (const [i, entry] of entries.entries()) this.#settle(lane, entry, outcomes[i]);
+      for (const [i, entry] of entries.entries()) this.#settle(entry, outcomes[i]);
     } catch (error) {
-      // This worker lets none of the type travel in groups: nothing was begun.
-      if (isUnknownType(error)) for (const entry of entries) void this.#follow(lane, entry, entry.alone);
-      else for (const entry of entries) entry.reject(failureOf(entry.id, error));
+      if (!isUnknownType(error)) return entries.forEach((entry) => entry.reject(failureOf(entry.id, error)));
+      // The workers let none of the type travel in groups: nothing was begun, and each further group would cost its start again.
+      lane.aloneUntil = performance.now() + REMEMBERED_MS;
+      allAlone();
     }
   }
 
@@ -227,7 +233,13 @@ export class Groups {
     const id = groupId(type, randomUUID());
     const request: GroupRequest = {
       type,
-      items: entries.map(({ id, input, hash, trace }) => ({ id, input, request: hash, ...(trace ? { trace } : {}) })),
+      items: entries.map(({ id, input, hash, summary, trace }) => ({
+        id,
+        input,
+        request: hash,
+        ...(summary === undefined ? {} : { summary }),
+        ...(trace ? { trace } : {}),
+      })),
     };
     const options = {
       workflowId: id,
@@ -248,10 +260,11 @@ export class Groups {
     };
     await this.calls.make({ atStake: 'unknown', id, kind: 'short', make: start });
     const handle = this.client.workflow.getHandle<Run>(id);
-    return this.calls.make({ atStake: 'unknown', id, kind: 'long', make: () => handle.result() });
+    const result = (): Promise<GroupAnswer> => handle.result();
+    return this.#abortable((signal) => this.calls.make({ atStake: 'unknown', id, kind: 'long', make: result, signal }));
   }
 
-  #settle(lane: Lane, entry: Entry, outcome: GroupOutcome | undefined): void {
+  #settle(entry: Entry, outcome: GroupOutcome | undefined): void {
     switch (outcome?.kind) {
       case 'ended':
         return entry.resolve(outcome.result);
@@ -267,23 +280,12 @@ export class Groups {
       }
       case 'on-its-own':
       default:
+        if (outcome?.kind === 'on-its-own' && outcome.started) return this.#follow(entry);
         // One that was there before may be of another input: whoever starts it looks.
-        void this.#follow(lane, entry, outcome?.kind === 'on-its-own' && outcome.started ? entry.follow : entry.alone);
+        void this.#goAlone(entry);
     }
   }
 }
-
-function entryOf(grouped: Omit<Entry, 'ended' | 'over' | 'resolve' | 'reject' | 'callers'>): Entry {
-  let resolve: Entry['resolve'] = () => undefined;
-  let reject: Entry['reject'] = () => undefined;
-  const ended = new Promise<unknown>((...both) => {
-    [resolve, reject] = both;
-  });
-  const over = ended.then(nothing, nothing);
-  return { ...grouped, ended, over, resolve, reject, callers: 0 };
-}
-
-const nothing = (): void => undefined;
 
 const isUnknownType = (error: unknown): boolean =>
   error instanceof WorkflowFailedError &&
@@ -293,7 +295,9 @@ const isUnknownType = (error: unknown): boolean =>
 /** What the end of a group means to one of its transactions. */
 function failureOf(id: string, error: unknown): unknown {
   if (error instanceof TemporalUnavailable) return new TemporalUnavailable(id, error.changed, { cause: error });
-  if (error instanceof WorkflowFailedError)
+  if (error instanceof AnswerUnreadable) return new AnswerUnreadable(id, error.cause);
+  // Not found: it was deleted, or is past Temporal's retention.
+  if (error instanceof WorkflowFailedError || error instanceof WorkflowNotFoundError)
     return new TransactionInterrupted(id, 'ended with its group', { cause: error });
   return error;
 }

@@ -48,6 +48,7 @@ export {
   TemporalUnreachable,
   TransactionTimeout,
   TransactionFailed,
+  TransactionGoesOn,
   TransactionInputMismatch,
   TransactionInterrupted,
   TransactionMixed,

@@ -26,10 +26,10 @@ import {
   TransactionNotInterrupted,
   TransactionTimeout,
 } from './errors';
+import type { Grouped } from './group-entry';
 import { groupingSettings } from './grouping';
 import type { GroupingOptions } from './grouping';
 import { Groups } from './groups';
-import type { Grouped } from './groups';
 import { TransactionHandle } from './handle';
 import { requestOf } from './request';
 import type { CheckedInput } from './request';
@@ -133,14 +133,20 @@ export class TransactionClient {
   }
 
   /**
-   * Takes no more transactions for groups, and waits until those that were executed have ended. Without grouping there is nothing to
-   * wait for. The connection stays open.
+   * Takes no more transactions for groups, and waits for those that were executed: until each has ended, or has had a workflow of its
+   * own for a second. Then it lets go of the rest, which goes on: whoever waits for it hears `TransactionGoesOn`, with its id. Without
+   * grouping there is nothing to wait for. The connection stays open.
+   *
+   * @param wait how long at most. When that is over, what still waits for its place in a group is not started, and whoever waits for it
+   * hears `ClientClosed`
+   * @throws {InvalidPatience}
    */
-  async close(): Promise<void> {
-    await this.#groups?.close();
+  async close(wait: WaitOptions = {}): Promise<void> {
+    checkPatience(wait);
+    await this.#groups?.close(wait);
   }
 
-  /** The same, and goes on taking transactions. */
+  /** Waits until all that was executed in groups before has ended, however long it is held, and goes on taking transactions. */
   async drain(): Promise<void> {
     await this.#groups?.drain();
   }
@@ -155,6 +161,7 @@ export class TransactionClient {
    * @throws {TemporalUnavailable} when Temporal is away for longer than the client is patient
    * @throws {TransactionTimeout} when `timeoutMs` have passed; the transaction goes on, if it was started
    * @throws {QueueFull} {ClientClosed} with grouping; nothing was started
+   * @throws {TransactionGoesOn} with grouping, when the client is closed meanwhile
    * @throws what {@link TransactionHandle.result} throws
    * @example
    * const receipt = await transactions.execute(transferMoney, { id: `transfer-${requestId}`, input: { from, to, amount } });
@@ -175,22 +182,20 @@ export class TransactionClient {
     // Who goes on at the decision has to ask a workflow for it.
     if (!this.#groups || waitFor === 'decision') return this.#executeAlone(workflow, waitFor, options);
     const { timeoutMs, signal, tenant, ...own } = options;
-    if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new InvalidPatience(timeoutMs);
+    checkPatience(options);
     const checked = requestOf(own.id, own.input);
     const grouped: Grouped = {
       ...checked,
       id: own.id,
       type: typeof workflow === 'string' ? workflow : workflow.name,
       ...(tenant === undefined ? {} : { tenant }),
+      ...(own.summary === undefined ? {} : { summary: own.summary }),
       ...carriedTrace(),
       // They run where its turn comes, and belong to this call.
-      alone: AsyncResource.bind(() =>
-        this.#executeAlone<unknown, unknown>(workflow as TransactionWorkflow<unknown, unknown>, 'completion', {
-          ...own,
-          input: checked.input,
-        }),
+      start: AsyncResource.bind(() =>
+        this.start(workflow as TransactionWorkflow<unknown, R>, { ...own, input: checked.input }),
       ),
-      follow: AsyncResource.bind(() => this.handle(own.id).result()),
+      follow: AsyncResource.bind((patience: WaitOptions) => this.handle(own.id).result(patience)),
     };
     const wait = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
     return (await this.#groups.execute(grouped, wait)) as R; // Cast: the caller named the workflow and so its result.
@@ -384,7 +389,7 @@ export class TransactionClient {
 
   /** One call about a transaction. @throws {TransactionTimeout} */
   async #ask<T>(id: string, make: () => Promise<T>, { timeoutMs, signal }: WaitOptions = {}): Promise<T> {
-    if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new InvalidPatience(timeoutMs);
+    checkPatience({ timeoutMs });
     try {
       return await this.#calls.make({
         atStake: 'unknown',
@@ -410,6 +415,10 @@ export class TransactionClient {
       throw error instanceof WorkflowNotFoundError ? new TransactionNotFound(id) : error;
     }
   }
+}
+
+function checkPatience({ timeoutMs }: { readonly timeoutMs?: number | undefined }): void {
+  if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new InvalidPatience(timeoutMs);
 }
 
 type CheckedOptions = Omit<StartOptions<unknown>, 'input'> & CheckedInput & WaitOptions;

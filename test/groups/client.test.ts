@@ -1,14 +1,21 @@
 /** What callers of a grouping client see: what they see of one that does not group. */
-import { describe, expect, it } from 'vitest';
+import { Client } from '@temporalio/client';
+import type { PayloadCodec } from '@temporalio/common';
+import { describe, expect, it, vi } from 'vitest';
 import {
   ClientClosed,
+  InvalidPatience,
   QueueFull,
+  TransactionClient,
   TransactionCompensated,
+  TransactionGoesOn,
   TransactionInputMismatch,
   TransactionInterrupted,
   TransactionTimeout,
 } from '../../src/client';
-import type { TransactionClient } from '../../src/client';
+import type { WaitOptions } from '../../src/client';
+import { tellingUnreadable } from '../../src/client/unreadable';
+import { GROUP_MEMO } from '../../src/observability';
 import { until } from '../end-to-end/fixture';
 import { useGroups } from './fixture';
 import type { Member } from './fixture';
@@ -17,8 +24,26 @@ import type { Deed } from './workflows';
 const groups = useGroups();
 const BOTH: readonly Deed[] = [{ at: 'left' }, { at: 'right' }];
 
+/** Goes alone from the start: its input has no room in a group. */
+const TOO_LARGE_FOR_GROUPS: Deed = { at: 'left', does: 'x'.repeat(510_000) };
+
 const execute = (client: TransactionClient, { id, deeds }: Member, type = 'inSteps', more: object = {}) =>
   client.execute<readonly Deed[], readonly string[]>(type, { id, input: deeds, ...more });
+
+const errorOf = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => 'no error',
+    (error: unknown) => error,
+  );
+
+const hasWorkflow = (id: string): Promise<boolean> =>
+  groups()
+    .transactions.handle(id)
+    .status()
+    .then(
+      () => true,
+      () => false,
+    );
 
 /** The workflows that Temporal lists, by type. */
 async function workflowsOf(type: string): Promise<string[]> {
@@ -85,7 +110,7 @@ describe('a client that groups', () => {
   });
 
   it('refuses what its queue has no room for, and starts nothing of it', async () => {
-    const client = groups().clientOf({ queueLimit: 5, inFlight: 1 });
+    const client = groups().clientOf({ queueLimit: 10, inFlight: 1 });
     const members = groups().members(7, BOTH);
     const ends = await Promise.allSettled(members.map((member) => execute(client, member)));
     const refused = ends.flatMap((end, i) => (end.status === 'rejected' ? [{ i, reason: end.reason as unknown }] : []));
@@ -111,6 +136,117 @@ describe('a client that groups', () => {
     expect(await groups().marks(late!.id)).toEqual([]);
   });
 
+  it("counts what has a workflow of its own as its tenant's, and has room for the others", async () => {
+    const client = groups().clientOf({ queueLimit: 8 });
+    await groups().stopWorker('left');
+    const large = groups().members(4, [TOO_LARGE_FOR_GROUPS]);
+    const ends = Promise.allSettled(large.map((member) => execute(client, member, 'inSteps', { tenant: 'a' })));
+    for (const { id } of large) await until(`${id} is under way`, () => hasWorkflow(id));
+    const [refused, ...others] = groups().members(4, [{ at: 'right' }]);
+    const error = await errorOf(execute(client, refused!, 'inSteps', { tenant: 'a' }));
+    expect(error).toMatchObject({ name: 'QueueFull', tenant: 'a', limit: 4 });
+    const tenants = ['b', 'c', ''];
+    const results = others.map((member, i) => execute(client, member, 'inSteps', { tenant: tenants[i] }));
+    expect(await Promise.all(results)).toEqual(others.map(({ id }) => [id]));
+    await groups().startWorker('left');
+    for (const end of await ends) expect(end).toMatchObject({ status: 'fulfilled' });
+    expect(await execute(client, refused!, 'inSteps', { tenant: 'a' })).toEqual([refused!.id]);
+  });
+
+  it('lets go of what has a workflow of its own when it is closed, and tells that it goes on', async () => {
+    const client = groups().clientOf();
+    await groups().stopWorker('left');
+    const held = { id: groups().newId('held'), deeds: [{ at: 'left' }] } as const;
+    const large = { id: groups().newId('large'), deeds: [TOO_LARGE_FOR_GROUPS] };
+    const others = groups().members(2, [{ at: 'right' }]);
+    const [lone, tooLarge] = [errorOf(execute(client, held)), errorOf(execute(client, large))];
+    const finished = others.map((member) => execute(client, member));
+    await client.close();
+    for (const [error, { id }] of [[await lone, held] as const, [await tooLarge, large] as const]) {
+      expect(error).toBeInstanceOf(TransactionGoesOn);
+      expect(error).toMatchObject({ id, where: 'workflow' });
+      expect(error).toMatchObject({ message: expect.stringMatching(/^It is not known how transaction .* it goes on/) });
+    }
+    expect(await Promise.all(finished)).toEqual(others.map(({ id }) => [id]));
+    await groups().startWorker('left');
+    expect(await groups().transactions.handle(held.id).result()).toEqual([held.id]);
+    expect(await groups().transactions.handle(large.id).result()).toEqual([large.id]);
+  });
+
+  it.each<[string, () => WaitOptions]>([
+    ['its time is up', () => ({ timeoutMs: 200 })],
+    ['it is told to', () => ({ signal: AbortSignal.timeout(200) })],
+    ['it had been told to', () => ({ signal: AbortSignal.abort() })],
+  ])('closes when %s, and starts nothing of what still waits', async (_, wait) => {
+    const client = groups().clientOf({ inFlight: 1 });
+    await groups().stopWorker('left');
+    const travelling = groups().members(2, [{ at: 'left' }]);
+    const ends = travelling.map((member) => errorOf(execute(client, member)));
+    await until('the group runs', async () => (await groupsRunning()).length === 1);
+    const [late] = groups().members(1, BOTH);
+    const notStarted = errorOf(execute(client, late!));
+    await client.close(wait());
+    expect(await notStarted).toBeInstanceOf(ClientClosed);
+    expect(await notStarted).toMatchObject({
+      id: late!.id,
+      message: expect.stringMatching(/^Nothing was started: this client was closed before /),
+    });
+    for (const [i, end] of ends.entries())
+      expect(await end).toMatchObject({ name: 'TransactionGoesOn', id: travelling[i]?.id, where: 'group' });
+    await groups().startWorker('left');
+    const again = await Promise.all(travelling.map((member) => execute(groups().clientOf(), member)));
+    expect(again).toEqual(travelling.map(({ id }) => [id]));
+    for (const { id } of travelling) expect(await groups().marks(id)).toEqual(['left.act done']);
+    expect(await groups().marks(late!.id)).toEqual([]);
+  });
+
+  it('asks Temporal nothing more once it is closed', async () => {
+    const asking = vi.spyOn(groups().server.client, 'withAbortSignal');
+    try {
+      const client = groups().clientOf();
+      await groups().stopWorker('left');
+      const [own, starting, ...travelling] = groups().members(4, [{ at: 'left' }]);
+      const ends = [errorOf(execute(client, own!))];
+      await until('the first one is under way', () => hasWorkflow(own!.id));
+      ends.push(...travelling.map((member) => errorOf(execute(client, member))));
+      await until('the group runs', async () => (await groupsRunning()).length === 1);
+      ends.push(errorOf(execute(client, { id: starting!.id, deeds: [TOO_LARGE_FOR_GROUPS] })));
+      await client.close({ timeoutMs: 0 });
+      const places = await Promise.all(ends);
+      expect(places).toMatchObject(['workflow', 'group', 'group', 'group'].map((where) => ({ where })));
+      // That was on its way to Temporal.
+      await until('the last one is under way', () => hasWorkflow(starting!.id));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(asking.mock.calls.length).toBeGreaterThan(1);
+      for (const [signal] of asking.mock.calls) expect(signal.aborted).toBe(true);
+      await groups().startWorker('left');
+      for (const { id } of [own!, starting!]) expect(await groups().transactions.handle(id).result()).toEqual([id]);
+      await Promise.all(travelling.map((member) => execute(groups().clientOf(), member)));
+    } finally {
+      asking.mockRestore();
+    }
+  });
+
+  it('refuses to be closed with a patience that is none', async () => {
+    await expect(groups().clientOf().close({ timeoutMs: -1 })).rejects.toBeInstanceOf(InvalidPatience);
+  });
+
+  it('is drained when all has ended that came before, whatever comes meanwhile', async () => {
+    const client = groups().clientOf();
+    const [first, second] = groups().members(2, [{ at: 'left', does: 'wait for the test' }]);
+    const goOn = [await groups().holdUp(first!.id), await groups().holdUp(second!.id)];
+    const ends = [execute(client, first!)];
+    await until('the first one is under way', () => hasWorkflow(first!.id));
+    const drained = client.drain();
+    ends.push(execute(client, second!));
+    await goOn[0]?.();
+    await drained;
+    expect(await groups().marks(first!.id)).toEqual(['left.act done']);
+    expect(await groups().marks(second!.id)).toEqual([]);
+    await goOn[1]?.();
+    expect(await Promise.all(ends)).toEqual([[first!.id], [second!.id]]);
+  });
+
   it('starts nothing for whoever lost patience before it had its place', async () => {
     const client = groups().clientOf({ inFlight: 1 });
     const slow = groups().members(2, [{ at: 'left', does: 'take long', ms: 1_500 }]);
@@ -123,6 +259,37 @@ describe('a client that groups', () => {
     await Promise.all(underWay);
     await client.close();
     expect(await groups().marks(late!.id)).toEqual([]);
+  });
+
+  it('tells one of several callers of an id that it may start, and the last one that it does not', async () => {
+    const client = groups().clientOf({ inFlight: 1 });
+    const release = await groups().holdUp('blocker');
+    const blocker = execute(client, { id: 'blocker', deeds: [{ at: 'left', does: 'wait for the test' }] });
+    await until('the first one is under way', () => hasWorkflow('blocker'));
+    const [late, both] = groups().members(2, BOTH);
+    const giveUp = AbortSignal.timeout(50);
+    const ends = [
+      errorOf(execute(client, late!, 'inSteps', { timeoutMs: 50 })),
+      errorOf(execute(client, late!, 'inSteps', { timeoutMs: 100 })),
+      errorOf(execute(client, both!, 'inSteps', { signal: giveUp })),
+      errorOf(execute(client, both!, 'inSteps', { signal: giveUp })),
+    ];
+    expect(await ends[0]).toMatchObject({ name: 'TransactionTimeout', where: 'queue of another caller' });
+    expect(await ends[0]).toMatchObject({ message: expect.stringMatching(/^Nothing was started yet: /) });
+    expect(await ends[1]).toMatchObject({ name: 'TransactionTimeout', where: 'queue' });
+    for (const end of ends.slice(2)) expect(await end).toMatchObject({ name: 'TimeoutError' });
+    await release();
+    await blocker;
+    await client.close();
+    for (const { id } of [late!, both!]) expect(await groups().marks(id)).toEqual([]);
+  });
+
+  it('says of one whose time is up in a workflow of its own that it can be awaited there', async () => {
+    const client = groups().clientOf();
+    const [slow] = groups().members(1, [{ at: 'left', does: 'take long', ms: 1_500 }]);
+    const error = await errorOf(execute(client, slow!, 'inSteps', { timeoutMs: 1_000 }));
+    expect(error).toMatchObject({ name: 'TransactionTimeout', where: 'workflow' });
+    expect(await client.handle(slow!.id).result()).toEqual([slow!.id]);
   });
 
   it('starts nothing for whoever had given up before', async () => {
@@ -145,14 +312,54 @@ describe('a client that groups', () => {
     expect(await groups().marks(slow[0]!.id)).toEqual(['left.act done']);
   });
 
-  it('goes alone where the workers let nothing of that type travel', async () => {
+  it('goes alone where the workers let nothing of that type travel, and asks again a minute later only', async () => {
     const client = groups().clientOf();
-    const ends = await Promise.allSettled(
-      groups()
-        .members(2, BOTH)
-        .map((member) => execute(client, member, 'travelsAlone')),
-    );
-    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+    const batch = () => groups().members(2, BOTH);
+    const executeAll = (members: readonly Member[]) =>
+      Promise.all(members.map((member) => execute(client, member, 'travelsAlone')));
+    const asked = async () =>
+      (await workflowsOf('runGroup')).filter((id) => id.startsWith('group:travelsAlone:')).length;
+    for (const members of [batch(), batch()])
+      expect(await executeAll(members)).toEqual(members.map(({ id }) => [id, id]));
+    const now = performance.now.bind(performance);
+    const later = vi.spyOn(performance, 'now').mockImplementation(() => now() + 61_000);
+    try {
+      await executeAll(batch());
+    } finally {
+      later.mockRestore();
+    }
+    await until('both questions are listed', async () => (await asked()) >= 2);
+    expect(await asked()).toBe(2);
+  });
+
+  it('names to each caller its own transaction when the answer of its group cannot be read', async () => {
+    const { connection, options } = groups().server.client;
+    const locked: PayloadCodec = {
+      encode: async (payloads) => payloads,
+      decode: async () => Promise.reject(new Error('The key is lost.')),
+    };
+    const dataConverter = tellingUnreadable({ payloadCodecs: [locked] });
+    const stranger = new Client({ connection, namespace: options.namespace, dataConverter });
+    const client = new TransactionClient({ client: stranger, grouping: true });
+    const members = groups().members(2, BOTH);
+    const errors = await Promise.all(members.map((member) => errorOf(execute(client, member))));
+    for (const [i, error] of errors.entries()) {
+      expect(error).toMatchObject({ name: 'AnswerUnreadable', id: members[i]?.id });
+      expect(error).toMatchObject({ message: expect.stringContaining(` transaction ${members[i]?.id}: `) });
+      expect(error).toMatchObject({ cause: { message: 'The key is lost.' } });
+    }
+  });
+
+  it('gives its summary to one that leaves its group', async () => {
+    const client = groups().clientOf();
+    const leaving = groups().members(2, [{ at: 'left' }, { at: 'right', does: 'refuse' }]);
+    const summary = 'Two nights in the mountains';
+    await Promise.allSettled(leaving.map((member) => execute(client, member, 'inSteps', { summary })));
+    for (const { id } of leaving) {
+      const description = await groups().server.client.workflow.getHandle(id).describe();
+      expect(description.memo).toHaveProperty(GROUP_MEMO);
+      expect(await description.staticSummary()).toBe(summary);
+    }
   });
 
   it('tells what to do when somebody terminates a group, and that does it', async () => {

@@ -1,10 +1,11 @@
-/** Who waits for a place in a group, and whose turn it is. */
+/** Who waits for a place in a group, whose turn it is, and for whom there is room. */
 import { describe, expect, it } from 'vitest';
 import { InvalidGrouping, QueueFull } from '../../src/client';
 import { GroupQueue } from '../../src/client/group-queue';
 import { groupingSettings } from '../../src/client/grouping';
+import { Room } from '../../src/client/room';
 
-const LIMITS = { queueLimit: 10, maxSize: 4, maxBytes: 100 };
+const LIMITS = { maxSize: 4, maxBytes: 100 };
 
 const queueOf = (...waiting: string[]): GroupQueue<{ id: string; tenant: string; bytes: number }> => {
   const queue = new GroupQueue<{ id: string; tenant: string; bytes: number }>(LIMITS);
@@ -45,25 +46,6 @@ describe('the queue of a client', () => {
     expect(ids(queue.take())).toBe('5');
   });
 
-  it('refuses what it has no room for, and says that nothing was started', () => {
-    const queue = queueOf(...Array.from({ length: 10 }, (_, i) => `/${i}`));
-    expect(() => queue.add({ id: 'late', tenant: '', bytes: 1 })).toThrow(QueueFull);
-    expect(() => queue.add({ id: 'late', tenant: '', bytes: 1 })).toThrow(
-      /^Nothing was started: transaction late .* 10 /,
-    );
-    queue.take();
-    queue.add({ id: 'late', tenant: '', bytes: 1 });
-    expect(queue.size).toBe(7);
-  });
-
-  it('keeps half of its room for other tenants than the one that floods it', () => {
-    const queue = queueOf(...Array.from({ length: 5 }, (_, i) => `a/${i}`));
-    expect(() => queue.add({ id: 'a6', tenant: 'a', bytes: 1 })).toThrow(QueueFull);
-    expect(() => queue.add({ id: 'a6', tenant: 'a', bytes: 1 })).toThrow(/ 5 of tenant "a" wait already/);
-    queue.add({ id: 'b1', tenant: 'b', bytes: 1 });
-    expect(ids(queue.take())).toBe('0 b1 1 2');
-  });
-
   it('lets go of whoever does not want to wait any more', () => {
     const queue = new GroupQueue<{ id: string; tenant: string; bytes: number }>(LIMITS);
     const [first, second] = [1, 2].map((n) => ({ id: String(n), tenant: 'a', bytes: 1 }));
@@ -74,6 +56,80 @@ describe('the queue of a client', () => {
     expect(ids(queue.take())).toBe('2');
     expect(queue.remove(second!)).toBe(false);
     expect(queue.size).toBe(0);
+  });
+});
+
+/** Has a tenant enter until it is refused. @returns how many it got in, and what it heard then */
+function fill(room: Room, tenant: string): { readonly entered: number; readonly refusal: unknown } {
+  for (let entered = 0; ; entered++) {
+    try {
+      room.enter({ id: `${tenant}${entered}`, tenant });
+    } catch (refusal) {
+      return { entered, refusal };
+    }
+  }
+}
+
+describe('the room of a client', () => {
+  it('keeps half of itself for others than the tenant that floods it, and says that nothing was started', () => {
+    const { entered, refusal } = fill(new Room(10), 'a');
+    expect(entered).toBe(5);
+    expect(refusal).toBeInstanceOf(QueueFull);
+    expect(refusal).toMatchObject({ id: 'a5', limit: 5, tenant: 'a' });
+    expect(refusal).toMatchObject({
+      message: expect.stringMatching(
+        /^Nothing was started: transaction a5 .* 5 of its type of tenant "a" are under way/,
+      ),
+    });
+  });
+
+  it('treats those who name no tenant as one', () => {
+    const room = new Room(10);
+    const { entered, refusal } = fill(room, '');
+    expect(entered).toBe(5);
+    expect(refusal).toMatchObject({
+      message: expect.stringContaining(' 5 of its type without a tenant are under way'),
+    });
+    expect(fill(room, 'a').entered).toBeGreaterThan(0);
+  });
+
+  it('has as much free as it would have shared out evenly, whoever came first', () => {
+    const room = new Room(1_200);
+    const entered = ['a', 'b', 'c', 'd', 'e'].map((tenant) => fill(room, tenant).entered);
+    // One part in n + 1 is left: of 1200, a half, a third, a quarter, …
+    expect(entered).toEqual([600, 200, 100, 60, 40]);
+  });
+
+  it.each([4, 20, 1_000, 20_000])('of %i is not filled by few, each of which takes all that it can get', (limit) => {
+    const room = new Room(limit);
+    const few = Math.floor(Math.sqrt(limit));
+    for (let i = 0; i < few; i++) expect(fill(room, `greedy-${i}`).entered).toBeGreaterThan(0);
+    room.enter({ id: 'late', tenant: 'modest' });
+  });
+
+  it('gives tenants that compete the same, as what was there before ends', () => {
+    const room = new Room(1_000);
+    const [early, late] = [fill(room, 'early').entered, fill(room, 'late').entered];
+    expect(early).toBeGreaterThan(2 * late);
+    for (let ended = 0; ended < early - 250; ended++) room.leave({ id: '', tenant: 'early' });
+    expect(late + fill(room, 'late').entered).toBe(250);
+    expect(fill(room, 'early').entered).toBe(0);
+  });
+
+  it('is full for everybody only when nothing is free', () => {
+    const room = new Room(3);
+    for (const tenant of ['a', 'b', 'c']) room.enter({ id: tenant, tenant });
+    const { entered, refusal } = fill(room, 'd');
+    expect(entered).toBe(0);
+    expect(refusal).toMatchObject({ limit: 3, tenant: undefined });
+    expect(refusal).toMatchObject({ message: expect.stringMatching(/ 3 of its type are under way already/) });
+  });
+
+  it('forgets who has left', () => {
+    const room = new Room(10);
+    const { entered } = fill(room, 'a');
+    for (let left = 0; left < entered; left++) room.leave({ id: '', tenant: 'a' });
+    expect(fill(room, 'b').entered).toBe(5);
   });
 });
 
