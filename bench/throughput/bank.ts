@@ -11,9 +11,8 @@ export const bank = defineParticipant('accounts', {
   creditOneByOne: oneByOne(credit),
 });
 
-function oneByOne<I, R>({
-  executeMany: _,
-  ...operation
-}: Operation<I, R, 'compensatable'>): Operation<I, R, 'compensatable'> {
-  return operation;
+function oneByOne<I, R>(operation: Operation<I, R, 'compensatable'>): Operation<I, R, 'compensatable'> {
+  const alone = { ...operation };
+  delete alone.executeMany;
+  return alone;
 }

@@ -48,6 +48,16 @@ export interface RunningCoordinator extends RunningWorker {
   transactions(options?: Omit<TransactionClientOptions, 'client' | 'taskQueue' | 'eagerStart'>): TransactionClient;
 }
 
+const activitiesOf = (
+  { activities }: ParticipantCircuits,
+  colocated: readonly RunningParticipant[],
+): Readonly<Record<string, (...args: never[]) => Promise<unknown>>> =>
+  Object.fromEntries(
+    [activities, ...colocated.map(({ colocatedActivities }) => colocatedActivities)].flatMap((some) =>
+      Object.entries<(...args: never[]) => Promise<unknown>>(some),
+    ),
+  );
+
 /**
  * Runs a worker for workflows until the process is told to stop.
  *
@@ -87,11 +97,7 @@ export async function runCoordinator({
       taskQueue,
       identity: `coordinator@${process.pid}`,
       ...workflows,
-      activities: Object.assign(
-        {},
-        circuits.activities,
-        ...colocated.map(({ colocatedActivities }) => colocatedActivities),
-      ),
+      activities: activitiesOf(circuits, colocated),
       sinks: circuits.sinks,
       dataConverter,
       shutdownGraceTime: '10 seconds',

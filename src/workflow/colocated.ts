@@ -36,7 +36,13 @@ const near = dispatcherOver(async <Answer>(participant: string, activity: string
 /** Asks those that are colocated there first, and all others as `usual` does. */
 export const colocatedFirst = (usual: Dispatcher): Dispatcher => ({
   ...usual,
-  execute: (call, effort) => first(call, effort, () => near.execute(call, effort), usual.execute),
+  execute: (call, effort) =>
+    first(
+      call,
+      effort,
+      () => near.execute(call, effort),
+      (again, left) => usual.execute(again, left),
+    ),
   prepare: (call, more, effort) =>
     first(
       call,

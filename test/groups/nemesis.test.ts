@@ -112,6 +112,7 @@ it(
       }
     };
     await Promise.all([submit(), breakThings()]);
+    await grouping.drain();
     await grouping.close();
     await untilNothingPrepared(shop());
     const ends = await Promise.all(submitted.map(({ end }) => end));
