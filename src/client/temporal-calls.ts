@@ -36,8 +36,11 @@ export interface Call<T> {
 
 /** Codes of gRPC. */
 const DEADLINE_EXCEEDED = 4;
+/** Where nobody has withdrawn the call: its time was up, and the server, which knows it too, has said so first. */
+const CANCELLED = 1;
+const TIME_IS_UP: readonly (number | undefined)[] = [DEADLINE_EXCEEDED, CANCELLED];
 /** Temporal does not answer: these speak against it. */
-const AWAY: readonly number[] = [DEADLINE_EXCEEDED, 14 /* UNAVAILABLE */];
+const AWAY: readonly number[] = [DEADLINE_EXCEEDED, CANCELLED, 14 /* UNAVAILABLE */];
 /** It has answered, and wants to be asked again. All others are answers. */
 const LATER: readonly number[] = [8 /* RESOURCE_EXHAUSTED */, 10 /* ABORTED */, 13 /* INTERNAL */];
 
@@ -137,7 +140,7 @@ export class TemporalCalls {
       });
     } catch (error) {
       call.signal?.throwIfAborted();
-      if (codeOf(error) === DEADLINE_EXCEEDED && isOver()) throw new WaitOver();
+      if (TIME_IS_UP.includes(codeOf(error)) && isOver()) throw new WaitOver();
       throw error;
     }
   }

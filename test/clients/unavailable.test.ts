@@ -10,7 +10,7 @@ import {
   TransactionTimeout,
 } from 'temporal-txn/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { TemporalCalls } from '../../src/client/temporal-calls';
+import { TemporalCalls, WaitOver } from '../../src/client/temporal-calls';
 import { Door } from '../door';
 
 let server: TemporalDevServer;
@@ -100,6 +100,26 @@ describe('a client that cannot reach Temporal', () => {
         calls.make({ atStake: 'nothing', id: 'x', kind: 'short', make: () => (made++, Promise.reject(answer)) }),
       ).rejects.toBe(answer);
     expect(made).toBe(8);
+  });
+
+  it('asks again when the server has noticed first that the time of a call was up', async () => {
+    const calls = new TemporalCalls(direct, 10_000);
+    const cancelled = Object.assign(new Error('1 CANCELLED: Call cancelled'), { code: 1, details: '', metadata: {} });
+    let made = 0;
+    const make = async (): Promise<string> => {
+      if (++made === 1) throw cancelled;
+      return 'an answer';
+    };
+    expect(await calls.make({ atStake: 'unknown', id: 'x', kind: 'short', make })).toBe('an answer');
+    expect(made).toBe(2);
+    const until = Date.now() + 200;
+    const tooLate = async (): Promise<never> => {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      throw cancelled;
+    };
+    await expect(
+      calls.make({ atStake: 'unknown', id: 'x', kind: 'short', until, make: tooLate }),
+    ).rejects.toBeInstanceOf(WaitOver);
   });
 
   it.each([-1, 0.5, NaN, Infinity])('is not made with a patience of %s', (patienceMs) => {
