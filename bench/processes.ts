@@ -23,9 +23,19 @@ export function processesBelow(): readonly Process[] {
 }
 
 /** Memory that is the process's alone and no file's: not what PostgreSQL's processes share. 0 when it has ended. */
-export function anonymousBytes({ pid }: Process): number {
+export function anonymousBytes({ pid }: Pick<Process, 'pid'>): number {
   try {
     const [, kibibytes = '0'] = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return Number(kibibytes) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+/** Memory that it has, files and all, and its share of what it has together with others: so the sum over several counts nothing twice. 0 when it has ended. */
+export function residentBytes({ pid }: Pick<Process, 'pid'>): number {
+  try {
+    const [, kibibytes = '0'] = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];
     return Number(kibibytes) * 1024;
   } catch {
     return 0;

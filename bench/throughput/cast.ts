@@ -11,7 +11,7 @@ import { startRestate } from './restate';
 /** What DBOS keeps its workflows in. */
 export const SYSTEM_DATABASE = 'dbos_system';
 
-const COLLECTOR = require.resolve('./collector');
+export const COLLECTOR = require.resolve('./collector');
 
 /** @returns where the callers of each contestant listen */
 export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(way: Way) => string> {

@@ -1,6 +1,7 @@
 /** What Temporal has to do for a block: of all workflows that were started in it, by their histories. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { costOf } from '../cost';
+import type { Cost } from '../cost';
 import type { Stage } from '../stage';
 
 /** For each transfer. */
@@ -18,16 +19,23 @@ const RECOVERY = 'recoverParticipant';
 
 /** @param since when the block began; nothing else may run since then */
 export async function costOfBlock(stage: Stage, since: Date, transfers: number): Promise<BlockCost> {
+  const { workflows, perTransfer } = await costsSince(stage, since, transfers);
+  return { workflows, events: perTransfer('events'), actions: perTransfer('actions') };
+}
+
+/** The same, to be asked for whatever a history tells. */
+export async function costsSince(
+  stage: Stage,
+  since: Date,
+  transfers: number,
+): Promise<{ readonly workflows: number; readonly perTransfer: (of: keyof Cost) => number }> {
   const ids = await startedSince(stage, since);
   const step = Math.max(1, Math.floor(ids.length / SAMPLES));
   const sampled = ids.filter((_, i) => i % step === 0);
   const costs = await Promise.all(sampled.map(async (id) => costOf(await stage.historyOf(id))));
-  const perTransfer = (of: (cost: (typeof costs)[number]) => number): number =>
-    (costs.reduce((sum, cost) => sum + of(cost), 0) / sampled.length) * (ids.length / transfers);
   return {
     workflows: ids.length / transfers,
-    events: perTransfer(({ events }) => events),
-    actions: perTransfer(({ actions }) => actions),
+    perTransfer: (of) => (costs.reduce((sum, cost) => sum + cost[of], 0) / sampled.length) * (ids.length / transfers),
   };
 }
 

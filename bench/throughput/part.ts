@@ -1,17 +1,18 @@
 /** How many transfers a second: this package beside a hand-written workflow, beside other people's, and beside the limit. */
 import { table } from '../../clients/lib/table';
 import type { Outcome, Part, RunOptions } from '../contest';
+import { writeFiles } from '../write-files';
 import { openCompany } from './company';
 import type { Company } from './company';
 import { contestantOf } from './contestants';
 import { openBytes } from './held';
 import { describeRun, loadNow } from './machine';
+import { filesOf, RECORDED_FILE } from './page';
 import { peerVersion } from './peers';
 import { reportOf } from './report';
 import type { Entrant, ThroughputReport } from './report';
 import { Rounds } from './rounds';
 import { tablesOf } from './tables';
-import { writeFiles } from './write';
 
 export async function openThroughputPart(progress: (message: string) => void): Promise<Part> {
   const began = Date.now();
@@ -41,7 +42,7 @@ export async function run(
     report,
     text: textOf(report),
     violations: rounds.violations + (await stage.violations()),
-    write: () => writeFiles(report),
+    write: () => writeFiles({ path: RECORDED_FILE, report }, filesOf(report)),
   };
 }
 

@@ -102,14 +102,14 @@ const memoryTable = ({ entrants, open }: ThroughputReport): Table => ({
 });
 
 /** Three digits that count. */
-const digits = (value: number): string => (Number.isNaN(value) ? '–' : String(Number(value.toPrecision(3))));
+export const digits = (value: number): string => (Number.isNaN(value) ? '–' : String(Number(value.toPrecision(3))));
 
 export const thousands = (value: number): string =>
   Math.round(value)
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ',');
 
-const milliseconds = (value: number): string => (Number.isNaN(value) ? '–' : `${plain(value)} ms`);
+export const milliseconds = (value: number): string => (Number.isNaN(value) ? '–' : `${plain(value)} ms`);
 
 const perSecond = ({ median, least, most }: Spread): string =>
   least === most ? plain(median) : `${plain(median)} (${plain(least)}–${plain(most)})`;
@@ -121,4 +121,4 @@ const ratio = (spread: Spread | undefined): string =>
       ? digits(spread.median)
       : `${digits(spread.median)} (${digits(spread.least)}–${digits(spread.most)})`;
 
-const plain = (value: number): string => (value < 100 ? value.toFixed(1) : thousands(value));
+export const plain = (value: number): string => (value < 100 ? value.toFixed(1) : thousands(value));

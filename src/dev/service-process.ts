@@ -48,6 +48,11 @@ export class ServiceProcess {
     return this.options.name;
   }
 
+  /** Undefined until it has been started; that of its last start, also after it has ended. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   get running(): boolean {
     return this.#process?.running ?? false;
   }
