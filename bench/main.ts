@@ -1,4 +1,4 @@
-/** `npm run bench`: what `saga()` costs over plain Temporal, what two-phase commit costs over a saga, all protocols side by side, the outbox, and throughput beside others. */
+/** `npm run bench`: what `saga()` costs over plain Temporal, what two-phase commit costs over a saga, all protocols side by side, the outbox, throughput beside others, and scale. */
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { untilInterrupted } from '../src/dev';
 import type { Outcome, Part } from './contest';
@@ -7,18 +7,20 @@ import type { Size } from './measure';
 import { openOutboxPart } from './outbox/part';
 import { openProtocolsPart } from './protocols/part';
 import { openSagaPart } from './saga/part';
+import { openScalePart } from './scale/part';
 import { openThroughputPart } from './throughput/part';
 import { openTwoPhasePart } from './two-phase/part';
 
 interface Options {
   readonly rounds: number;
   readonly transactions: number;
+  readonly open?: number;
   readonly quick?: boolean;
   readonly json?: boolean;
   readonly write?: boolean;
 }
 
-type PartName = 'saga' | 'two-phase' | 'protocols' | 'outbox' | 'throughput';
+type PartName = 'saga' | 'two-phase' | 'protocols' | 'outbox' | 'throughput' | 'scale';
 
 interface PartEntry {
   readonly title: string;
@@ -27,6 +29,8 @@ interface PartEntry {
   /** Where that of a few transfers would take long. */
   readonly quickSize?: Size;
   readonly lastBeginMs: number;
+  /** Whether it runs only when it is asked for. */
+  readonly onlyWhenAsked?: true;
 }
 
 const PARTS: Readonly<Record<PartName, PartEntry>> = {
@@ -65,6 +69,15 @@ const PARTS: Readonly<Record<PartName, PartEntry>> = {
     quickSize: { alone: 16, together: 16 },
     lastBeginMs: 480_000,
   },
+  // A round is a window of them. Alone: those that are held open at once.
+  scale: {
+    title: 'Scale: many transfers one after the other, and many open at once',
+    open: openScalePart,
+    sizeOf: (transactions) => ({ alone: 625 * transactions, together: 6_250 * transactions }),
+    quickSize: { alone: 32, together: 64 },
+    lastBeginMs: 420_000,
+    onlyWhenAsked: true,
+  },
 };
 
 /** Enough to see that it works, too little to say anything of time. */
@@ -76,14 +89,18 @@ const command = new Command('bench')
   .option('--rounds <number>', 'how often each way has its turn', positive, 20)
   .option(
     '--transactions <number>',
-    `transfers a way and round; ${CONCURRENCY} at a time in blocks of as many (two-phase and protocols: half of them one at a time; two-phase: blocks of twice as many; outbox: a backlog of 2,000 times as many events; throughput: 32 times as many open at once)`,
+    `transfers a way and round; ${CONCURRENCY} at a time in blocks of as many (two-phase and protocols: half of them one at a time; two-phase: blocks of twice as many; outbox: a backlog of 2,000 times as many events; throughput: 32 times as many open at once; scale: 6,250 times as many in groups, 625 times as many open at once)`,
     positive,
     16,
   )
+  .option('--open <number>', 'throughput, scale: how many are open at once', positive)
   .option('--quick', 'one round of a few transfers: shows that it works, and says nothing of time')
   .option('--json', 'print the figures as JSON')
   .addOption(
-    new Option('--write', 'throughput: write docs/performance.md anew, and what it is made of').conflicts('quick'),
+    new Option(
+      '--write',
+      'throughput, scale: write docs/performance.md or docs/scaling.md anew, and what it is made of',
+    ).conflicts('quick'),
   );
 
 const started = Date.now();
@@ -101,7 +118,7 @@ async function main(): Promise<number> {
   const reports: Partial<Record<PartName, object>> = {};
   let violations = 0;
   for (const name of Object.keys(PARTS) as PartName[]) {
-    if (only !== undefined && only !== name) continue;
+    if (only === undefined ? PARTS[name].onlyWhenAsked : only !== name) continue;
     const outcome = await play(name, options, interrupted);
     if (outcome === 'interrupted') return 130;
     reports[name] = outcome.report;
@@ -116,12 +133,13 @@ async function main(): Promise<number> {
 
 async function play(
   name: PartName,
-  { rounds, transactions, quick }: Options,
+  { rounds, transactions, open: alone, quick }: Options,
   interrupted: Promise<unknown>,
 ): Promise<Outcome | 'interrupted'> {
   const { open, sizeOf, quickSize, lastBeginMs } = PARTS[name];
   const wanted = quick ? QUICK : { rounds, transactions };
-  const size = (quick && quickSize) || sizeOf(wanted.transactions);
+  const usual = (quick && quickSize) || sizeOf(wanted.transactions);
+  const size = alone === undefined ? usual : { ...usual, alone };
   const opening = open(say);
   const first = await Promise.race([opening, interrupted]);
   const part: Part = await opening;
