@@ -1,4 +1,6 @@
 /** Everything that a run needs: the servers, several processes of each service and of its users, and the books. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { HANDLED } from '../hand-written/activities';
 import { openStage } from '../stage';
 import type { Stage } from '../stage';
@@ -15,7 +17,7 @@ const CONNECTIONS = 200;
 /** As docs/groups.md advises for coordinators of groups. */
 const COORDINATOR = { NODE_OPTIONS: '--stack-trace-limit=1' };
 
-export interface Member {
+interface Member {
   readonly name: string;
   readonly role: Role;
   readonly pid: number;
@@ -26,6 +28,8 @@ export interface Member {
 export interface Fleet {
   readonly stage: Stage;
   readonly members: readonly Member[];
+  /** Where processes tell how large their heaps are, see throughput/collector.ts. */
+  readonly heapDirectory: string;
   /** Has the clients make so many transfers, each its part, that nobody has made before. */
   readonly make: (block: Omit<Block, 'first'>) => Promise<Made>;
   /** Looks at the books. @returns how many entries of what was made since the last look are wrong or missing */
@@ -45,13 +49,18 @@ export async function openFleet(progress: (message: string) => void): Promise<Fl
   try {
     for (const bank of BANKS) await stage.pool(bank).query(HANDLED);
     progress(`starting ${SEATS} processes each of ${ROLES.join(', ')}`);
-    const members = await Promise.all(ROLES.flatMap((role) => seats.map((seat) => startMember(stage, role, seat))));
+    const heapDirectory = join(stage.directory, 'heaps');
+    mkdirSync(heapDirectory);
+    const members = await Promise.all(
+      ROLES.flatMap((role) => seats.map((seat) => startMember(stage, heapDirectory, role, seat))),
+    );
     const ledger = await Ledger.open(stage);
     const next = new Map<string, number>();
     const clients = members.filter(({ role }) => role === 'client');
     return {
       stage,
       members,
+      heapDirectory,
       make: async (block) => {
         const first = next.get(block.way) ?? 0;
         next.set(block.way, first + block.count);
@@ -74,11 +83,11 @@ export async function openFleet(progress: (message: string) => void): Promise<Fl
 
 const seats = Array.from({ length: SEATS }, (_, i) => i + 1);
 
-async function startMember(stage: Stage, role: Role, seat: number): Promise<Member> {
+async function startMember(stage: Stage, heapDirectory: string, role: Role, seat: number): Promise<Member> {
   const name = `${role} ${seat}`;
   const bank = BANKS.find((bank) => bank === role);
   const own = bank ? { SERVICE_NAME: bank, DATABASE_URL: stage.databaseUrl(bank) } : {};
-  const env = role === 'coordinator' ? COORDINATOR : own;
+  const env = { HEAP_DIRECTORY: heapDirectory, ...(role === 'coordinator' ? COORDINATOR : own) };
   const { pid, healthUrl } = await stage.startProcess(name, SCRIPTS[role], env, { preload: [COLLECTOR] });
   if (pid === undefined) throw new Error(`Nothing was measured: ${name} has ended.`);
   return { name, role, pid, url: healthUrl };

@@ -3,6 +3,7 @@
  * there is of it, divided by what one transfer takes; the latter is measured, what a cluster has is assumed.
  */
 import type { Price, Prices, Way } from './prices';
+import { PARTS } from './usage';
 
 /** What a cluster has. */
 export interface Cluster {
@@ -86,8 +87,8 @@ export interface Resource {
 
 const { busy, shardWriteMs, shardWritesAtOnce, persistenceCommits, frontendRequests, databaseCommits } = ASSUMED;
 const BANKS = 2;
-/** Those that one gets by giving none. */
-const GROUPING = { inFlight: 2, maxSize: 500 };
+/** That of `grouping`, where none is given. */
+const IN_FLIGHT = 2;
 
 /** Each step of a workflow that its history keeps is a write of the shard: its start, and begin and end of each task and activity. */
 export const shardWrites = ({ workflows, workflowTasks, activities }: Price): number =>
@@ -97,7 +98,8 @@ export const shardWrites = ({ workflows, workflowTasks, activities }: Price): nu
 export const frontendCalls = ({ workflows, workflowTasks, activities }: Price): number =>
   2 * (workflows + workflowTasks + activities);
 
-export function resourcesOf(price: Price, cluster: Cluster): readonly Resource[] {
+export function resourcesOf(prices: Prices, way: Way, cluster: Cluster): readonly Resource[] {
+  const price = prices[way];
   const { cpuMs } = price;
   const processors = (name: string, count: number, ms: number): Resource => ({
     name,
@@ -106,7 +108,7 @@ export function resourcesOf(price: Price, cluster: Cluster): readonly Resource[]
   });
   return [
     processors('clients', cluster.clients, cpuMs.client),
-    ...groupsOf(price, cluster),
+    ...(way === 'grouped' ? [groupsOf(price, cluster)] : []),
     processors('coordinators', cluster.coordinators, cpuMs.coordinator),
     processors("North Bank's workers", cluster.participants, cpuMs['north-bank']),
     processors("South Bank's workers", cluster.participants, cpuMs['south-bank']),
@@ -136,17 +138,15 @@ export function resourcesOf(price: Price, cluster: Cluster): readonly Resource[]
   ];
 }
 
-/** A client is one process: as many as it has processors. None where nothing travels in groups. */
-const groupsOf = ({ groupSeconds }: Price, { clients }: Cluster): readonly Resource[] =>
-  groupSeconds === undefined
-    ? []
-    : [
-        {
-          name: 'groups under way',
-          formula: 'clients × inFlight × maxSize ÷ time of a group',
-          allows: (clients * GROUPING.inFlight * GROUPING.maxSize) / groupSeconds,
-        },
-      ];
+/**
+ * What is done for a group is done one after the other, by its client, its coordinator and one bank after the other: each of those under
+ * way keeps about one processor busy. A client is one process: as many as it has processors.
+ */
+const groupsOf = ({ cpuMs }: Price, { clients }: Cluster): Resource => ({
+  name: 'groups under way',
+  formula: 'clients × inFlight ÷ CPU of all',
+  allows: (clients * IN_FLIGHT * 1000) / PARTS.reduce((sum, part) => sum + cpuMs[part], 0),
+});
 
 /** The resource that there is too little of. */
 export const scarcest = (resources: readonly Resource[]): Resource =>
@@ -164,4 +164,4 @@ export const times = (cluster: Cluster, factor: number, shards: number): Cluster
 });
 
 export const throughputOf = (prices: Prices, way: Way, cluster: Cluster): Resource =>
-  scarcest(resourcesOf(prices[way], cluster));
+  scarcest(resourcesOf(prices, way, cluster));

@@ -38,7 +38,8 @@ ${made} transfers between two banks in [groups](groups.md), and ${thousands(open
 
 ${summaryOf(verdicts)}
 
-Said of the windows after the first fifth: the median of the slopes between any two of them, over the run. Beyond the limit is what is larger than it **and** no chance by Mann and Kendall's test, one in a hundred. CPU is what a transfer takes; it tells whether the library became slower, or others used the machine.
+Said of the windows after the first fifth: the median of the slopes between any two of them, over the run. Beyond the limit is what is larger than it **and** no chance by Mann and Kendall's test, one in a hundred. CPU is what a transfer takes; it tells whether the library became slower, or others used the machine. The heap is what a process needs after it has collected its garbage, in all its threads; the memory of its own is what it has not given back to the system, and grows
+until it has the pages for the busiest moment.
 
 ${show('What became')}
 
@@ -52,7 +53,7 @@ ${thousands(opened.open)} of ${thousands(opened.wanted)} sagas, each with a work
 
 ${show(`${thousands(opened.open)} open`)}
 
-A coordinator keeps the workflows in memory that it has room for, and reads the others from Temporal again when something happens to them. So what it needs has a bound, however many are open; what an open transaction takes for certain is its rows, and its history.
+A coordinator keeps the workflows in memory that it has room for, and reads the others from Temporal again when something happens to them. A workflow whose next task it did not fetch within a second, as happens when all timers fire at once, goes on at another coordinator; its own copy stays until the room is needed for others, so not all of the memory comes back when they end. So what it needs has a bound, however many are open; what an open transaction takes for certain is its rows, and its history.
 
 ## On paper
 

@@ -20,8 +20,6 @@ export interface Price {
   readonly activities: number;
   readonly events: number;
   readonly actions: number;
-  /** How long those that travel in groups take, the wait for a group included: median. */
-  readonly groupSeconds?: number;
 }
 
 export interface Prices {
@@ -55,9 +53,8 @@ export async function measurePrices(
   const alone = await counted(fleet, 'alone', few, ALONE_CALLERS);
   wrong += await fleet.look([alone.made]);
   const cpuMs = eachPart((part) => spreadOf(windows.map((window) => window.cpuMs[part])).median);
-  const groupSeconds = spreadOf(windows.map(({ p50Ms }) => p50Ms)).median / 1000;
   return {
-    prices: { grouped: { ...grouped.price, cpuMs, groupSeconds }, alone: alone.price },
+    prices: { grouped: { ...grouped.price, cpuMs }, alone: alone.price },
     alone: alone.figures,
     wrong,
   };

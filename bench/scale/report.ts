@@ -43,7 +43,11 @@ function verdictsOf(windows: readonly Window[]): readonly Verdict[] {
     const trend = trendOf(windows.map(valueOf));
     return trend ? [{ of, ...trend, limit: limit.growth, kept: !exceeds(trend, limit) }] : [];
   };
-  const collected = windows[0]?.memory.filter((memory) => memory.collected).map(({ name }) => name) ?? [];
+  const collected = windows[0]?.memory.filter(({ heap }) => heap !== undefined).map(({ name }) => name) ?? [];
+  const perTransfer = (verdict: Verdict): Verdict => ({
+    ...verdict,
+    bytesEach: verdict.change / transfersAfterWarmUp(windows),
+  });
   return [
     ...judge('transfers a second', LESS, ({ throughput }) => throughput),
     ...judge('median latency', LONGER, ({ p50Ms }) => p50Ms),
@@ -53,10 +57,10 @@ function verdictsOf(windows: readonly Window[]): readonly Verdict[] {
     ...judge('CPU of PostgreSQL', LONGER, ({ cpuMs }) => cpuMs.postgres),
     ...judge('CPU of Temporal', LONGER, ({ cpuMs }) => cpuMs.temporal),
     ...collected.flatMap((name) =>
-      judge(`memory of ${name}`, MEMORY, ({ memory }) => anonymousOf(memory, name)).map((verdict) => ({
-        ...verdict,
-        bytesEach: verdict.change / transfersAfterWarmUp(windows),
-      })),
+      judge(`heap of ${name}`, MEMORY, ({ memory }) => heapOf(memory, name)).map(perTransfer),
+    ),
+    ...collected.flatMap((name) =>
+      judge(`memory of ${name}`, MEMORY, ({ memory }) => anonymousOf(memory, name)).map(perTransfer),
     ),
   ];
 }
@@ -66,6 +70,9 @@ function transfersAfterWarmUp(windows: readonly Window[]): number {
   const [first, ...counted] = afterWarmUp(windows);
   return first ? counted.reduce((sum, { transfers }) => sum + transfers, 0) : 0;
 }
+
+const heapOf = (memory: Window['memory'], name: string): number =>
+  memory.find((one) => one.name === name)?.heap ?? Number.NaN;
 
 export const anonymousOf = (memory: Window['memory'], name: string): number =>
   memory.find((one) => one.name === name)?.anonymous ?? Number.NaN;

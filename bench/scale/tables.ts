@@ -49,14 +49,15 @@ export const transfersUntil = (windows: ScaleReport['windows'], i: number): numb
 
 const memoryTable = ({ windows }: ScaleReport): Table => ({
   title:
-    'Memory after each window, garbage collected: of its own, and with files and its share of what is shared (MiB)',
+    'Memory after each window, garbage collected: heap, of its own, and with files and its share of what is shared (MiB)',
   headings: ['transfers', ...namesOf(windows[0]?.memory ?? [])],
-  rows: windows.map(({ memory }, i) => [thousands(transfersUntil(windows, i)), ...memory.map(bothMemories)]),
+  rows: windows.map(({ memory }, i) => [thousands(transfersUntil(windows, i)), ...memory.map(memories)]),
 });
 
 const namesOf = (memory: readonly Memory[]): readonly string[] => memory.map(({ name }) => name);
 
-const bothMemories = ({ anonymous, resident }: Memory): string => `${mebibytes(anonymous)}, ${mebibytes(resident)}`;
+const memories = ({ heap, anonymous, resident }: Memory): string =>
+  [...(heap === undefined ? [] : [heap]), anonymous, resident].map(mebibytes).join(', ');
 
 const verdictTable = ({ verdicts }: ScaleReport): Table => ({
   title: 'What became more or less over the run',
@@ -100,7 +101,6 @@ const MEASURED: readonly (readonly [string, (price: Price) => number])[] = [
   ['activities', ({ activities }) => activities],
   ['history events', ({ events }) => events],
   ['billable actions', ({ actions }) => actions],
-  ['seconds that it takes', ({ groupSeconds = Number.NaN }) => groupSeconds],
   ['writes of a history shard: workflows + 2 × (workflow tasks + activities)', shardWrites],
   ['requests to a frontend: 2 × (workflows + workflow tasks + activities)', frontendCalls],
 ];
@@ -117,8 +117,8 @@ const assumptionTable = (): Table => ({
 
 function exampleTable({ prices }: ScaleReport): Table {
   const { clients, coordinators, participants, databases, temporal, frontends, shards } = EXAMPLE;
-  const alone = resourcesOf(prices.alone, EXAMPLE);
-  const grouped = resourcesOf(prices.grouped, EXAMPLE);
+  const alone = resourcesOf(prices, 'alone', EXAMPLE);
+  const grouped = resourcesOf(prices, 'grouped', EXAMPLE);
   return {
     title: `An example: ${clients} processors for clients, ${coordinators} for coordinators, ${participants} for each bank's workers, ${databases} for each bank's PostgreSQL, ${temporal} for Temporal with ${frontends} frontends and ${shards} shards`,
     headings: ['', 'allows', 'alone', 'in a group'],
@@ -160,7 +160,7 @@ const growthTable = ({ prices }: ScaleReport): Table => ({
 
 const perSecond = (value: number): string => `${thousands(Number(value.toPrecision(3)))}/s`;
 
-export const mebibytes = (bytes: number): string => plain(bytes / 2 ** 20);
+const mebibytes = (bytes: number): string => plain(bytes / 2 ** 20);
 
 const perCent = (share: number): string => `${share > 0 ? '+' : ''}${(100 * share).toFixed(1)} %`;
 

@@ -1,4 +1,6 @@
 /** CPU time and memory, of each process of the fleet and of the servers. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kill } from 'node:process';
 import { anonymousBytes, processesBelow, residentBytes } from '../processes';
@@ -15,8 +17,8 @@ export type Cpu = Readonly<Record<Part, number>>;
 /** Of one process, or of all of a server. */
 export interface Memory {
   readonly name: string;
-  /** Whether it was told to collect its garbage; of servers nobody can ask that. */
-  readonly collected: boolean;
+  /** What is left in the heaps of all its threads after it has collected its garbage, with what they hold outside; of servers nobody can ask that. */
+  readonly heap?: number;
   /** That no file backs, and that it shares with nobody. */
   readonly anonymous: number;
   /** All that it has, its share of what it has together with others. */
@@ -45,27 +47,34 @@ export function cpuSeconds({ members }: Fleet): Cpu {
 }
 
 /** After the fleet has collected its garbage, twice: what the first time has finished is freed by the second. */
-export async function settledMemory({ members }: Fleet): Promise<readonly Memory[]> {
+export async function settledMemory({ members, heapDirectory }: Fleet): Promise<readonly Memory[]> {
   for (let i = 0; i < 2; i++) {
     await sleep(SETTLE_MS);
     for (const { pid } of members) kill(pid, 'SIGWINCH');
   }
   await sleep(SETTLE_MS);
-  const own = members.map((member) => memoryOf(member.name, true, [member]));
+  const own = members.map((member) => ({
+    ...memoryOf(member.name, [member]),
+    heap: heapOf(heapDirectory, member.pid),
+  }));
   const all = processesBelow();
   const servers = SERVERS.map(({ name, marked }) =>
     memoryOf(
       name,
-      false,
       all.filter(({ command }) => command.includes(marked)),
     ),
   );
   return [...own, ...servers];
 }
 
-const memoryOf = (name: string, collected: boolean, processes: readonly Pick<Process, 'pid'>[]): Memory => ({
+/** As its threads have told. */
+const heapOf = (directory: string, pid: number): number =>
+  readdirSync(directory)
+    .filter((file) => file.startsWith(`${pid}-`))
+    .reduce((sum, file) => sum + Number(readFileSync(join(directory, file), 'utf8')), 0);
+
+const memoryOf = (name: string, processes: readonly Pick<Process, 'pid'>[]): Memory => ({
   name,
-  collected,
   anonymous: processes.reduce((sum, process) => sum + anonymousBytes(process), 0),
   resident: processes.reduce((sum, process) => sum + residentBytes(process), 0),
 });
