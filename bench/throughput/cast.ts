@@ -11,7 +11,11 @@ import { startRestate } from './restate';
 /** What DBOS keeps its workflows in. */
 export const SYSTEM_DATABASE = 'dbos_system';
 
-export const COLLECTOR = require.resolve('./collector');
+export /** As docs/groups.md advises: half of what a workflow of many takes is to note where each promise was made. For all workflows alike. */
+const WORKFLOW_WORKERS: readonly ProcessName[] = ['coordinator', 'hand-written workflows'];
+const SHORT_STACKS = { NODE_OPTIONS: '--stack-trace-limit=1' };
+
+const COLLECTOR = require.resolve('./collector');
 
 /** @returns where the callers of each contestant listen */
 export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(way: Way) => string> {
@@ -30,7 +34,7 @@ export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(wa
   const started = await Promise.all(
     [...names].map(async (name) => {
       const node = name === 'restate service' ? restateNode() : undefined;
-      const own = { ...env, ...bankOf(stage, name) };
+      const own = { ...env, ...bankOf(stage, name), ...(WORKFLOW_WORKERS.includes(name) ? SHORT_STACKS : {}) };
       const options = { preload: [COLLECTOR], ...(node === undefined ? {} : { node }) };
       return [name, await stage.startProcess(name, scriptOf(name), own, options)] as const;
     }),
