@@ -11,11 +11,11 @@ import { startRestate } from './restate';
 /** What DBOS keeps its workflows in. */
 export const SYSTEM_DATABASE = 'dbos_system';
 
-export /** As docs/groups.md advises: half of what a workflow of many takes is to note where each promise was made. For all workflows alike. */
+/** As docs/groups.md advises: half of what a workflow of many takes is to note where each promise was made. For all workflows alike. */
 const WORKFLOW_WORKERS: readonly ProcessName[] = ['coordinator', 'hand-written workflows'];
 const SHORT_STACKS = { NODE_OPTIONS: '--stack-trace-limit=1' };
 
-const COLLECTOR = require.resolve('./collector');
+export const COLLECTOR = require.resolve('./collector');
 
 /** @returns where the callers of each contestant listen */
 export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(way: Way) => string> {

@@ -237,13 +237,18 @@ describe('a client that groups', () => {
     const goOn = [await groups().holdUp(first!.id), await groups().holdUp(second!.id)];
     const ends = [execute(client, first!)];
     await until('the first one is under way', () => hasWorkflow(first!.id));
-    const drained = client.drain();
+    let isDrained = false;
+    void client.drain().then(() => (isDrained = true));
     ends.push(execute(client, second!));
-    await goOn[0]?.();
-    await drained;
-    expect(await groups().marks(first!.id)).toEqual(['left.act done']);
-    expect(await groups().marks(second!.id)).toEqual([]);
-    await goOn[1]?.();
+    try {
+      expect(isDrained).toBe(false);
+      await goOn[0]?.();
+      await until('it is drained', async () => isDrained);
+      expect(await groups().marks(first!.id)).toEqual(['left.act done']);
+      expect(await groups().marks(second!.id)).toEqual([]);
+    } finally {
+      await goOn[1]?.();
+    }
     expect(await Promise.all(ends)).toEqual([[first!.id], [second!.id]]);
   });
 
@@ -274,11 +279,14 @@ describe('a client that groups', () => {
       errorOf(execute(client, both!, 'inSteps', { signal: giveUp })),
       errorOf(execute(client, both!, 'inSteps', { signal: giveUp })),
     ];
-    expect(await ends[0]).toMatchObject({ name: 'TransactionTimeout', where: 'queue of another caller' });
-    expect(await ends[0]).toMatchObject({ message: expect.stringMatching(/^Nothing was started yet: /) });
-    expect(await ends[1]).toMatchObject({ name: 'TransactionTimeout', where: 'queue' });
-    for (const end of ends.slice(2)) expect(await end).toMatchObject({ name: 'TimeoutError' });
-    await release();
+    try {
+      expect(await ends[0]).toMatchObject({ name: 'TransactionTimeout', where: 'queue of another caller' });
+      expect(await ends[0]).toMatchObject({ message: expect.stringMatching(/^Nothing was started yet: /) });
+      expect(await ends[1]).toMatchObject({ name: 'TransactionTimeout', where: 'queue' });
+      for (const end of ends.slice(2)) expect(await end).toMatchObject({ name: 'TimeoutError' });
+    } finally {
+      await release();
+    }
     await blocker;
     await client.close();
     for (const { id } of [late!, both!]) expect(await groups().marks(id)).toEqual([]);
