@@ -136,7 +136,7 @@ describe('a house that is killed', () => {
     ['transferByTryConfirmCancel', 'confirm.committed-before-report'],
   ];
 
-  it.each(some(KILLS, 3, 'kills of a house'))(
+  it.each(some(KILLS, 2, 'kills of a house'))(
     'in %s at %s makes the transfer all the same, once',
     async (workflow, at) => {
       await startAgain(house, [{ at, action: { kind: 'kill' } }]);

@@ -72,7 +72,7 @@ const KILLS_ON_THE_WAY_BACK = [
 ] as const;
 
 describe('a service that is killed', () => {
-  it.each(some(KILLS_ON_THE_WAY, 2, 'services killed on the way'))(
+  it.each(some(KILLS_ON_THE_WAY, 1, 'services killed on the way'))(
     'at %s (%j) has worked once when it is back',
     async (at, workers) => {
       const notes = await Promise.all(workers.map((worker) => arm(shop(), worker, { at, action: kill })));

@@ -67,7 +67,7 @@ describe('killed, and started again', () => {
   };
 
   // A transfer and a trip at the same time: most of each is waiting for the one that is dead.
-  it.each(some(KILLS, 2, 'services that are killed'))(
+  it.each(some(KILLS, 1, 'services that are killed'))(
     'at %s %s, three-phase commit goes on; and at %s %s, a trip is booked once',
     async (inBank, bank, inTrip, company) => {
       const kill = (at: CrashpointName) => [{ at, action: { kind: 'kill' } as const }];

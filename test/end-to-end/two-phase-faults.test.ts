@@ -126,7 +126,7 @@ const POINTS = [
 ] as const;
 
 describe('both banks are killed at', () => {
-  it.each(some(POINTS, 2, 'both banks are killed'))(
+  it.each(some(POINTS, 1, 'both banks are killed'))(
     '%s and %s, and obey the register when they are back',
     async (atNorth, atSouth, transfers) => {
       const points = [`two-phase.${atNorth}`, `two-phase.${atSouth}`] as const;

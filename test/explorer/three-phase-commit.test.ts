@@ -19,7 +19,7 @@ const LIMIT = 1_000_000;
 const MINUTE = 60_000;
 
 describe('three-phase commit', () => {
-  it.each(CAMPAIGN ? [...CONFIGURATIONS, ...LARGE] : some(CONFIGURATIONS, 4, 'configurations of three-phase commit'))(
+  it.each(CAMPAIGN ? [...CONFIGURATIONS, ...LARGE] : some(CONFIGURATIONS, 2, 'configurations of three-phase commit'))(
     'keeps its promises, and its participants end without the coordinator: $name',
     ({ name, states, sees, ...circumstances }) => {
       const system = new ThreePhaseCommit(circumstances, SHIPPED, 'all');

@@ -22,7 +22,7 @@ const MINUTE = 60_000;
 describe('two-phase commit', () => {
   let visited = 0;
 
-  it.each(CAMPAIGN ? [...CONFIGURATIONS, ...LARGE] : some(CONFIGURATIONS, 3, 'configurations of two-phase commit'))(
+  it.each(CAMPAIGN ? [...CONFIGURATIONS, ...LARGE] : some(CONFIGURATIONS, 2, 'configurations of two-phase commit'))(
     'keeps its promises: $name',
     ({ name, ...circumstances }) => {
       const found = explore(new TwoPhaseCommit(circumstances));
