@@ -3,7 +3,7 @@
  * TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS…, profiles in temporal.toml), and never in plain text over a network.
  */
 import { Client, Connection } from '@temporalio/client';
-import type { ClientPlugin, ConnectionOptions, ConnectionPlugin } from '@temporalio/client';
+import type { ClientPlugin, ConnectionLike, ConnectionOptions, ConnectionPlugin } from '@temporalio/client';
 import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
 import type { ClientConfigProfile } from '@temporalio/envconfig';
 import { allowsPlainText, isLoopback, show } from '../protocol';
@@ -91,8 +91,14 @@ export function temporalSettings(given: TemporalSettings = {}): CheckedTemporalS
 export async function connectTemporal(given: TemporalSettings = {}): Promise<Client> {
   const { connectionOptions, namespace, dataConverter } = temporalSettings(given);
   const connection = await reachTemporal(connectionOptions, () => Connection.connect(connectionOptions));
-  return new Client({ connection, namespace, dataConverter: tellingUnreadable(dataConverter) });
+  return clientOn(connection, { namespace, dataConverter });
 }
+
+/** A client on a connection that there is: one of a worker, too. */
+export const clientOn = (
+  connection: ConnectionLike,
+  { namespace, dataConverter }: Pick<CheckedTemporalSettings, 'namespace' | 'dataConverter'>,
+): Client => new Client({ connection, namespace, dataConverter: tellingUnreadable(dataConverter) });
 
 /**
  * Not by a proxy of the environment (`http_proxy`, `grpc_proxy`), through which gRPC would ask another machine for its own: what is

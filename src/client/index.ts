@@ -24,7 +24,7 @@ export type {
   Vote,
 } from '../protocol';
 export { branch, InvalidIdentifier, participant, tellCompensation, tellFate, tellFinish, tellVote } from '../protocol';
-export { connectTemporal, temporalSettings } from './connect';
+export { clientOn, connectTemporal, temporalSettings } from './connect';
 export type { CheckedTemporalSettings, TemporalConnectionOptions, TemporalPlugin, TemporalSettings } from './connect';
 export type { TransactionDataConverter } from './data-converter';
 export { reachTemporal } from './reach';

@@ -1,10 +1,8 @@
 /** The worker that runs workflows: the coordinators of transactions. It has no database and no activities. */
-import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { WorkerOptions } from '@temporalio/worker';
-import { checkSearchAttributes, reachTemporal, temporalSettings, TransactionClient } from '../client';
+import { checkSearchAttributes, clientOn, reachTemporal, temporalSettings, TransactionClient } from '../client';
 import type { TemporalSettings, TransactionClientOptions } from '../client';
-import { tellingUnreadable } from '../client/unreadable';
 import type { CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
 import { checkBundle, workerDataConverter } from './data-converter';
@@ -111,7 +109,7 @@ export async function runCoordinator({
       check: async () => ({ taskQueue, healthy: true, circuits: circuits.reports() }),
       close: async () => undefined,
     });
-    const client = new Client({ connection, namespace, dataConverter: tellingUnreadable(settings.dataConverter) });
+    const client = clientOn(connection, settings);
     return {
       ...running,
       transactions: (options = {}) => new TransactionClient({ ...options, client, taskQueue, eagerStart: true }),
