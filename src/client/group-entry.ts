@@ -44,8 +44,7 @@ export function entryOf({ tenant = '', ...grouped }: Grouped): Entry {
   let settle: Entry['settle'] = nothing;
   const settled = new Promise<void>((settling) => (settle = settling));
   void over.then(settle);
-  const { input, summary = '' } = grouped;
-  const bytes = Buffer.byteLength(JSON.stringify(input) ?? '') + Buffer.byteLength(summary);
+  const bytes = grouped.bytes + Buffer.byteLength(grouped.summary ?? '');
   return { ...grouped, tenant, bytes, place: 'queue', callers: 0, ended, resolve, reject, over, settled, settle };
 }
 

@@ -10,17 +10,20 @@ export interface CheckedInput {
   readonly input: unknown;
   /** SHA-256 of its canonical JSON, in hexadecimal digits. */
   readonly hash: string;
+  /** How long its JSON is. */
+  readonly bytes: number;
 }
 
 /** @throws {InvalidInput} when it is not what JSON can carry */
 export function requestOf(id: string, input: unknown): CheckedInput {
   const problem = problemOf(input);
   if (problem !== undefined) throw new InvalidInput(id, problem.at, problem.what);
-  if (input === undefined) return { input, hash: hashOf(null) };
+  if (input === undefined) return { input, hash: hashOf(null), bytes: 0 };
   const json = JSON.stringify(input);
-  if (Buffer.byteLength(json) > MOST_BYTES) throw new InvalidInput(id, '', TOO_LARGE);
+  const bytes = Buffer.byteLength(json);
+  if (bytes > MOST_BYTES) throw new InvalidInput(id, '', TOO_LARGE);
   const read: unknown = JSON.parse(json);
-  return { input: read, hash: hashOf(read) };
+  return { input: read, hash: hashOf(read), bytes };
 }
 
 const hashOf = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');

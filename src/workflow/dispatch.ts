@@ -126,6 +126,12 @@ export const dispatcherOver = (ask: Ask): Dispatcher => ({
   releaseLocks: (participant, transaction, effort) => ask(participant, 'releaseLocks', { transaction }, effort),
 });
 
+/** Where a vote by signal would be one more task of the workflow, and proves no more than the answer does. */
+export const withoutSignals = (usual: Dispatcher): Dispatcher => ({
+  ...usual,
+  prepare: (call, more, effort) => usual.prepare(call, { ...more, votes: 'answer' }, effort),
+});
+
 const verbOf = ({ reserves }: BranchCall, decision: Decision): string => {
   if (!reserves) return decision;
   return decision === 'commit' ? 'confirm' : 'cancel';

@@ -51,6 +51,10 @@ export function refusalOf(error: unknown): Refusal | undefined {
   return isRefusal(refusal) ? refusal : { code: 'refused', message: failure.message };
 }
 
+/** As an activity fails whose participant has said no for good, where it was not asked by one of its own. */
+export const finalFailure = (activity: string, cause: ApplicationFailure): ActivityFailure =>
+  new ActivityFailure('Activity task failed', activity, undefined, RetryState.NON_RETRYABLE_FAILURE, undefined, cause);
+
 /** Whether trying again without changing anything is pointless. */
 export function isFinal(error: unknown): boolean {
   if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)

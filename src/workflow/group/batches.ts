@@ -3,12 +3,13 @@
  * it. Every question gets its own answer; what is not answered yet is asked again, together with whatever else is asked by then.
  */
 import { msToNumber } from '@temporalio/common/lib/time';
-import { RetryState } from '@temporalio/common';
-import { ActivityFailure, ApplicationFailure, sleep } from '@temporalio/workflow';
+import { ApplicationFailure, sleep } from '@temporalio/workflow';
+import type { ActivityFailure } from '@temporalio/workflow';
 import { FailureType, LARGEST_PAYLOAD_BYTES, MANY } from '../../protocol';
 import type { CarriedTrace, ManyAnswer, ManyAnswers, ManyRequest, ToldFailure } from '../../protocol';
 import { askAlone } from '../dispatch';
 import type { Effort } from '../dispatch';
+import { finalFailure } from '../failures';
 import { bytesOf } from './bytes';
 
 /** One question of one transaction. */
@@ -191,12 +192,8 @@ const isFinal = ({ type }: ToldFailure): boolean => type === FailureType.Refusal
 
 /** As if it had been asked alone. */
 const failureOf = (activity: string, { type, message, details, nonRetryable }: ToldFailure): ActivityFailure =>
-  new ActivityFailure(
-    'Activity task failed',
+  finalFailure(
     activity,
-    undefined,
-    RetryState.NON_RETRYABLE_FAILURE,
-    undefined,
     ApplicationFailure.create({
       message,
       nonRetryable,

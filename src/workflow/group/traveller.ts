@@ -22,7 +22,7 @@ import type {
 import { countEnded } from '../board';
 import { asMember } from '../context';
 import type { Membership } from '../context';
-import { dispatcherOver } from '../dispatch';
+import { dispatcherOver, withoutSignals } from '../dispatch';
 import type { BranchCall, Dispatcher, Effort } from '../dispatch';
 import { messageOf } from '../failures';
 import { attemptTimeoutOf } from './batches';
@@ -166,7 +166,7 @@ export class Traveller implements Membership {
   }
 
   #dispatcher(): Dispatcher {
-    const usual = dispatcherOver((...asked) => this.#ask(...asked));
+    const usual = withoutSignals(dispatcherOver((...asked) => this.#ask(...asked)));
     const elsewhere = (what: string) => () => this.leave(what);
     return {
       ...usual,
@@ -180,8 +180,6 @@ export class Traveller implements Membership {
         this.#forget(call);
         return this.leave(`${call.branch} was done by ${answer.by}`);
       },
-      // A signal for each vote would cost more than the rest together, and proves no more than the answer does.
-      prepare: (call, more, effort) => usual.prepare(call, { ...more, votes: 'answer' }, effort),
       compensate: elsewhere('it has to be undone'),
       query: elsewhere('it is not known what a branch did'),
       preCommit: elsewhere('it commits in three phases'),
