@@ -6,7 +6,7 @@ import { openStage } from '../stage';
 import type { Stage } from '../stage';
 import { askForBlock } from '../throughput/block';
 import type { Block, BlockAnswer } from '../throughput/block';
-import { COLLECTOR } from '../throughput/cast';
+import { COLLECTOR, SHORT_STACKS } from '../throughput/cast';
 import { Ledger } from '../throughput/ledger';
 import { BANKS } from '../transfer';
 import { ROLES, SCRIPTS, SEATS } from './roles';
@@ -14,8 +14,6 @@ import type { Role } from './roles';
 
 /** Several times as many as the pools of all workers have. */
 const CONNECTIONS = 200;
-/** As docs/groups.md advises for coordinators of groups. */
-const COORDINATOR = { NODE_OPTIONS: '--stack-trace-limit=1' };
 
 interface Member {
   readonly name: string;
@@ -87,7 +85,7 @@ async function startMember(stage: Stage, heapDirectory: string, role: Role, seat
   const name = `${role} ${seat}`;
   const bank = BANKS.find((bank) => bank === role);
   const own = bank ? { SERVICE_NAME: bank, DATABASE_URL: stage.databaseUrl(bank) } : {};
-  const env = { HEAP_DIRECTORY: heapDirectory, ...(role === 'coordinator' ? COORDINATOR : own) };
+  const env = { HEAP_DIRECTORY: heapDirectory, ...(role === 'coordinator' ? SHORT_STACKS : own) };
   const { pid, healthUrl } = await stage.startProcess(name, SCRIPTS[role], env, { preload: [COLLECTOR] });
   if (pid === undefined) throw new Error(`Nothing was measured: ${name} has ended.`);
   return { name, role, pid, url: healthUrl };

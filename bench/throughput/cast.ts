@@ -11,9 +11,9 @@ import { startRestate } from './restate';
 /** What DBOS keeps its workflows in. */
 export const SYSTEM_DATABASE = 'dbos_system';
 
-/** As docs/groups.md advises: half of what a workflow of many takes is to note where each promise was made. For all workflows alike. */
 const WORKFLOW_WORKERS: readonly ProcessName[] = ['coordinator', 'hand-written workflows'];
-const SHORT_STACKS = { NODE_OPTIONS: '--stack-trace-limit=1' };
+/** As docs/groups.md advises for workers of workflows: half of what one that runs for many takes is to note where each promise was made. */
+export const SHORT_STACKS = { NODE_OPTIONS: '--stack-trace-limit=1' };
 
 export const COLLECTOR = require.resolve('./collector');
 

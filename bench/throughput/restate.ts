@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isHealthy } from '../../src/dev';
 import { freePort, ProcessNotReady, spawnGuarded } from '../../src/testing';
 import { restateServer } from './peers';
 
@@ -39,7 +40,7 @@ bind-port = ${admin}
   );
   const server = await spawnGuarded(restateServer(), ['--config-file', config, '--no-logo'], { log });
   const adminUrl = `http://${HOST}:${admin}`;
-  for (const deadline = Date.now() + START_TIMEOUT_MS; !(await answers(`${adminUrl}/health`));) {
+  for (const deadline = Date.now() + START_TIMEOUT_MS; !(await isHealthy(`${adminUrl}/health`));) {
     if (!server.running || Date.now() > deadline) {
       await server.stop();
       throw new ProcessNotReady('the Restate server', 'it did not become healthy', '', `Its log is ${log}.`);
@@ -58,14 +59,4 @@ bind-port = ${admin}
     },
     stop: () => server.stop(),
   };
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    await response.body?.cancel();
-    return response.ok;
-  } catch {
-    return false; // Not listening yet.
-  }
 }

@@ -2,7 +2,7 @@
 export { untilInterrupted } from './interrupt';
 export { MailServer } from './mail';
 export type { MailMessage, MailServerOptions } from './mail';
-export { ServiceProcess } from './service-process';
+export { isHealthy, ServiceProcess } from './service-process';
 export type { ServiceProcessOptions } from './service-process';
 export { startStack } from './stack';
 export type { PostgresName, Stack, StackOptions } from './stack';

@@ -133,7 +133,8 @@ export class ServiceProcess {
   }
 }
 
-async function isHealthy(url: string): Promise<boolean> {
+/** Whether a health check answers well. */
+export async function isHealthy(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
     await response.body?.cancel();

@@ -25,6 +25,7 @@ import type { ScaleReport } from '../../bench/scale/report';
 import { exceeds, trendOf } from '../../bench/scale/trend';
 import type { Memory } from '../../bench/scale/usage';
 import type { Window } from '../../bench/scale/windows';
+import { taken } from './taken';
 
 const root = resolve(__dirname, '../..');
 const compiled = <Module>(name: string): Promise<Module> =>
@@ -220,18 +221,7 @@ const windowOf = (i: number, growing: number): Window => ({
 
 const reportWith = (growing: number): ScaleReport =>
   reportOf({
-    taken: {
-      on: '2026-01-01',
-      machine: 'a processor',
-      processors: 2,
-      memoryGiB: 8,
-      system: 'Linux 6',
-      load: 0.25,
-      node: '20.20.0',
-      postgres: '18.4',
-      temporal: '1.30.0',
-      temporalSdk: '1.24.0',
-    },
+    taken,
     windows: Array.from({ length: 20 }, (_, i) => windowOf(i, growing)),
     alone: windowOf(0, 0),
     prices,

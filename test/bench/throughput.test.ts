@@ -17,6 +17,7 @@ import { whyMissing } from '../../bench/throughput/peers';
 import { reportOf } from '../../bench/throughput/report';
 import type { Measured, ThroughputReport } from '../../bench/throughput/report';
 import type { Callers, Cell } from '../../bench/throughput/rounds';
+import { taken } from './taken';
 
 const root = resolve(__dirname, '../..');
 const compiled = <Module>(name: string): Promise<Module> =>
@@ -135,18 +136,7 @@ const cell = (way: Way, round: number, callers: Callers, throughput: number): Ce
 
 /** Two rounds, the second on a machine that is half as fast. */
 const measured: Measured = {
-  taken: {
-    on: '2026-01-01',
-    machine: 'a processor',
-    processors: 2,
-    memoryGiB: 8,
-    system: 'Linux 6',
-    load: 0.25,
-    node: '20.20.0',
-    postgres: '18.4',
-    temporal: '1.30.0',
-    temporalSdk: '1.24.0',
-  },
+  taken,
   rounds: 2,
   open: 512,
   entrants: [
