@@ -12,7 +12,7 @@ import { executeTogether } from './execute-together';
 import { toldFailure } from './failures';
 import { Limiter } from './limiter';
 import { Round } from './round';
-import { setsIn } from './sets';
+import { nameOf, setsIn } from './sets';
 import type { BranchSet, Openers } from './sets';
 
 /** Questions by activity type, as they are asked alone. Their arguments are their own affair. */
@@ -78,7 +78,19 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
     setsUnderWay += sets.length;
     const inSets = new Set(sets.flatMap(({ members }) => [...members.keys()]));
     const others = [...items.keys()].filter((at) => !inSets.has(at));
-    await round.untilOver(Promise.all([...sets.map(inSet), ...others.map(alone)]));
+    const running = sets.map((set) => ({ set, done: inSet(set) }));
+    const ahead = new Map(
+      running.flatMap(({ set, done }) =>
+        [...set.members].map(([at, request]) => [nameOf(request), { key: itemAt(at).key, done }] as const),
+      ),
+    );
+    const inTurn = async (at: number): Promise<void> => {
+      const first = ahead.get(nameOf(itemAt(at).request));
+      // Something else under the same name: whoever was asked for first has it.
+      if (first && first.key !== itemAt(at).key) await first.done;
+      await alone(at);
+    };
+    await round.untilOver(Promise.all([...running.map(({ done }) => done), ...others.map(inTurn)]));
     await crashpoint('many.done-before-report');
     return { answers: fitting(round.answers) };
   };

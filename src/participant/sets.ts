@@ -23,13 +23,16 @@ export function setsIn(items: readonly AskedOfMany[], openers: Openers): readonl
   });
 }
 
+/** What tells branches apart: there is one row for each. */
+export const nameOf = ({ transaction, branch }: Partial<BranchRequest>): string => `${transaction} ${branch}`;
+
 function membersOf(items: readonly AskedOfMany[], activity: string): (readonly [at: number, request: BranchRequest])[] {
   const known = new Set<string>();
   return [...items.entries()].flatMap(([at, item]) => {
     const request = item.activity === activity ? firstRequestOf(item) : undefined;
     if (!request) return [];
     // The second one would be done as well: there is one row for both, and the set has written it.
-    const name = `${request.transaction} ${request.branch}`;
+    const name = nameOf(request);
     if (known.has(name)) return [];
     known.add(name);
     return [[at, request] as const];
