@@ -43,6 +43,11 @@ export class SagaJournal {
     return this.#steps.some((step) => step.role === 'pivot' && tookEffect(step.fate));
   }
 
+  /** Whether of every step it is known how it ended. */
+  get allSettled(): boolean {
+    return this.#steps.every(({ fate }) => isSettled(fate));
+  }
+
   /** While a pivot runs nobody knows whether there is a way back: what would turn the saga around has to wait. */
   get pivotPending(): boolean {
     return this.#steps.some((step) => step.role === 'pivot' && !isSettled(step.fate));

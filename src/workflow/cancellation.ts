@@ -2,10 +2,17 @@
 import { CancellationScope } from '@temporalio/workflow';
 
 /**
- * Calls `withdraw` when the scope that we run in is cancelled. One that cannot be hears of a cancellation around it all the same,
- * and that is not for us: a compensation has to run to its end, whatever it consists of.
+ * Runs something where no cancellation reaches it, and lets it hear of one. A scope that cannot be cancelled hears of a cancellation around
+ * it all the same, and that is not for us: a compensation has to run to its end, whatever it consists of.
+ *
+ * @param work is given a function that says what to do when the scope around is cancelled
  */
-export function whenCancelled(withdraw: () => void): void {
-  const scope = CancellationScope.current();
-  if (scope.cancellable) scope.cancelRequested.catch(withdraw);
+export function shielded<T>(work: (whenCancelled: (withdraw: () => void) => void) => Promise<T>): Promise<T> {
+  const around = CancellationScope.current();
+  if (!around.cancellable) return work(() => undefined);
+  return CancellationScope.nonCancellable(() =>
+    work((withdraw) => {
+      around.cancelRequested.catch(withdraw);
+    }),
+  );
 }

@@ -16,7 +16,7 @@ import type {
   TransactionReport,
 } from '../protocol';
 import { post } from './board';
-import { whenCancelled } from './cancellation';
+import { shielded } from './cancellation';
 import { isOwn } from './branches';
 import type { AnyBranch } from './branches';
 import type { CommitSettings } from './commit-options';
@@ -67,8 +67,8 @@ export class CommitRun {
     openDesk();
     openAnnouncement(this.context);
     this.#show();
-    whenCancelled(() => this.#withdraw());
-    return CancellationScope.nonCancellable(async () => {
+    return shielded(async (whenCancelled) => {
+      whenCancelled(() => this.#withdraw());
       for (;;) {
         const decided = await this.#attempt();
         if (!(await this.#triesAgain(decided))) return this.#end(decided);

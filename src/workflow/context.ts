@@ -66,7 +66,7 @@ interface Given {
  * Runs `body` as a transaction. The first one of a workflow takes the workflow's id; one more gets `/2`, `/3`, …, one inside
  * another `/1`, `/2`, … after the id of that one, unless it is given an id of its own.
  */
-export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
+export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   { id, protocol }: Given,
   body: (context: TransactionContext) => Promise<T>,
 ): Promise<T> {
@@ -74,9 +74,9 @@ export async function inTransaction<T extends Pick<TransactionReport, 'outcome'>
   around.begun++;
   const { inside, request, heritage, membership: place, dispatcher } = around;
   // Its workflow of its own might not come as far as the second one, and would know nothing of it.
-  if (place && (inside || around.begun > 1)) await place.leave('it runs more than one transaction');
+  if (place && (inside || around.begun > 1)) return place.leave('it runs more than one transaction');
   // Whoever looks for the workflow that goes on with what a group has begun, looks for it by the ids of its transactions.
-  if (place && id !== undefined && id !== around.parent) await place.leave(`it calls a transaction ${id}`);
+  if (place && id !== undefined && id !== around.parent) return place.leave(`it calls a transaction ${id}`);
   const given = id ?? (!inside && around.begun === 1 ? around.parent : undefined);
   const own =
     given === undefined ? parseTransactionId(`${around.parent}/${around.begun}`) : parseNewTransactionId(given);

@@ -36,7 +36,6 @@ import { actionOf, nameOf } from './action';
 import type { Runnable } from './action';
 import { alarm } from './alarm';
 import { post } from './board';
-import { whenCancelled } from './cancellation';
 import { membership, onRecordInGroup } from './context';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
@@ -47,6 +46,7 @@ import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
 import { millisecondsOf, mistakeIn } from './commit-options';
 import type { SagaOptions, StepOptions, StepSettings } from './options';
 import { misplacement } from './placement';
+import { rejecting } from './rejecting';
 import type { Saga } from './saga';
 import { StepRunner } from './step-runner';
 import type { RunningStep } from './step-runner';
@@ -58,11 +58,12 @@ const MOST_STEPS = 500;
 export class SagaRun {
   readonly #journal = new SagaJournal();
   readonly #running = new Map<Step, RunningStep>();
-  readonly #ended: Promise<void>[] = [];
+  readonly #begun: Promise<unknown>[] = [];
   readonly #failedAt = new WeakMap<object, Step>();
   #bodyEnded = false;
   /** The failure of a step that the body did not wait for. */
   #unheard: Error | undefined;
+  /** Shielded from the scope around it: whether a cancellation still counts depends on the pivot, so it is passed on by hand. */
   readonly #scope: CancellationScope;
   readonly #runner: StepRunner;
   #phase: 'forward' | 'completing' | 'unwinding' = 'forward';
@@ -77,8 +78,7 @@ export class SagaRun {
     private readonly options: SagaOptions,
   ) {
     this.#inherited = new Inherited(context.heritage);
-    // Shielded from the scope around it: whether a cancellation still counts depends on the pivot, so it is passed on by hand.
-    this.#scope = new CancellationScope({ cancellable: true, parent: new CancellationScope({ cancellable: false }) });
+    this.#scope = new CancellationScope({ cancellable: true, parent: CancellationScope.current() });
     this.#runner = new StepRunner({
       transaction: context.id,
       journal: this.#journal,
@@ -91,27 +91,25 @@ export class SagaRun {
     });
   }
 
+  /** To be called where no cancellation comes; who hears of one calls {@link turnBack}. */
   async settle<R>(body: (s: Saga) => Promise<R>): Promise<SettledSagaReport<R>> {
     openDesk();
     if (!membership() && this.context.id === workflowInfo().workflowId) this.#inherited.listen();
     this.#show();
-    whenCancelled(() => this.#turnBack());
-    return CancellationScope.nonCancellable(async () => {
-      let result: R;
-      if (this.#inherited.undo && !this.#decidedBefore())
-        return this.#unwind(new CancelledFailure('The transaction has ended before, and was undone.'));
-      try {
-        result = await this.#forward(body);
-      } catch (error) {
-        if (error instanceof ContinueAsNew)
-          throw new SagaDefinitionError(
-            'A saga cannot continue as new: its compensations would be lost. Let it end first.',
-          );
-        if (!(error instanceof TemporalFailure)) throw error; // A bug: the workflow task fails and is retried once it is mended.
-        return this.#unwind(error);
-      }
-      return this.#complete(result);
-    });
+    if (this.#inherited.undo && !this.#decidedBefore())
+      return this.#unwind(new CancelledFailure('The transaction has ended before, and was undone.'));
+    let result: R;
+    try {
+      result = await this.#forward(body);
+    } catch (error) {
+      if (error instanceof ContinueAsNew)
+        throw new SagaDefinitionError(
+          'A saga cannot continue as new: its compensations would be lost. Let it end first.',
+        );
+      if (!(error instanceof TemporalFailure)) throw error; // A bug: the workflow task fails and is retried once it is mended.
+      return this.#unwind(error);
+    }
+    return this.#complete(result);
   }
 
   async #forward<R>(body: (s: Saga) => Promise<R>): Promise<R> {
@@ -126,7 +124,8 @@ export class SagaRun {
         }),
       );
       this.#bodyEnded = true;
-      await this.#untilAllEnded(); // A step that the body did not wait for is part of the saga all the same.
+      // A step that the body did not wait for is part of the saga all the same.
+      if (!this.#allEnded) await this.#untilAllEnded();
       // Asked to turn back in time, it does, even though what still ran has succeeded meanwhile.
       if (this.#scope.consideredCancelled && !this.#journal.pastPivot)
         throw new CancelledFailure('The saga was asked to turn back.');
@@ -142,25 +141,26 @@ export class SagaRun {
     if (timeout === undefined) return undefined;
     return alarm(timeout, 'saga timeout', () => {
       this.#timedOut = !this.#journal.pastPivot;
-      this.#turnBack();
+      this.turnBack();
     });
   }
 
   /** Ends the body, if there still is a way back. */
-  #turnBack(): void {
+  turnBack(): void {
     if (this.#phase !== 'forward' || this.#journal.pastPivot) return;
     if (this.#journal.pivotPending || this.#decidedBefore()) this.#cancelAfterPivot = true;
     else this.#scope.cancel();
   }
 
-  async #step<R>(asked: StepRole, runnable: Runnable<never, R>, input: unknown, options: StepOptions = {}): Promise<R> {
+  #step<R>(asked: StepRole, runnable: Runnable<never, R>, input: unknown, options: StepOptions = {}): Promise<R> {
     const group = membership();
     // No branch log keeps what a free-form step does from happening twice.
-    if (group && 'execute' in runnable) await group.leave(`${nameOf(runnable)} is a free-form step`);
-    const running = this.#begin(this.#roleOf(asked, runnable), runnable, input, options);
-    const result = this.#run(running);
-    this.#ended.push(result.then(nothing, nothing));
-    return result as Promise<R>; // Cast: the type of a result is known to its operation only.
+    if (group && 'execute' in runnable) return group.leave(`${nameOf(runnable)} is a free-form step`);
+    return rejecting(() => {
+      const result = this.#run(this.#begin(this.#roleOf(asked, runnable), runnable, input, options));
+      this.#begun.push(result);
+      return result as Promise<R>; // Cast: the type of a result is known to its operation only.
+    });
   }
 
   #roleOf(asked: StepRole, runnable: Runnable<never, unknown>): StepRole {
@@ -213,7 +213,7 @@ export class SagaRun {
           : this.#runner.run(running);
       case 'pivot':
         return CancellationScope.nonCancellable(() => this.#runner.run(running)).finally(() => {
-          if (this.#cancelAfterPivot) this.#turnBack();
+          if (this.#cancelAfterPivot) this.turnBack();
         });
       case 'retriable':
         return CancellationScope.nonCancellable(() => this.#runner.runUntilDone(running));
@@ -248,9 +248,10 @@ export class SagaRun {
 
   async #complete<R>(result: R): Promise<SettledSagaReport<R>> {
     this.#phase = 'completing';
-    await this.#undoAll(() => 'what may have happened unnoticed');
+    // Usually there is nothing of either kind, and many sagas in one workflow feel each turn that they do not take.
+    if (this.#hasUnnoticed) await this.#undoAll(() => 'what may have happened unnoticed');
     this.#journal.disarm();
-    await this.#releaseLocks();
+    if (this.#lockHolders.length > 0) await this.#releaseLocks();
     const givenUp = this.#journal.steps.find(({ compensation }) => compensation.kind === 'skipped');
     if (!givenUp) return this.#end({ outcome: 'committed', result });
     const message = `The saga committed, and beside it the effect of ${givenUp.branch} may stay: its compensation was given up.`;
@@ -267,6 +268,10 @@ export class SagaRun {
     this.#journal.disarm();
     await this.#releaseLocks();
     return this.#end({ outcome: outcomeOf(this.#journal.report()), cause: this.#cause });
+  }
+
+  get #hasUnnoticed(): boolean {
+    return this.#unmet().length > 0 || this.#journal.plan('what may have happened unnoticed').length > 0;
   }
 
   /** Undoes every step that may have happened, each as soon as all that build on it are undone. */
@@ -290,24 +295,34 @@ export class SagaRun {
     await Promise.all(undone.values());
   }
 
+  /** Whether nothing goes on that might change how the saga ends. */
+  get #allEnded(): boolean {
+    return this.#journal.allSettled && !this.#cancelAfterPivot;
+  }
+
   /** Steps may begin others while we wait. */
   async #untilAllEnded(): Promise<void> {
-    for (let known = -1; known !== this.#ended.length;) {
-      known = this.#ended.length;
-      await Promise.all(this.#ended);
+    for (let known = -1; known !== this.#begun.length;) {
+      known = this.#begun.length;
+      await Promise.allSettled(this.#begun);
     }
   }
 
   /** One question to each participant that may still hold locks of this saga. Retried until it is answered. */
   async #releaseLocks(): Promise<void> {
-    const participants = [...this.#running.values()].filter(mayHoldLocks).flatMap(({ step }) => step.participant ?? []);
     const release = (participant: string): Promise<void> =>
       this.context.dispatcher.releaseLocks(participant, this.context.id, {
         attemptTimeout: DEFAULT_TIMEOUTS.local.startToCloseMs,
         retry: INSISTENT_RETRY,
         summary: `at ${participant}`,
       });
-    await Promise.all([...new Set(participants)].map(release));
+    await Promise.all(this.#lockHolders.map(release));
+  }
+
+  /** Participants that may still hold locks of this saga. */
+  get #lockHolders(): readonly string[] {
+    const holding = [...this.#running.values()].filter(mayHoldLocks);
+    return [...new Set(holding.flatMap(({ step }) => step.participant ?? []))];
   }
 
   #causeOf(error: TemporalFailure): SagaCause {
@@ -365,8 +380,6 @@ function checkStep(branch: string, { timeout, attemptTimeout, retry }: StepSetti
       `The input of ${branch} is nested more than ${MOST_LEVELS} levels deep. Send what it needs of that.`,
     );
 }
-
-const nothing = (): void => undefined;
 
 /**
  * A failure of a step is on record, so the body may look at it when it wants to. Without this, Temporal takes a rejection

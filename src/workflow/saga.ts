@@ -8,10 +8,12 @@
  */
 import type { SettledSagaReport } from '../protocol';
 import type { FreeAction, FreeStep } from './action';
+import { shielded } from './cancellation';
 import { inTransaction, onRecordInGroup } from './context';
 import { TransactionCompensated, TransactionMixed } from './errors';
 import type { SagaOptions, StepOptions } from './options';
 import type { BranchOperation } from '../protocol';
+import { rejecting } from './rejecting';
 import { SagaRun } from './saga-run';
 import { admit } from './worker-circuits';
 
@@ -39,8 +41,7 @@ export interface Saga {
   retriable<I, R>(operation: BranchOperation<I, R> | FreeAction<I, R>, input: I, options?: StepOptions): Promise<R>;
 }
 
-async function run<R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise<R> {
-  const report = await settle(body, options);
+function resultOf<R>(report: SettledSagaReport<R>): R {
   switch (report.outcome) {
     case 'committed':
       return report.result;
@@ -52,9 +53,14 @@ async function run<R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Prom
 }
 
 const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise<SettledSagaReport<R>> =>
-  inTransaction({ id: options.id, protocol: 'saga' }, async (context) => {
-    if (options.failFast) await admit(options.failFast);
-    return new SagaRun(context, options).settle(body);
+  inTransaction({ id: options.id, protocol: 'saga' }, (context) => {
+    const begin = (): Promise<SettledSagaReport<R>> =>
+      shielded((whenCancelled) => {
+        const run = new SagaRun(context, options);
+        whenCancelled(() => run.turnBack());
+        return run.settle(body);
+      });
+    return options.failFast ? admit(options.failFast).then(begin) : begin();
   });
 
 /**
@@ -78,9 +84,10 @@ const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise
  *   });
  */
 export const saga = Object.assign(
-  <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<R> => onRecordInGroup(run(body, options)),
+  <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<R> =>
+    onRecordInGroup(rejecting(() => settle(body, options).then(resultOf))),
   {
     settle: <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<SettledSagaReport<R>> =>
-      onRecordInGroup(settle(body, options)),
+      onRecordInGroup(rejecting(() => settle(body, options))),
   },
 );

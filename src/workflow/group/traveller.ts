@@ -7,7 +7,7 @@
  * never alone in doubt: a branch that somebody else has done already means that somebody else may be at work, so it leaves too.
  */
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
-import { carriedTrace, continuing, inSpan, SPAN_ATTRIBUTES, SPANS } from '../../observability';
+import { carriedTrace, continuing, inSpan, isTraced, SPAN_ATTRIBUTES, SPANS } from '../../observability';
 import { isEnded, LARGEST_PAYLOAD_BYTES } from '../../protocol';
 import type {
   AskedStep,
@@ -25,6 +25,7 @@ import type { Membership } from '../context';
 import { dispatcherOver, withoutSignals } from '../dispatch';
 import type { BranchCall, Dispatcher, Effort } from '../dispatch';
 import { messageOf } from '../failures';
+import { rejecting } from '../rejecting';
 import { attemptTimeoutOf } from './batches';
 import type { Batches } from './batches';
 import { bytesOf } from './bytes';
@@ -44,9 +45,9 @@ export class Traveller implements Membership {
   #unsent = 0;
   #lastHeard = Date.now();
   #report: TransactionReport | undefined;
-  readonly #forever = new Promise<never>(() => undefined);
+  #forever: Promise<never> | undefined;
+  #over: Promise<{ readonly outcome: GroupOutcome['kind'] }> | undefined;
   #tellOver: (end: { readonly outcome: GroupOutcome['kind'] }) => void = () => undefined;
-  readonly over = new Promise<{ readonly outcome: GroupOutcome['kind'] }>((resolve) => (this.#tellOver = resolve));
   #trace: { readonly trace?: CarriedTrace } = {};
   /** What it has asked for as steps of a saga, by branch. */
   readonly #asked = new Map<string, Omit<AskedStep, 'role'>>();
@@ -87,6 +88,10 @@ export class Traveller implements Membership {
     return this.#report;
   }
 
+  get over(): Promise<{ readonly outcome: GroupOutcome['kind'] }> {
+    return (this.#over ??= new Promise((resolve) => (this.#tellOver = resolve)));
+  }
+
   /** For whoever goes on with it. */
   get heritage(): Heritage {
     const steps = this.#report?.protocol === 'saga' ? this.#report.steps : [];
@@ -103,6 +108,7 @@ export class Traveller implements Membership {
 
   /** Runs the function, as far as it comes. @param type its name */
   start(type: string, run: TransactionFunction): void {
+    if (!isTraced()) return this.#run(run);
     const { id, trace } = this.item;
     const attributes = { [SPAN_ATTRIBUTES.transaction]: id, [SPAN_ATTRIBUTES.group]: workflowInfo().workflowId };
     const look = (): Promise<{ readonly outcome: string }> => {
@@ -115,7 +121,8 @@ export class Traveller implements Membership {
 
   #run(run: TransactionFunction): void {
     const { id, input, request } = this.item;
-    const body = async (): Promise<unknown> => run(input as never); // Cast: the caller gave what the function takes.
+    // Cast: the caller gave what the function takes.
+    const body = (): Promise<unknown> => rejecting(() => Promise.resolve(run(input as never)));
     asMember({ id, request, membership: this, dispatcher: this.#dispatcher() }, body).then(
       (result) => this.#end({ kind: 'ended', id, ...(result === undefined ? {} : { result }) }),
       (error: unknown) => {
@@ -132,7 +139,11 @@ export class Traveller implements Membership {
       this.#tellOver({ outcome: 'on-its-own' });
       this.changed();
     }
-    return this.#forever;
+    return this.#never();
+  }
+
+  #never(): Promise<never> {
+    return (this.#forever ??= new Promise(() => undefined));
   }
 
   /** It goes on elsewhere. */
@@ -170,16 +181,8 @@ export class Traveller implements Membership {
     const elsewhere = (what: string) => () => this.leave(what);
     return {
       ...usual,
-      execute: async (call, effort) => {
-        await this.#note(call);
-        const answer = await usual.execute(call, effort).catch((error: unknown) => {
-          this.#forget(call);
-          throw error;
-        });
-        if (!isOfAnother(answer)) return answer;
-        this.#forget(call);
-        return this.leave(`${call.branch} was done by ${answer.by}`);
-      },
+      execute: (call, effort) =>
+        this.#note(call) ? usual.execute(call, effort) : this.leave('its steps have no room in what it would leave'),
       compensate: elsewhere('it has to be undone'),
       query: elsewhere('it is not known what a branch did'),
       preCommit: elsewhere('it commits in three phases'),
@@ -189,62 +192,75 @@ export class Traveller implements Membership {
     };
   }
 
-  /** What is asked for goes on record first, as far as whoever goes on can be told of it. */
-  async #note({ branch, participant, operation, input }: BranchCall): Promise<void> {
+  /** What is asked for goes on record first. @returns false where it has no room in what whoever goes on can be told */
+  #note({ branch, participant, operation, input }: BranchCall): boolean {
     const step = { branch, participant, operation, input };
     const bytes = bytesOf(step);
-    if (this.#askedBytes + bytes > LARGEST_PAYLOAD_BYTES)
-      await this.leave('its steps have no room in what it would leave');
+    if (this.#askedBytes + bytes > LARGEST_PAYLOAD_BYTES) return false;
     this.#askedBytes += bytes;
     this.#asked.set(branch, step);
+    return true;
   }
 
   /** It was not done here: refused, fenced, or done by somebody else. */
   #forget(request: object): void {
-    this.#asked.delete(String((request as Partial<BranchCall>).branch));
+    this.#asked.delete(branchOf(request));
   }
 
-  async #ask<Answer>(participant: string, activity: string, request: object, effort: Effort): Promise<Answer> {
-    if (this.#left !== undefined) return this.#forever;
+  /** One promise for a question, whatever is to be done when it is answered: they are what a large group spends its time on. */
+  #ask<Answer>(participant: string, activity: string, request: object, effort: Effort): Promise<Answer> {
+    if (this.#left !== undefined) return this.#never();
     this.#waiting++;
-    let again = 0;
     this.#unsent++;
-    try {
-      return await new Promise<Answer>((resolve, reject) => {
-        this.batches.ask({
-          participant,
-          activity,
-          request,
-          ...carriedTrace(),
-          attemptTimeoutMs: attemptTimeoutOf(effort),
-          sent: () => {
-            if (again > 0) return;
-            this.#unsent--;
-            this.#lastHeard = Date.now();
-          },
-          again: () => {
-            if (again++ === 0) this.#askedAgain++;
-          },
-          isWanted: () => this.#left === undefined,
-          resolve: (answer) => {
-            this.#lastHeard = Date.now();
-            resolve(answer as Answer); // Cast: that is what the activity returns.
-          },
-          reject,
-          giveUp: (why, proof) => {
-            if (proof) this.#forget(request);
-            void this.leave(why);
-          },
-        });
-      });
-    } finally {
+    let again = 0;
+    const over = (): void => {
       this.#waiting--;
       if (again > 0) this.#askedAgain--;
-    }
+    };
+    return new Promise<Answer>((resolve, reject) => {
+      this.batches.ask({
+        participant,
+        activity,
+        request,
+        ...carriedTrace(),
+        attemptTimeoutMs: attemptTimeoutOf(effort),
+        sent: () => {
+          if (again > 0) return;
+          this.#unsent--;
+          this.#lastHeard = Date.now();
+        },
+        again: () => {
+          if (again++ === 0) this.#askedAgain++;
+        },
+        isWanted: () => this.#left === undefined,
+        resolve: (answer) => {
+          this.#lastHeard = Date.now();
+          over();
+          if (!isOfAnother(answer)) return resolve(answer as Answer); // Cast: that is what the activity returns.
+          this.#forget(request);
+          void this.leave(`${branchOf(request)} was done by ${answer.by}`);
+        },
+        reject: (error) => {
+          over();
+          this.#forget(request);
+          reject(error);
+        },
+        giveUp: (why, proof) => {
+          if (proof) this.#forget(request);
+          void this.leave(why);
+        },
+      });
+    });
   }
 }
 
-const isOfAnother = ({ answer, by }: ExecuteAnswer): boolean => answer === 'applied-before' && by !== undefined;
+const branchOf = (request: object): string => String((request as Partial<BranchCall>).branch);
+
+/** What a step answers that somebody else has had done. */
+function isOfAnother(answer: unknown): answer is ExecuteAnswer & { readonly by: string } {
+  const { answer: kind, by } = (answer ?? {}) as Partial<ExecuteAnswer>;
+  return kind === 'applied-before' && by !== undefined;
+}
 
 const told = ({ type, message, details, nonRetryable }: ApplicationFailure): ToldFailure => ({
   message,
