@@ -80,7 +80,7 @@ describe('two-phase commit on PostgreSQL', () => {
 
   it('keeps every promise with one fault at each statement', async () => {
     const all = matrix();
-    const cells = some(all, Math.ceil(all.length / 6), 'fault matrix');
+    const cells = some(all, Math.ceil(all.length / 8), 'fault matrix');
     if (process.env['TXN_SHOW']) show(cells);
     const began = Date.now();
     const { broken, looks, ran } = await runAll(cells);

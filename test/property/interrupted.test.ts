@@ -12,7 +12,7 @@ import { WatchedWorld } from '../workflow/watched';
 import type { SagaPlan, Tree } from './plan';
 import { seedOf } from './seed';
 
-const SAGAS = depth({ sample: 80, campaign: 500 });
+const SAGAS = depth({ sample: 50, campaign: 500 });
 const AT_A_TIME = 24;
 const seed = seedOf('interrupted sagas');
 

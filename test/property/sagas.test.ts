@@ -14,7 +14,7 @@ import type { SagaPlan, Tree } from './plan';
 import { seedOf } from './seed';
 
 /** Settable, for a long run at night. */
-const SAGAS = Number(process.env['TXN_CASES'] ?? depth({ sample: 80, campaign: 500 }));
+const SAGAS = Number(process.env['TXN_CASES'] ?? depth({ sample: 50, campaign: 500 }));
 const AT_A_TIME = 100;
 const seed = seedOf('random sagas');
 

@@ -16,7 +16,7 @@ import type { Line } from './participants';
 import type { Plan } from './workflows';
 
 /** Settable, for a long run at night. */
-const CASES = Number(process.env['TXN_CASES'] ?? depth({ sample: 80, campaign: 500 }));
+const CASES = Number(process.env['TXN_CASES'] ?? depth({ sample: 50, campaign: 500 }));
 const AT_A_TIME = 40;
 const PARTICIPANTS = ['north', 'south', 'audit', 'shop'];
 const seed = seedOf('random transactions of two-phase commit');
