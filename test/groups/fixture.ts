@@ -48,10 +48,12 @@ async function act(tx: Tx, { does, ms = 0, text = '' }: z.infer<typeof Input>): 
     tx.branch,
   ]);
   if (does === 'refuse') refuse('unwanted', 'It is not wanted.');
-  if (does === 'fail once' && attempt === 1) throw new Error('A passing failure.');
+  if ((does === 'fail once' || does === 'fail once, then wait for the test') && attempt === 1)
+    throw new Error('A passing failure.');
   if (does === 'fail') throw new Error('A lasting failure.');
   if (does === 'fail until it travels alone' && isAskedByGroup()) throw new Error('A lasting failure.');
-  if (does === 'wait for the test') await tx.query('select pg_advisory_xact_lock(hashtext($1))', [tx.transaction]);
+  if (does?.endsWith('wait for the test'))
+    await tx.query('select pg_advisory_xact_lock(hashtext($1))', [tx.transaction]);
   if (does === 'take long') await tx.query('select pg_sleep($1)', [ms / 1_000]);
   if (does === 'return much') return 'x'.repeat(ms);
   return text === '' ? tx.transaction : String(text.length);

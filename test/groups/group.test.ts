@@ -106,6 +106,16 @@ describe('a member that keeps others waiting', () => {
     expect(await groups().marks(failing.id)).toEqual(['left.act done', 'right.act done']);
   });
 
+  it('leaves when it is asked again and again and does not answer, though nobody waits for it', async () => {
+    const stuck = { id: groups().newId(), deeds: [left('fail once, then wait for the test'), right('work')] };
+    const release = await groups().holdUp(stuck.id);
+    const outcomes = await groups().run('inSteps', [stuck], 'runImpatientGroup');
+    expect(outcomes).toMatchObject([{ kind: 'on-its-own', why: 'it did not end soon' }]);
+    await release();
+    await groups().transactions.handle(stuck.id).result();
+    expect(await groups().marks(stuck.id)).toEqual(['left.act done', 'right.act done']);
+  });
+
   it('leaves when it only dawdles', async () => {
     const dawdler = { id: groups().newId(), deeds: [left('dawdle')] };
     const outcomes = await groups().run('dawdling', [dawdler, ...groups().members(2, BOTH)], 'runImpatientGroup');

@@ -14,7 +14,6 @@ import {
   ParentClosePolicy,
   setCurrentDetails,
   setHandler,
-  sleep,
   startChild,
   TemporalFailure,
   workflowInfo,
@@ -120,7 +119,6 @@ class Group {
     // Whoever cancels a group means its transactions, each of which has its own way back.
     CancellationScope.current().cancelRequested.catch(() => this.#handOver(() => true, 'the group was cancelled'));
     return CancellationScope.nonCancellable(async () => {
-      void sleep(this.#handOverAfterMs, { summary: 'until what is in trouble goes on alone' }).then(() => this.#look());
       for (const traveller of this.#travellers) traveller.start(type, run);
       while (this.#open.length > 0) {
         // Looked at when everything else in this turn has been done: so all that is asked in it is asked together.
@@ -139,7 +137,10 @@ class Group {
     return this.#travellers.filter(({ outcome }) => outcome === undefined);
   }
 
-  /** Somebody waits for others, or for something that the group knows nothing of. */
+  /**
+   * Somebody waits for others, or for something that the group knows nothing of. Whoever is asked again has the clock run by that, and what
+   * an activity is asked for ends by its timeouts.
+   */
   #needsClock(): boolean {
     const open = this.#open;
     return open.length > 0 && (open.length < this.#travellers.length || open.some(({ isIdle }) => isIdle));
