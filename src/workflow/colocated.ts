@@ -4,11 +4,15 @@
  *
  * It is only a first try. Whatever is not an answer, a worker among them that has no such participant, has the same question go its usual
  * way, with all its retries: the branch log keeps both from taking effect, and which process the workflow runs in decides nothing.
+ *
+ * Where updates are under way, or a person has ruled by one, all goes the usual way from the start: SDK core 1.24 loses workflow tasks
+ * in which many updates meet local activities. `test/colocated/known-trouble.test.ts` shows it.
  */
 import { msToNumber } from '@temporalio/common/lib/time';
 import {
   ActivityCancellationType,
   ActivityFailure,
+  allHandlersFinished,
   ApplicationFailure,
   isCancellation,
   proxyLocalActivities,
@@ -35,6 +39,13 @@ const near: Dispatcher = withoutSignals(
   }),
 );
 
+let isRuled = false;
+
+/** A person has ruled, and may rule on more at any moment: speed matters to nobody here any more. */
+export function noteRuling(): void {
+  isRuled = true;
+}
+
 /** Asks those that are colocated there first, and all others as `usual` does. */
 export function colocatedFirst(usual: Dispatcher): Dispatcher {
   const first = async <Answer>(
@@ -42,7 +53,7 @@ export function colocatedFirst(usual: Dispatcher): Dispatcher {
     effort: Effort,
     ask: (dispatcher: Dispatcher, call: BranchCall, effort: Effort) => Promise<Answer>,
   ): Promise<Answer> => {
-    if (!call.colocated) return ask(usual, call, effort);
+    if (!call.colocated || isRuled || !allHandlersFinished()) return ask(usual, call, effort);
     const began = Date.now();
     try {
       return await ask(near, call, effort);

@@ -6,6 +6,7 @@
 import { ApplicationFailure, condition, defineUpdate, setHandler } from '@temporalio/workflow';
 import { show } from '../protocol';
 import type { BranchId, TransactionId } from '../protocol';
+import { noteRuling } from './colocated';
 import { membership } from './context';
 
 /** What every ruling holds. One object, because the form of the Web UI takes one JSON argument. */
@@ -140,6 +141,7 @@ export function openDesk(): void {
 function rule(request: RulingRequest, ruling: Ruling): string {
   const entry = find(request);
   entry.rulings.push(ruling);
+  noteRuling();
   return `${entry.what} ${entry.branch} of ${entry.transaction}: ${ruling.kind}`;
 }
 

@@ -1,4 +1,5 @@
 /** Participants in the process of the coordinator: what a transaction is spared there, and that it loses nothing by it. */
+import { WithStartWorkflowOperation } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ServiceProcess } from '../../src/dev';
 import { TransactionAborted, TransactionCompensated } from '../../src/client';
@@ -28,6 +29,12 @@ const MADE: Record<string, Book> = {
   'south-bank': { net: 100, entries: 1, waiting: 0 },
 };
 const NOTHING: Book = { net: 0, entries: 0, waiting: 0 };
+
+/** What was asked of the coordinator's own process. */
+const askedNear = async (id: string): Promise<number[]> =>
+  ((await town.historyOf(id)).events ?? []).flatMap(({ eventId, markerRecordedEventAttributes }) =>
+    markerRecordedEventAttributes ? [Number(eventId)] : [],
+  );
 
 describe('in one process', () => {
   let house: House;
@@ -86,6 +93,55 @@ describe('in one process', () => {
     expect(await made).toBe(900);
     expect(await town.books(id)).toEqual(MADE);
   }, 60_000);
+
+  it('asks by activities for transfers that updates ask for, many at once, and answers all of them', async () => {
+    const transfers = Array.from({ length: 30 }, () => town.newTransfer());
+    const teller = await town.client.workflow.start('teller', {
+      workflowId: town.newTransfer().id,
+      taskQueue: 'transactions',
+      args: [transfers.length],
+    });
+    const balances = await Promise.all(
+      transfers.map(({ id, input }) => teller.executeUpdate('pay', { args: [id, input] })),
+    );
+    await teller.result();
+    expect(balances).toEqual(transfers.map(() => 900));
+    expect(await askedNear(teller.workflowId)).toEqual([]);
+    for (const { id } of transfers) expect(await town.books(id)).toEqual(MADE);
+  }, 60_000);
+
+  it('asks by activities from the moment at which somebody waits for the decision', async () => {
+    const { id, input } = town.newTransfer();
+    const startWorkflowOperation = new WithStartWorkflowOperation('transferByTwoPhaseCommit', {
+      workflowId: id,
+      taskQueue: 'transactions',
+      args: [input],
+      workflowIdConflictPolicy: 'FAIL',
+    });
+    const decision = town.client.workflow.executeUpdateWithStart('decision', { startWorkflowOperation });
+    expect(await decision).toMatchObject({ decision: 'commit' });
+    expect(await town.transactions.handle(id).result()).toBe(900);
+    expect(await askedNear(id)).toEqual([]);
+    expect(await town.books(id)).toEqual(MADE);
+  });
+
+  it('asks by activities once a person has ruled', async () => {
+    const { id, input } = town.newTransfer();
+    const handle = await town.transactions.start('transferOnceRuled', { id, input });
+    const ruling = { step: 'doubtful', reason: 'seen', by: 'me', as: 'done' };
+    await until('it is held', () =>
+      town.client.workflow
+        .getHandle(id)
+        .executeUpdate('resolve', { args: [ruling] })
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
+    expect(await handle.result()).toBe(900);
+    expect(await askedNear(id)).toEqual([]);
+    expect(await town.books(id)).toEqual(MADE);
+  });
 
   it('starts what is started there with the answer to the start', async () => {
     const { id, input } = town.newTransfer();
