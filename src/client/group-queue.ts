@@ -17,9 +17,6 @@ export interface QueueLimits {
   readonly maxBytes: number;
 }
 
-/** A group costs as much as some transactions: fewer are not shared out. */
-const WORTH_A_GROUP = 16;
-
 /** The queue of one workflow type. */
 export class GroupQueue<Entry extends Queued> {
   /** By tenant, whose turn is next comes first. */
@@ -39,17 +36,11 @@ export class GroupQueue<Entry extends Queued> {
     this.#size++;
   }
 
-  /**
-   * Takes the next group: one of each tenant in turn, as many as there is room for.
-   *
-   * @param groups how many could begin now. What waits is shared out among them: while one waits for a participant, Temporal can be busy
-   * with another. Callers that wait for their answers and come again would otherwise all travel together for ever.
-   */
-  take(groups = 1): Entry[] {
+  /** Takes the next group: one of each tenant in turn, as many as there is room for. */
+  take(): Entry[] {
     const { maxSize, maxBytes } = this.limits;
-    const most = Math.min(maxSize, Math.max(WORTH_A_GROUP, Math.ceil(this.#size / groups)));
     const group: Entry[] = [];
-    for (let bytes = 0; this.#size > 0 && group.length < most;) {
+    for (let bytes = 0; this.#size > 0 && group.length < maxSize;) {
       const [tenant, entries] = this.#tenants.entries().next().value as [string, Entry[]]; // Cast: somebody waits.
       const [next] = entries;
       if (!next || (group.length > 0 && bytes + next.bytes > maxBytes)) break;

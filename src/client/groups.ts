@@ -170,7 +170,7 @@ export class Groups {
   #fillUp(type: string): void {
     const lane = this.#laneOf(type);
     while (lane.running < this.settings.inFlight && lane.queue.size > 0) {
-      const entries = lane.queue.take(this.settings.inFlight - lane.running);
+      const entries = lane.queue.take();
       const [first] = entries;
       if (!first) return;
       for (const entry of entries) entry.place = 'group';

@@ -2,16 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidGrouping, QueueFull } from '../../src/client';
 import { GroupQueue } from '../../src/client/group-queue';
-import type { QueueLimits } from '../../src/client/group-queue';
 import { groupingSettings } from '../../src/client/grouping';
 import { Room } from '../../src/client/room';
 
 const LIMITS = { maxSize: 4, maxBytes: 100 };
 
-const queueOf = (...waiting: string[]) => queueWithin(LIMITS, waiting);
-
-const queueWithin = (limits: QueueLimits, waiting: readonly string[]) => {
-  const queue = new GroupQueue<{ id: string; tenant: string; bytes: number }>(limits);
+const queueOf = (...waiting: string[]): GroupQueue<{ id: string; tenant: string; bytes: number }> => {
+  const queue = new GroupQueue<{ id: string; tenant: string; bytes: number }>(LIMITS);
   // `tenant/id` or `tenant/id/bytes`.
   for (const one of waiting) {
     const [tenant = '', id = '', bytes = '1'] = one.split('/');
@@ -27,19 +24,6 @@ describe('the queue of a client', () => {
     expect(ids(queue.take())).toBe('1 2 3 4');
     expect(ids(queue.take())).toBe('5');
     expect(ids(queue.take())).toBe('');
-  });
-
-  it('shares what waits out among the groups that could begin, where there is enough for a group', () => {
-    const waiting = (many: number): string[] => Array.from({ length: many }, (_, i) => `/${i}`);
-    const take = (many: number, groups: number): number =>
-      queueWithin({ maxSize: 100, maxBytes: 1_000 }, waiting(many)).take(groups).length;
-    expect(take(64, 2)).toBe(32);
-    expect(take(65, 2)).toBe(33);
-    expect(take(64, 1)).toBe(64);
-    expect(take(64, 8)).toBe(16);
-    expect(take(20, 2)).toBe(16);
-    expect(take(5, 2)).toBe(5);
-    expect(take(500, 2)).toBe(100);
   });
 
   it('takes tenants in turn, whoever came first', () => {
