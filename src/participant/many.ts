@@ -141,6 +141,7 @@ async function answersTogether(
     const branch = open();
     return await measured(branch.name, async () => {
       const answers = await executeTogether(branch, [...members.values()], sets);
+      await crashpoint('branch.committed-before-report');
       const answered = [...members].flatMap(([at, request]) => {
         const answer = answers.get(request);
         return answer ? [[at, answer] as const] : [];

@@ -20,145 +20,165 @@ import {
   untilReport,
   useShop,
 } from './fixture';
+import { someInGroups, useWay, WAYS } from './ways';
 
-const shop = useShop({
+const company = useShop({
   open: ['north-bank', 'south-bank', 'audit', 'inventory', 'payments', 'shipping', 'orders', 'notifications'],
 });
-let before: Books;
-beforeEach(async () => {
-  before = await readBooks(shop());
-});
 
-const kill = { kind: 'kill' } as const;
+describe.each(WAYS)('%s', (way) => {
+  const shop = useWay(way, company);
+  let before: Books;
+  beforeEach(async () => {
+    before = await readBooks(shop());
+  });
 
-/** Starts one transaction of each workflow. Those that are to fail are refused at their last but one step. */
-async function startAll(name: string, fail = false): Promise<{ transfer: string; cart: string; order: string }> {
-  const { transactions } = shop();
-  const ids = { transfer: newId(`${name}-t`), cart: newId(`${name}-c`), order: newId(`${name}-o`) };
-  await Promise.all([
-    transactions.start('transferMoney', { id: ids.transfer, input: transferOf(500, fail ? 'nobody' : 'bob') }),
-    transactions.start('checkout', { id: ids.cart, input: cartOf(ids.cart, fail ? 'tok_declined' : 'tok_visa') }),
-    transactions.start('processOrder', { id: ids.order, input: orderOf(ids.order, fail ? 'AQ' : 'DE') }),
-  ]);
-  return ids;
-}
+  const kill = { kind: 'kill' } as const;
 
-/** An order gives its carrier 15 seconds, so under load a crash there may turn it back. The others have time enough. */
-async function expectAllEnded(
-  { transfer, cart, order }: { transfer: string; cart: string; order: string },
-  expected: 'committed' | 'compensated',
-): Promise<void> {
-  const [transferEnd, cartEnd, orderEnd] = await Promise.all([transfer, cart, order].map((id) => endOf(shop(), id)));
-  expect({ transferEnd, cartEnd }).toEqual({ transferEnd: expected, cartEnd: expected });
-  if (expected === 'compensated') expect(orderEnd).toBe('compensated');
-  await expectTransferOnce(shop(), transfer, transferOf(500, expected === 'committed' ? 'bob' : 'nobody'), expected);
-  await expectOrderOnce(shop(), cart, expected, 0);
-  await expectOrderOnce(shop(), order, orderEnd!, 1);
-  await expectAllOrNothing(shop(), transfer, expected);
-  await expectAllOrNothing(shop(), cart, expected);
-  await expectAllOrNothing(shop(), order, orderEnd!);
-  await expectSoundBooks(shop(), before);
-}
+  /** Starts one transaction of each workflow. Those that are to fail are refused at their last but one step. */
+  async function startAll(name: string, fail = false): Promise<{ transfer: string; cart: string; order: string }> {
+    const { transactions } = shop();
+    const ids = { transfer: newId(`${name}-t`), cart: newId(`${name}-c`), order: newId(`${name}-o`) };
+    await Promise.all([
+      transactions.start('transferMoney', { id: ids.transfer, input: transferOf(500, fail ? 'nobody' : 'bob') }),
+      transactions.start('checkout', { id: ids.cart, input: cartOf(ids.cart, fail ? 'tok_declined' : 'tok_visa') }),
+      transactions.start('processOrder', { id: ids.order, input: orderOf(ids.order, fail ? 'AQ' : 'DE') }),
+    ]);
+    return ids;
+  }
 
-const KILLS_ON_THE_WAY = [
-  ['branch.logged-before-work', ['south-bank', 'inventory', 'shipping']],
-  ['branch.before-commit', ['north-bank', 'payments', 'orders']],
-  ['branch.committed-before-report', ['audit', 'notifications', 'shipping']],
-] as const;
+  /** An order gives its carrier 15 seconds, so under load a crash there may turn it back. The others have time enough. */
+  async function expectAllEnded(
+    { transfer, cart, order }: { transfer: string; cart: string; order: string },
+    expected: 'committed' | 'compensated',
+  ): Promise<void> {
+    const [transferEnd, cartEnd, orderEnd] = await Promise.all([transfer, cart, order].map((id) => endOf(shop(), id)));
+    expect({ transferEnd, cartEnd }).toEqual({ transferEnd: expected, cartEnd: expected });
+    if (expected === 'compensated') expect(orderEnd).toBe('compensated');
+    await expectTransferOnce(shop(), transfer, transferOf(500, expected === 'committed' ? 'bob' : 'nobody'), expected);
+    await expectOrderOnce(shop(), cart, expected, 0);
+    await expectOrderOnce(shop(), order, orderEnd!, 1);
+    await expectAllOrNothing(shop(), transfer, expected);
+    await expectAllOrNothing(shop(), cart, expected);
+    await expectAllOrNothing(shop(), order, orderEnd!);
+    await expectSoundBooks(shop(), before);
+  }
 
-const KILLS_ON_THE_WAY_BACK = [
-  ['compensation.before-commit', ['north-bank', 'inventory', 'payments']],
-  ['compensation.committed-before-report', ['north-bank', 'inventory', 'orders']],
-] as const;
+  const KILLS_ON_THE_WAY = [
+    ['branch.logged-before-work', ['south-bank', 'inventory', 'shipping']],
+    ['branch.before-commit', ['north-bank', 'payments', 'orders']],
+    ['branch.committed-before-report', ['audit', 'notifications', 'shipping']],
+  ] as const;
 
-describe('a service that is killed', () => {
-  it.each(some(KILLS_ON_THE_WAY, 1, 'services killed on the way'))(
-    'at %s (%j) has worked once when it is back',
-    async (at, workers) => {
-      const notes = await Promise.all(workers.map((worker) => arm(shop(), worker, { at, action: kill })));
-      const ids = await startAll('forward');
-      await expectAllEnded(ids, 'committed');
-      expect(notes.map((note) => note())).toEqual(workers.map(() => `${at}\n`));
-    },
-    90_000,
-  );
+  const KILLS_ON_THE_WAY_BACK = [
+    ['compensation.before-commit', ['north-bank', 'inventory', 'payments']],
+    ['compensation.committed-before-report', ['north-bank', 'inventory', 'orders']],
+  ] as const;
 
-  it.each(some(KILLS_ON_THE_WAY_BACK, 1, 'services killed on the way back'))(
-    'at %s (%j) has undone its part once when it is back',
-    async (at, workers) => {
-      const notes = await Promise.all(workers.map((worker) => arm(shop(), worker, { at, action: kill })));
-      const ids = await startAll('back', true);
-      await expectAllEnded(ids, 'compensated');
-      expect(notes.map((note) => note())).toEqual(workers.map(() => `${at}\n`));
-      expect(await entriesOf(shop(), ids.transfer)).toEqual(['north-bank debit -500', 'north-bank reversal 500']);
-    },
-    90_000,
-  );
-});
-
-/** Starts all three and holds them up at their last steps, so that something else can happen in the middle. */
-async function inTheMiddle(name: string, what: () => Promise<void>): Promise<void> {
-  const late: WorkerName[] = ['audit', 'notifications', 'shipping'];
-  await Promise.all(late.map((worker) => shop().workers[worker].stop()));
-  const ids = await startAll(name);
-  const stepsDone = async (id: string, n: number): Promise<void> =>
-    untilReport(
-      shop().transactions.handle(id),
-      `${n} steps are done`,
-      ({ steps }) => steps.filter(({ fate }) => fate.kind === 'done').length >= n,
+  describe('a service that is killed', () => {
+    it.each(some(KILLS_ON_THE_WAY, 1, `services killed on the way, ${way}`))(
+      'at %s (%j) has worked once when it is back',
+      async (at, workers) => {
+        const notes = await Promise.all(workers.map((worker) => arm(shop(), worker, { at, action: kill })));
+        const ids = await startAll('forward');
+        await expectAllEnded(ids, 'committed');
+        expect(notes.map((note) => note())).toEqual(workers.map(() => `${at}\n`));
+      },
+      90_000,
     );
-  await Promise.all([stepsDone(ids.transfer, 2), stepsDone(ids.cart, 3), stepsDone(ids.order, 3)]);
-  await what();
-  await Promise.all(late.map((worker) => shop().workers[worker].start()));
-  await expectAllEnded(ids, 'committed');
-}
 
-describe('in the middle of transactions', () => {
-  it('the worker of the workflows is killed, and another one goes on', async () => {
-    const worker = shop().workers.transactions;
-    const { restarts } = worker;
-    await inTheMiddle('coordinator', () => worker.kill());
-    expect(worker.restarts).toBe(restarts + 1);
-  }, 90_000);
+    it.each(some(KILLS_ON_THE_WAY_BACK, 1, `services killed on the way back, ${way}`))(
+      'at %s (%j) has undone its part once when it is back',
+      async (at, workers) => {
+        const notes = await Promise.all(workers.map((worker) => arm(shop(), worker, { at, action: kill })));
+        const ids = await startAll('back', true);
+        await expectAllEnded(ids, 'compensated');
+        expect(notes.map((note) => note())).toEqual(workers.map(() => `${at}\n`));
+        expect(await entriesOf(shop(), ids.transfer)).toEqual(['north-bank debit -500', 'north-bank reversal 500']);
+      },
+      90_000,
+    );
+  });
 
-  it('both PostgreSQL servers crash and come back', async () => {
-    const { a, b } = shop().stack.postgres;
-    await inTheMiddle('postgres', async () => {
-      await Promise.all([a.kill(), b.kill()]);
-      await Promise.all([a.restart(), b.restart()]);
-    });
-  }, 90_000);
-
-  it('Temporal crashes and comes back', async () => {
-    const { temporal } = shop().stack;
-    await inTheMiddle('temporal', async () => {
-      await temporal.kill();
-      await temporal.restart();
-    });
-  }, 90_000);
-
-  it('PostgreSQL crashes under an open local transaction, of which nothing stays, and the branch is done once', async () => {
-    await arm(shop(), 'south-bank', { at: 'branch.before-commit', action: { kind: 'delay', ms: 3_000 } });
-    const ids = await startAll('uncommitted');
-    const server = shop().stack.postgres.b;
-    await until('the credit is written and not committed', async () => {
-      const { rowCount } = await shop().databases['south-bank'].query(
-        "select from pg_stat_activity where state = 'idle in transaction' and datname = current_database()",
+  /** Starts all three and holds them up at their last steps, so that something else can happen in the middle. */
+  async function inTheMiddle(name: string, what: () => Promise<void>): Promise<void> {
+    const late: WorkerName[] = ['audit', 'notifications', 'shipping'];
+    await Promise.all(late.map((worker) => shop().workers[worker].stop()));
+    const ids = await startAll(name);
+    const stepsDone = async (id: string, n: number): Promise<void> =>
+      untilReport(
+        shop().transactions.handle(id),
+        `${n} steps are done`,
+        ({ steps }) => steps.filter(({ fate }) => fate.kind === 'done').length >= n,
       );
-      return rowCount === 1;
-    });
-    await server.kill();
-    await server.restart();
-    expect(await entriesOf(shop(), ids.transfer)).toEqual(['north-bank debit -500']);
+    await Promise.all([stepsDone(ids.transfer, 2), stepsDone(ids.cart, 3), stepsDone(ids.order, 3)]);
+    await what();
+    await Promise.all(late.map((worker) => shop().workers[worker].start()));
     await expectAllEnded(ids, 'committed');
-  }, 90_000);
+  }
 
-  it('Temporal is away while a branch commits, and the answer that nobody heard is given again', async () => {
-    await arm(shop(), 'south-bank', { at: 'branch.committed-before-report', action: { kind: 'delay', ms: 3_000 } });
-    const ids = await startAll('unheard');
-    await until('the credit is committed', async () => (await entriesOf(shop(), ids.transfer)).length === 2);
-    await shop().stack.temporal.kill();
-    await shop().stack.temporal.restart();
-    await expectAllEnded(ids, 'committed');
-  }, 90_000);
+  const MIDDLE = [
+    [
+      'the worker of the workflows is killed, and another one goes on',
+      async () => {
+        const worker = shop().workers.transactions;
+        const { restarts } = worker;
+        await inTheMiddle('coordinator', () => worker.kill());
+        expect(worker.restarts).toBe(restarts + 1);
+      },
+    ],
+    [
+      'both PostgreSQL servers crash and come back',
+      async () => {
+        const { a, b } = shop().stack.postgres;
+        await inTheMiddle('postgres', async () => {
+          await Promise.all([a.kill(), b.kill()]);
+          await Promise.all([a.restart(), b.restart()]);
+        });
+      },
+    ],
+    [
+      'Temporal crashes and comes back',
+      async () => {
+        const { temporal } = shop().stack;
+        await inTheMiddle('temporal', async () => {
+          await temporal.kill();
+          await temporal.restart();
+        });
+      },
+    ],
+    [
+      'PostgreSQL crashes under an open local transaction, of which nothing stays, and the branch is done once',
+      async () => {
+        await arm(shop(), 'south-bank', { at: 'branch.before-commit', action: { kind: 'delay', ms: 3_000 } });
+        const ids = await startAll('uncommitted');
+        const server = shop().stack.postgres.b;
+        await until('the credit is written and not committed', async () => {
+          const { rowCount } = await shop().databases['south-bank'].query(
+            "select from pg_stat_activity where state = 'idle in transaction' and datname = current_database()",
+          );
+          return rowCount === 1;
+        });
+        await server.kill();
+        await server.restart();
+        expect(await entriesOf(shop(), ids.transfer)).toEqual(['north-bank debit -500']);
+        await expectAllEnded(ids, 'committed');
+      },
+    ],
+    [
+      'Temporal is away while a branch commits, and the answer that nobody heard is given again',
+      async () => {
+        await arm(shop(), 'south-bank', { at: 'branch.committed-before-report', action: { kind: 'delay', ms: 3_000 } });
+        const ids = await startAll('unheard');
+        await until('the credit is committed', async () => (await entriesOf(shop(), ids.transfer)).length === 2);
+        await shop().stack.temporal.kill();
+        await shop().stack.temporal.restart();
+        await expectAllEnded(ids, 'committed');
+      },
+    ],
+  ] as const;
+
+  describe('in the middle of transactions', () => {
+    it.each(someInGroups(way, MIDDLE, 1, 'in the middle'))('%s', async (_, happens) => happens(), 90_000);
+  });
 });
