@@ -54,7 +54,7 @@ export class Groups {
   readonly #lanes = new Map<string, Lane>();
   readonly #entries = new Map<string, Entry>();
   readonly #due = new Set<string>();
-  /** What ends the waits for Temporal. One each: whatever listens to a signal stays with it. */
+  /** What ends the waits for Temporal. */
   readonly #waits = new Set<AbortController>();
   /** A group belongs to the client, and not to whichever caller happens to have it start. */
   readonly #pump = AsyncResource.bind((type: string) => this.#fillUp(type));

@@ -9,6 +9,7 @@ import { isGrpcServiceError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { Circuit, CircuitOpen } from '../resilience';
 import { AnswerUnreadable, InvalidPatience, TemporalUnavailable } from './errors';
+import { withLastRequest } from './last-request';
 import { unreadable } from './unreadable';
 
 /** How long a caller waits. */
@@ -149,7 +150,8 @@ export class TemporalCalls {
     const attemptMs = Math.min(LONGEST_ATTEMPT_MS, Math.max(SHORTEST_ATTEMPT_MS, this.patienceMs));
     const bound = kind === 'short' ? Math.min(until ?? Infinity, Date.now() + attemptMs) : until;
     const bounded = (): Promise<T> => (bound === undefined ? make() : this.client.withDeadline(bound, make));
-    return signal === undefined ? bounded() : this.client.withAbortSignal(signal, bounded);
+    if (signal === undefined) return bounded();
+    return withLastRequest(signal, (requests) => this.client.withAbortSignal(requests, bounded));
   }
 
   async #pause<T>(ms: number, { until, signal }: Call<T>): Promise<void> {

@@ -1,4 +1,5 @@
 /** A client whose Temporal is away, comes back, loses answers or says nothing: what it is told, how soon, and what has happened. */
+import { getEventListeners } from 'node:events';
 import { Client, Connection } from '@temporalio/client';
 import { searchAttributeList } from 'temporal-txn/observability';
 import { TemporalDevServer } from 'temporal-txn/testing';
@@ -56,6 +57,27 @@ const runsOf = async (id: string): Promise<number> => {
   for await (const run of direct.workflow.list({ query: `WorkflowId = '${id}'` })) if (run.workflowId === id) runs++;
   return runs;
 };
+
+it('keeps nothing of the requests that a long wait has made, and ends the one that it is at', async () => {
+  const calls = new TemporalCalls(direct);
+  const waiting = new AbortController();
+  const warned = vi.fn<(warning: Error) => void>();
+  process.on('warning', warned);
+  onTestFinished(() => void process.off('warning', warned));
+  const id = newId();
+  const handle = await direct.workflow.start('nobodyRuns', { workflowId: id, taskQueue: 'nobody' });
+  const make = async (): Promise<unknown> => {
+    for (let i = 0; i < 20; i++) await handle.describe();
+    expect(getEventListeners(waiting.signal, 'abort')).toHaveLength(1);
+    setTimeout(() => waiting.abort(new Error('enough')), 100);
+    return handle.result();
+  };
+  const call = calls.make({ atStake: 'unknown', id, kind: 'long', signal: waiting.signal, make });
+  await expect(call).rejects.toThrow('enough');
+  expect(getEventListeners(waiting.signal, 'abort')).toHaveLength(0);
+  expect(warned.mock.calls).toEqual([]);
+  await handle.terminate();
+});
 
 describe('a client that cannot reach Temporal', () => {
   it('says so when its patience is over, and that nobody knows what was started', async () => {
