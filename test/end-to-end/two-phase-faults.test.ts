@@ -436,19 +436,21 @@ describe.each(WAYS)('%s', (way) => {
       // Before the group, which nobody else keeps waiting, hands it over.
       await shop().terminate(decided);
       await workers.audit.stop();
-      const undecided = await start('group-undecided', southward);
+      const undecided = await start('group-undecided', northward);
       await untilPrepared(shop(), undecided, 2);
       await shop().terminate(undecided);
       const since = Date.now();
       await workers.audit.start();
       await untilNothingPrepared(shop());
       figure('nothing is prepared, after two groups were terminated', since);
-      for (const id of [decided, undecided]) {
+      for (const [id, input, end] of [
+        [decided, southward, 'committed'],
+        [undecided, northward, 'aborted'],
+      ] as const) {
         await expect(transactions.handle(id).result()).rejects.toThrow(TransactionInterrupted);
-        await transactions.resume(ATOMICALLY, { id, input: southward });
+        await transactions.resume(ATOMICALLY, { id, input });
+        await expectEnd(id, input, end);
       }
-      await expectEnd(decided, southward, 'committed');
-      await expectEnd(undecided, southward, 'aborted');
       await expectSoundBooks(shop(), before);
     },
     90_000,

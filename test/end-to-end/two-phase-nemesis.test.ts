@@ -5,11 +5,11 @@
  */
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
 import type { Shop, WorkerName } from '../../demo/shop';
 import type { AccountRef, Transfer } from '../../workflows/bank-transfer';
-import { depth } from '../depth';
+import { CAMPAIGN, depth } from '../depth';
 import { branchesOf, expectAllOrNothing, expectSoundBooks, expectTransferOnce, newId, useShop } from './fixture';
 import {
   ATOMICALLY,
@@ -22,6 +22,7 @@ import {
   untilNothingPrepared,
 } from './two-phase-fixture';
 import type { End } from './two-phase-fixture';
+import { useWay, WAYS } from './ways';
 
 const SEED = Number(process.env['TXN_SEED'] ?? randomInt(2 ** 31));
 const SECONDS = Number(process.env['TXN_NEMESIS_SECONDS'] ?? depth({ sample: 12, campaign: 300 }));
@@ -95,143 +96,149 @@ async function pay(shop: Shop, { id, workflow, transfer, twice, resumes }: Job, 
   }
 }
 
-const shop = useShop({ open: ['north-bank', 'south-bank', 'audit'] });
+const company = useShop({ open: ['north-bank', 'south-bank', 'audit'] });
 
-it(
-  'every transfer is done once or not at all, at both banks alike, and nothing stays prepared',
-  async () => {
-    console.log(`two-phase nemesis: TXN_SEED=${SEED} TXN_NEMESIS_SECONDS=${SECONDS}`);
-    const { workers, stack } = shop();
-    const before = await readBooks(shop());
-    const chooser = randomOf(SEED);
-    const jobs = [
-      ...Array.from({ length: ATOMIC }, () => anyJob(ATOMICALLY, chooser)),
-      ...Array.from({ length: SAGAS }, () => anyJob('transferMoney', chooser)),
-    ].sort(() => chooser(2) - 0.5);
+// In groups `test/groups/nemesis.test.ts` does the like with each run.
+describe.each(CAMPAIGN ? WAYS : (['alone'] as const))('%s', (way) => {
+  const shop = useWay(way, company);
 
-    const started = Date.now();
-    const over = (): boolean => Date.now() - started > SECONDS * 1_000;
-    const running = new Set<string>();
-    const work = async (): Promise<End[]> =>
-      Promise.all(
-        jobs.map(async (job, i) => {
-          await sleep((i / jobs.length) * SECONDS * 900);
-          return pay(shop(), job, running);
+  it(
+    'every transfer is done once or not at all, at both banks alike, and nothing stays prepared',
+    async () => {
+      console.log(`two-phase nemesis: TXN_SEED=${SEED} TXN_NEMESIS_SECONDS=${SECONDS}`);
+      const { workers, stack } = shop();
+      const before = await readBooks(shop());
+      const chooser = randomOf(SEED);
+      const jobs = [
+        ...Array.from({ length: ATOMIC }, () => anyJob(ATOMICALLY, chooser)),
+        ...Array.from({ length: SAGAS }, () => anyJob('transferMoney', chooser)),
+      ].sort(() => chooser(2) - 0.5);
+
+      const started = Date.now();
+      const over = (): boolean => Date.now() - started > SECONDS * 1_000;
+      const running = new Set<string>();
+      const work = async (): Promise<End[]> =>
+        Promise.all(
+          jobs.map(async (job, i) => {
+            await sleep((i / jobs.length) * SECONDS * 900);
+            return pay(shop(), job, running);
+          }),
+        );
+
+      const faults = { kills: 0, crashes: 0, terminations: 0 };
+      const killWorkers = async (random: (below: number) => number): Promise<void> => {
+        const names: readonly WorkerName[] = [...parties, 'transactions'];
+        while (!over()) {
+          await sleep(1_500 + random(2_000));
+          await workers[names[random(names.length)]!].kill();
+          faults.kills++;
+        }
+      };
+      const crashDatabases = async (random: (below: number) => number): Promise<void> => {
+        for (let n = 0; !over(); n++) {
+          await sleep(4_000 + random(5_000));
+          const server = stack.postgres[(n + SEED) % 2 === 0 ? 'a' : 'b'];
+          await server.kill();
+          await server.restart();
+          faults.crashes++;
+        }
+      };
+      const terminateCoordinators = async (random: (below: number) => number): Promise<void> => {
+        while (!over()) {
+          await sleep(500 + random(2_000));
+          const ids = [...running];
+          const id = ids[random(ids.length)];
+          // It may have ended in this moment.
+          const terminated =
+            id !== undefined &&
+            (await shop()
+              .terminate(id)
+              .then(
+                () => true,
+                () => false,
+              ));
+          if (terminated) faults.terminations++;
+        }
+      };
+      let longestInDoubtMs = 0;
+      let nothingPrepared = '';
+      const quiet = new AbortController();
+      const watchDoubts = async (): Promise<void> => {
+        while (!quiet.signal.aborted) {
+          // A database may be down.
+          const listed = await preparedAt(shop()).catch(() => []);
+          longestInDoubtMs = Math.max(longestInDoubtMs, ...listed.map(({ ageMs }) => ageMs));
+          await sleep(500);
+        }
+      };
+      const watched = watchDoubts();
+      const [ends] = await Promise.all([
+        work().catch(async (error: unknown) => {
+          console.log(await transcriptOf(shop(), running));
+          throw error;
         }),
+        Promise.all([
+          killWorkers(randomOf(SEED ^ 0x5bd1e995)),
+          crashDatabases(randomOf(SEED ^ 0x1b873593)),
+          terminateCoordinators(randomOf(SEED ^ 0x2c1b3c6d)),
+        ]).then(async () => {
+          // Transfers that go on may prepare again; what the faults have left is gone at the first moment without any.
+          const emptyMs = await untilNothingPrepared(shop(), PREPARED_MS);
+          nothingPrepared = `${(emptyMs / 1_000).toFixed(1)} s`;
+        }),
+      ]);
+      const allEnded = secondsSince(started + SECONDS * 1_000);
+      await untilNothingPrepared(shop());
+      quiet.abort();
+      await watched;
+
+      const counts: Record<string, number> = {};
+      const count = (what: string): void => void (counts[what] = (counts[what] ?? 0) + 1);
+      for (const [i, { id, workflow, transfer }] of jobs.entries()) {
+        const end = ends[i]!;
+        if (workflow === 'transferMoney') {
+          count(`saga ${end}`);
+          if (end !== 'committed' && end !== 'compensated') throw new Error(`${id} ended ${end}.`);
+          await expectTransferOnce(shop(), id, transfer, end);
+          if (end === 'committed' || (await branchesOf(shop(), id)).length > 0)
+            await expectAllOrNothing(shop(), id, end);
+          continue;
+        }
+        const obeyed = await expectObeyed(shop(), id, transfer);
+        const decisions = await decisionsOf(shop(), transfer.from.bank, id);
+        if (end === 'terminated') count(`2pc terminated, register: ${obeyed}`);
+        else {
+          count(`2pc ${end}`);
+          expect(obeyed, `${id}, of which its client heard: ${end}`).toBe(end === 'committed' ? 'commit' : 'abort');
+        }
+        if (decisions.some(({ reason }) => reason?.code === 'contention')) count('2pc with contention');
+        if (decisions.some(({ by }) => by.startsWith('recovery'))) count('2pc decided by recovery');
+      }
+      const all = { ...counts, ...faults, workersStartedAgain: 0 };
+      for (const name of [...parties, 'transactions'] as const) all.workersStartedAgain += workers[name].restarts;
+      console.log(
+        `two-phase nemesis: TXN_SEED=${SEED}: ${jobs.length} transfers: ${JSON.stringify(all)}; ` +
+          `after the last fault all had ended in ${allEnded}, and nothing was prepared in ${nothingPrepared}; ` +
+          `the longest in doubt was so for ${(longestInDoubtMs / 1_000).toFixed(1)} s`,
       );
+      // Otherwise nothing was tested.
+      expect(counts['2pc committed']).toBeGreaterThan(ATOMIC / 10);
+      expect(counts['2pc aborted']).toBeGreaterThan(0);
+      expect(counts['saga committed']).toBeGreaterThan(0);
+      expect(faults.kills).toBeGreaterThan(SECONDS / 5);
+      expect(faults.crashes).toBeGreaterThan(SECONDS / 12);
+      expect(faults.terminations).toBeGreaterThan(SECONDS / 6);
 
-    const faults = { kills: 0, crashes: 0, terminations: 0 };
-    const killWorkers = async (random: (below: number) => number): Promise<void> => {
-      const names: readonly WorkerName[] = [...parties, 'transactions'];
-      while (!over()) {
-        await sleep(1_500 + random(2_000));
-        await workers[names[random(names.length)]!].kill();
-        faults.kills++;
+      await expectSoundBooks(shop(), before);
+      const { balances } = await readBooks(shop());
+      for (const [account, { balance }] of balances) expect(balance, account).toBeGreaterThanOrEqual(0);
+      for (const party of parties) {
+        const { rows } = await shop().databases[party].query(
+          "select pid from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'",
+        );
+        expect(rows, `open local transactions at ${party}`).toEqual([]);
       }
-    };
-    const crashDatabases = async (random: (below: number) => number): Promise<void> => {
-      for (let n = 0; !over(); n++) {
-        await sleep(4_000 + random(5_000));
-        const server = stack.postgres[(n + SEED) % 2 === 0 ? 'a' : 'b'];
-        await server.kill();
-        await server.restart();
-        faults.crashes++;
-      }
-    };
-    const terminateCoordinators = async (random: (below: number) => number): Promise<void> => {
-      while (!over()) {
-        await sleep(500 + random(2_000));
-        const ids = [...running];
-        const id = ids[random(ids.length)];
-        // It may have ended in this moment.
-        const terminated =
-          id !== undefined &&
-          (await shop()
-            .terminate(id)
-            .then(
-              () => true,
-              () => false,
-            ));
-        if (terminated) faults.terminations++;
-      }
-    };
-    let longestInDoubtMs = 0;
-    let nothingPrepared = '';
-    const quiet = new AbortController();
-    const watchDoubts = async (): Promise<void> => {
-      while (!quiet.signal.aborted) {
-        // A database may be down.
-        const listed = await preparedAt(shop()).catch(() => []);
-        longestInDoubtMs = Math.max(longestInDoubtMs, ...listed.map(({ ageMs }) => ageMs));
-        await sleep(500);
-      }
-    };
-    const watched = watchDoubts();
-    const [ends] = await Promise.all([
-      work().catch(async (error: unknown) => {
-        console.log(await transcriptOf(shop(), running));
-        throw error;
-      }),
-      Promise.all([
-        killWorkers(randomOf(SEED ^ 0x5bd1e995)),
-        crashDatabases(randomOf(SEED ^ 0x1b873593)),
-        terminateCoordinators(randomOf(SEED ^ 0x2c1b3c6d)),
-      ]).then(async () => {
-        // Transfers that go on may prepare again; what the faults have left is gone at the first moment without any.
-        const emptyMs = await untilNothingPrepared(shop(), PREPARED_MS);
-        nothingPrepared = `${(emptyMs / 1_000).toFixed(1)} s`;
-      }),
-    ]);
-    const allEnded = secondsSince(started + SECONDS * 1_000);
-    await untilNothingPrepared(shop());
-    quiet.abort();
-    await watched;
-
-    const counts: Record<string, number> = {};
-    const count = (what: string): void => void (counts[what] = (counts[what] ?? 0) + 1);
-    for (const [i, { id, workflow, transfer }] of jobs.entries()) {
-      const end = ends[i]!;
-      if (workflow === 'transferMoney') {
-        count(`saga ${end}`);
-        if (end !== 'committed' && end !== 'compensated') throw new Error(`${id} ended ${end}.`);
-        await expectTransferOnce(shop(), id, transfer, end);
-        if (end === 'committed' || (await branchesOf(shop(), id)).length > 0) await expectAllOrNothing(shop(), id, end);
-        continue;
-      }
-      const obeyed = await expectObeyed(shop(), id, transfer);
-      const decisions = await decisionsOf(shop(), transfer.from.bank, id);
-      if (end === 'terminated') count(`2pc terminated, register: ${obeyed}`);
-      else {
-        count(`2pc ${end}`);
-        expect(obeyed, `${id}, of which its client heard: ${end}`).toBe(end === 'committed' ? 'commit' : 'abort');
-      }
-      if (decisions.some(({ reason }) => reason?.code === 'contention')) count('2pc with contention');
-      if (decisions.some(({ by }) => by.startsWith('recovery'))) count('2pc decided by recovery');
-    }
-    const all = { ...counts, ...faults, workersStartedAgain: 0 };
-    for (const name of [...parties, 'transactions'] as const) all.workersStartedAgain += workers[name].restarts;
-    console.log(
-      `two-phase nemesis: TXN_SEED=${SEED}: ${jobs.length} transfers: ${JSON.stringify(all)}; ` +
-        `after the last fault all had ended in ${allEnded}, and nothing was prepared in ${nothingPrepared}; ` +
-        `the longest in doubt was so for ${(longestInDoubtMs / 1_000).toFixed(1)} s`,
-    );
-    // Otherwise nothing was tested.
-    expect(counts['2pc committed']).toBeGreaterThan(ATOMIC / 10);
-    expect(counts['2pc aborted']).toBeGreaterThan(0);
-    expect(counts['saga committed']).toBeGreaterThan(0);
-    expect(faults.kills).toBeGreaterThan(SECONDS / 5);
-    expect(faults.crashes).toBeGreaterThan(SECONDS / 12);
-    expect(faults.terminations).toBeGreaterThan(SECONDS / 6);
-
-    await expectSoundBooks(shop(), before);
-    const { balances } = await readBooks(shop());
-    for (const [account, { balance }] of balances) expect(balance, account).toBeGreaterThanOrEqual(0);
-    for (const party of parties) {
-      const { rows } = await shop().databases[party].query(
-        "select pid from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'",
-      );
-      expect(rows, `open local transactions at ${party}`).toEqual([]);
-    }
-  },
-  SECONDS * 1_000 + SETTLE_MS + 120_000,
-);
+    },
+    SECONDS * 1_000 + SETTLE_MS + 120_000,
+  );
+});

@@ -1,8 +1,10 @@
 /**
- * Grouped transfers in both directions, as sagas and by two-phase commit, while somebody kills workers, databases and Temporal. Each
- * caller hears how its own ended; then every answer is compared with the databases.
+ * Grouped transfers in both directions, as sagas and by two-phase commit, while somebody kills workers, databases and Temporal: at
+ * crash points, while a group hands over, and at random. Each caller hears how its own ended; then every answer is compared with the
+ * databases.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
 import { expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
@@ -10,8 +12,9 @@ import type { Shop, WorkerName } from '../../demo/shop';
 import type { CrashpointName } from '../../src/protocol';
 import type { Transfer } from '../../workflows/bank-transfer';
 import { depth, some } from '../depth';
-import { arm, entriesOf, expectSoundBooks, expectTransferOnce, newId, useShop } from '../end-to-end/fixture';
-import { untilNothingPrepared } from '../end-to-end/two-phase-fixture';
+import { arm, entriesOf, expectSoundBooks, expectTransferOnce, newId, until, useShop } from '../end-to-end/fixture';
+import { untilNothingPrepared, untilPrepared } from '../end-to-end/two-phase-fixture';
+import { openAccount } from '../end-to-end/ways';
 
 const SECONDS = depth({ sample: 6, campaign: 120 });
 const SETTLE_MS = 120_000;
@@ -32,6 +35,16 @@ const connect = () => {
   const { address, namespace } = shop().stack.temporal;
   return connectTemporal({ address, namespace });
 };
+
+/** What its caller hears. */
+const endOf = (execution: Promise<unknown>): Promise<'committed' | 'compensated'> =>
+  execution.then(
+    () => 'committed',
+    (error: unknown) => {
+      if (error instanceof TransactionCompensated || error instanceof TransactionAborted) return 'compensated';
+      throw error;
+    },
+  );
 
 /** The same for one that may have been tried several times, each time under an id of its own. */
 async function expectAtomicOnce(open: Shop, id: string, { from, to, amount }: Transfer, end: string): Promise<void> {
@@ -73,6 +86,112 @@ it.each(some(CRASHES, 1, 'crashes in groups'))(
   90_000,
 );
 
+/** How far a group has come with handing over, as the last event of its history says. */
+const MOMENTS = {
+  'it has asked for workflows of their own': 'startChildWorkflowExecutionInitiatedEventAttributes',
+  'one of them has started': 'childWorkflowExecutionStartedEventAttributes',
+  'it has found one that was there already': 'startChildWorkflowExecutionFailedEventAttributes',
+  'it tells one that was there already': 'signalExternalWorkflowExecutionInitiatedEventAttributes',
+} as const;
+type Moment = keyof typeof MOMENTS;
+const LAST: Moment = 'it tells one that was there already';
+const BEFORE = 'it has not begun to';
+
+const LOST_MEANWHILE = ['the worker of the workflows', 'Temporal'] as const;
+const UNHEARD = 'a bank, with what it has done and not told';
+
+/** By two-phase commit there is nothing to tell: the register has it. */
+const momentsOf = (type: (typeof TYPES)[number]): readonly Moment[] =>
+  (Object.keys(MOMENTS) as Moment[]).slice(0, type === 'transferMoney' ? 4 : 3); // Cast: those are its keys.
+
+const HAND_OVERS = TYPES.flatMap((type) => [
+  ...LOST_MEANWHILE.flatMap((lost) => momentsOf(type).map((moment) => [type, lost, moment] as const)),
+  [type, UNHEARD, BEFORE] as const,
+]);
+
+/** Each on accounts of its own, so that none waits for another one. The last one is to nobody. */
+async function openCrowd(): Promise<readonly { readonly id: string; readonly transfer: Transfer }[]> {
+  const crowd = Array.from({ length: 8 }, (_, n) => ({ id: newId('handed-over'), transfer: transferOf(n) }));
+  return Promise.all(
+    crowd.map(async ({ id, transfer: { from, to, ...rest } }, n) => {
+      for (const { bank } of [from, to]) await openAccount(shop(), bank, id, 1_000);
+      const account = n === crowd.length - 1 ? 'nobody' : id;
+      return { id, transfer: { from: { ...from, account: id }, to: { ...to, account }, ...rest } };
+    }),
+  );
+}
+
+it.each(some(HAND_OVERS, 1, 'lost while a group hands over'))(
+  'a group of %s hands all over once, where %s is lost when %s',
+  async (type, lost, moment) => {
+    const { stack, workers, transactions } = shop();
+    const crowd = await openCrowd();
+    const before = await readBooks(shop());
+    const client = await connect();
+    const grouping = new TransactionClient({ client, grouping: true, patienceMs: 60_000 });
+    const at = 'many.done-before-report';
+    const crashed = lost === UNHEARD ? await arm(shop(), 'south-bank', { at, action: { kind: 'kill' } }) : undefined;
+    // So that none of them ends before.
+    await workers.audit.stop();
+    const ends = crowd.map(({ id, transfer }) => endOf(grouping.execute(type, { id, input: transfer })));
+    for (const { id } of crowd.slice(0, -1))
+      if (type === TYPES[0]) await until(`${id} is booked`, async () => (await entriesOf(shop(), id)).length === 2);
+      else await untilPrepared(shop(), id, 2);
+    let group = '';
+    await until('the group is listed', async () => ([group = ''] = await running(client, 'runGroup')).length === 1);
+    // These are there already when the group wants to start them.
+    for (const { id, transfer } of crowd.slice(0, 2)) await transactions.start(type, { id, input: transfer });
+    const handle = client.workflow.getHandle(group);
+    await handle.cancel();
+    if (moment !== BEFORE) {
+      await untilEvent(handle, MOMENTS[moment]);
+      if (lost === 'Temporal') {
+        await stack.temporal.kill();
+        await stack.temporal.restart();
+      } else {
+        await workers.transactions.kill();
+        // With its last signal the group may have ended in the same moment.
+        if (moment !== LAST) expect((await handle.describe()).status.name).toBe('RUNNING');
+      }
+    }
+    await workers.audit.start();
+    const heard = await Promise.all(ends);
+    expect(heard).toEqual(crowd.map((_, n) => (n === crowd.length - 1 ? 'compensated' : 'committed')));
+    if (crashed) expect(crashed()).toContain(at);
+    await untilNothingPrepared(shop());
+    for (const [n, { id, transfer }] of crowd.entries())
+      if (type === TYPES[0]) await expectTransferOnce(shop(), id, transfer, heard[n]!);
+      else await expectAtomicOnce(shop(), id, transfer, heard[n]!);
+    for (const { id } of crowd.slice(0, -1))
+      expect(await endOf(transactions.handle(id).result()), `the workflow of ${id}`).toBe('committed');
+    await until('nobody is left open', async () =>
+      (await Promise.all(['runGroup', type].map((one) => running(client, one)))).every(({ length }) => length === 0),
+    );
+    await expectSoundBooks(shop(), before);
+    await client.connection.close();
+  },
+  120_000,
+);
+
+/** Those of a type. */
+async function running({ workflow }: Client, type: string): Promise<string[]> {
+  const ids: string[] = [];
+  const query = `WorkflowType = '${type}' and ExecutionStatus = 'Running'`;
+  for await (const { workflowId } of workflow.list({ query })) ids.push(workflowId);
+  return ids;
+}
+
+/** Waits for such an event, after somebody has cancelled the workflow. */
+async function untilEvent(handle: WorkflowHandle, attributes: (typeof MOMENTS)[Moment]): Promise<void> {
+  // What follows may take a moment only.
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(5)) {
+    const all = (await handle.fetchHistory()).events ?? [];
+    const cancelled = all.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes);
+    if (cancelled >= 0 && all.slice(cancelled).some((event) => event[attributes])) return;
+  }
+  throw new Error(`${handle.workflowId} has not come to ${attributes}.`);
+}
+
 it(
   'ends every one of them as its caller was told, and the books add up',
   async () => {
@@ -81,19 +200,14 @@ it(
     const client = await connect();
     const grouping = new TransactionClient({ client, grouping: { maxSize: 50, inFlight: 2 }, patienceMs: 60_000 });
     const began = Date.now();
-    const submitted: { id: string; type: (typeof TYPES)[number]; transfer: Transfer; end: Promise<string> }[] = [];
+    const submitted: { id: string; type: (typeof TYPES)[number]; transfer: Transfer; end: ReturnType<typeof endOf> }[] =
+      [];
     const submit = async (): Promise<void> => {
       for (let n = 0; Date.now() - began < SECONDS * 1_000; n++) {
         const type = n % 20 === 0 ? TYPES[1] : TYPES[0];
         const id = newId(`grouped-${type}`);
         const transfer = transferOf(n);
-        const end = grouping.execute<Transfer, unknown>(type, { id, input: transfer }).then(
-          () => 'committed',
-          (error: unknown) => {
-            if (error instanceof TransactionCompensated || error instanceof TransactionAborted) return 'compensated';
-            throw error;
-          },
-        );
+        const end = endOf(grouping.execute(type, { id, input: transfer }));
         end.catch(() => undefined);
         submitted.push({ id, type, transfer, end });
         if (n % 10 === 9) await sleep(500);
@@ -119,7 +233,7 @@ it(
     expect(ends.filter((end) => end === 'committed').length).toBeGreaterThan(submitted.length / 4);
     expect(ends.filter((end) => end === 'compensated').length).toBeGreaterThan(0);
     for (const [i, { id, type, transfer }] of submitted.entries()) {
-      const end = ends[i] as 'committed' | 'compensated';
+      const end = ends[i]!;
       if (type === 'transferMoney') await expectTransferOnce(shop(), id, transfer, end);
       else await expectAtomicOnce(shop(), id, transfer, end);
     }
