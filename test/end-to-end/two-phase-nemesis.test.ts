@@ -227,7 +227,8 @@ describe.each(CAMPAIGN ? WAYS : (['alone'] as const))('%s', (way) => {
       expect(counts['saga committed']).toBeGreaterThan(0);
       expect(faults.kills).toBeGreaterThan(SECONDS / 5);
       expect(faults.crashes).toBeGreaterThan(SECONDS / 12);
-      expect(faults.terminations).toBeGreaterThan(SECONDS / 6);
+      // What waits for its place in a group cannot be terminated, and who terminates a group terminates several.
+      expect(faults.terminations).toBeGreaterThan(SECONDS / (way === 'alone' ? 6 : 30));
 
       await expectSoundBooks(shop(), before);
       const { balances } = await readBooks(shop());
