@@ -19,25 +19,30 @@ import {
 } from '@temporalio/workflow';
 import { colocatedActivity } from '../protocol';
 import { dispatcherOver, withoutSignals } from './dispatch';
-import type { BranchCall, Dispatcher, Effort } from './dispatch';
+import type { Addressee, BranchCall, Dispatcher, Effort } from './dispatch';
 import { finalFailure } from './failures';
 
-/** Asks where the coordinator is. */
-const near: Dispatcher = withoutSignals(
-  dispatcherOver(async <Answer>(participant: string, activity: string, request: object, effort: Effort) => {
-    const type = colocatedActivity(participant, activity);
-    const { [type]: ask } = proxyLocalActivities<Record<string, (request: object) => Promise<Answer>>>({
-      startToCloseTimeout: effort.attemptTimeout,
-      scheduleToCloseTimeout: effort.attemptTimeout,
-      // The default gives up waiting at once: a compensation would then run beside the action that it undoes.
-      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      // A second attempt is the usual way's affair: it does not keep the task of the workflow waiting.
-      retry: { maximumAttempts: 1 },
-      summary: effort.summary,
-    });
-    return (ask as (request: object) => Promise<Answer>)(request); // Cast: a proxy has whatever it is asked for.
-  }),
-);
+/** Asks where the coordinator is, once. */
+export function askNear<Answer>(
+  { participant }: Addressee,
+  activity: string,
+  request: object,
+  { attemptTimeout, summary }: Effort,
+): Promise<Answer> {
+  const type = colocatedActivity(participant, activity);
+  const { [type]: ask } = proxyLocalActivities<Record<string, (request: object) => Promise<Answer>>>({
+    startToCloseTimeout: attemptTimeout,
+    scheduleToCloseTimeout: attemptTimeout,
+    // The default gives up waiting at once: a compensation would then run beside the action that it undoes.
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    // A second attempt is the usual way's affair: it does not keep the task of the workflow waiting.
+    retry: { maximumAttempts: 1 },
+    summary,
+  });
+  return (ask as (request: object) => Promise<Answer>)(request); // Cast: a proxy has whatever it is asked for.
+}
+
+const near: Dispatcher = withoutSignals(dispatcherOver(askNear));
 
 let isRuled = false;
 

@@ -29,14 +29,18 @@ import { messageOf } from './failures';
 import { isUndecodable } from './tolerant-payload-converter';
 import { listening } from './worker-circuits';
 
-/** A branch and the participant that it is at. */
-export interface BranchCall extends BranchRequest {
+/** Who is asked. */
+export interface Addressee {
   readonly participant: string;
+  /** It is asked in the process of the coordinator first. */
+  readonly colocated?: true;
+}
+
+/** A branch and the participant that it is at. */
+export interface BranchCall extends BranchRequest, Addressee {
   readonly operation: string;
   /** It is tried, and confirmed or cancelled, where others are prepared, and committed or aborted. */
   readonly reserves?: true;
-  /** It is asked in the process of the coordinator first. */
-  readonly colocated?: true;
 }
 
 /** What a request adds to its branch. */
@@ -96,34 +100,27 @@ export interface Dispatcher {
 const HEARTBEAT_TIMEOUT = DEFAULT_TIMEOUTS.heartbeat.timeoutMs;
 
 /** Asks a participant one question. @throws what it fails with, once all efforts are spent */
-export type Ask = <Answer>(participant: string, activity: string, request: object, effort: Effort) => Promise<Answer>;
+export type Ask = <Answer>(to: Addressee, activity: string, request: object, effort: Effort) => Promise<Answer>;
 
 /** Puts questions into words, whichever way they travel. */
 export const dispatcherOver = (ask: Ask): Dispatcher => ({
-  execute: (call, effort) => ask(call.participant, call.operation, requestOf(call), effort),
-  compensate: (call, effort) => ask(call.participant, `${call.operation}.compensate`, requestOf(call), effort),
-  query: (call, effort) => ask(call.participant, `${call.operation}.query`, requestOf(call), effort),
+  execute: (call, effort) => ask(call, call.operation, requestOf(call), effort),
+  compensate: (call, effort) => ask(call, `${call.operation}.compensate`, requestOf(call), effort),
+  query: (call, effort) => ask(call, `${call.operation}.query`, requestOf(call), effort),
   prepare: (call, more, effort) =>
-    ask(
-      call.participant,
-      `${call.operation}.${call.reserves ? 'try' : 'prepare'}`,
-      { ...requestOf(call), ...more },
-      effort,
-    ),
-  preCommit: (call, more, effort) =>
-    ask(call.participant, `${call.operation}.preCommit`, { ...requestOf(call), ...more }, effort),
-  readDecision: (register, about, effort) => ask(register, 'recovery.read', about, effort),
-  propose: (register, proposal, effort) => ask(register, 'recovery.decide', proposal, effort),
-  decide: (call, more, effort) =>
-    ask(call.participant, `${call.operation}.decide`, { ...requestOf(call), ...more }, effort),
+    ask(call, `${call.operation}.${call.reserves ? 'try' : 'prepare'}`, { ...requestOf(call), ...more }, effort),
+  preCommit: (call, more, effort) => ask(call, `${call.operation}.preCommit`, { ...requestOf(call), ...more }, effort),
+  readDecision: (register, about, effort) => ask({ participant: register }, 'recovery.read', about, effort),
+  propose: (register, proposal, effort) => ask({ participant: register }, 'recovery.decide', proposal, effort),
+  decide: (call, more, effort) => ask(call, `${call.operation}.decide`, { ...requestOf(call), ...more }, effort),
   finish: (call, decision, more, effort) =>
-    ask(call.participant, `${call.operation}.${verbOf(call, decision)}`, { ...requestOf(call), ...more }, effort),
+    ask(call, `${call.operation}.${verbOf(call, decision)}`, { ...requestOf(call), ...more }, effort),
   health: (participant, effort) =>
-    ask<ParticipantHealth>(participant, HEALTH, {}, effort).catch((error: unknown) => {
+    ask<ParticipantHealth>({ participant }, HEALTH, {}, effort).catch((error: unknown) => {
       if (isCancellation(error)) throw error;
       return { status: 'unhealthy', reason: messageOf(error) };
     }),
-  releaseLocks: (participant, transaction, effort) => ask(participant, 'releaseLocks', { transaction }, effort),
+  releaseLocks: (participant, transaction, effort) => ask({ participant }, 'releaseLocks', { transaction }, effort),
 });
 
 /** Where a vote by signal would be one more task of the workflow, and proves no more than the answer does. */
@@ -139,7 +136,7 @@ const verbOf = ({ reserves }: BranchCall, decision: Decision): string => {
 
 /** One activity for a question. */
 export async function askAlone<Answer>(
-  participant: string,
+  { participant }: Addressee,
   activity: string,
   request: object,
   effort: Effort,

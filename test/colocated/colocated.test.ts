@@ -1,5 +1,6 @@
 /** Participants in the process of the coordinator: what a transaction is spared there, and that it loses nothing by it. */
-import { WithStartWorkflowOperation } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ServiceError, WithStartWorkflowOperation } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ServiceProcess } from '../../src/dev';
 import { TransactionAborted, TransactionCompensated } from '../../src/client';
@@ -36,6 +37,16 @@ const askedNear = async (id: string): Promise<number[]> =>
     markerRecordedEventAttributes ? [Number(eventId)] : [],
   );
 
+/** While a task of a workflow ran out of time, the server takes no updates: it says so, and is asked again. */
+async function insist<T>(update: () => Promise<T>): Promise<T> {
+  for (; ; await sleep(200))
+    try {
+      return await update();
+    } catch (error) {
+      if (!(error instanceof ServiceError && /in failed state/.test(String(error.cause)))) throw error;
+    }
+}
+
 describe('in one process', () => {
   let house: House;
 
@@ -50,6 +61,32 @@ describe('in one process', () => {
     expect(await town.transactions.execute(workflow, { id, input })).toBe(900);
     expect(await town.books(id)).toEqual(MADE);
     expect(await town.costOf(id)).toMatchObject({ workflowTasks: 1, activities: 0, timers: 0, signals: 0, actions: 2 });
+  });
+
+  it.each(WORKFLOWS)('%s in a group is one task and two actions, however many travel', async (workflow) => {
+    const { ids, answers, groups } = await town.makeTogether(workflow);
+    expect(answers).toEqual(ids.map(() => 900));
+    for (const id of ids) expect(await town.books(id)).toEqual(MADE);
+    expect(groups).toHaveLength(1);
+    expect(await town.costOf(groups[0] ?? '')).toMatchObject({
+      workflowTasks: 1,
+      activities: 0,
+      timers: 0,
+      actions: 2,
+    });
+  });
+
+  it('one that is refused in a group leaves the others alone', async () => {
+    const [refused, ...others] = Array.from({ length: 8 }, (_, i) =>
+      town.newTransfer(i === 0 ? { from: 'nobody' } : {}),
+    );
+    const hears = expect(town.grouped.execute('transferBySaga', refused!)).rejects.toBeInstanceOf(
+      TransactionCompensated,
+    );
+    const { ids, answers } = await town.makeTogether('transferBySaga', others);
+    expect(answers).toEqual(ids.map(() => 900));
+    await hears;
+    expect(await town.books(refused!.id)).toEqual({ 'north-bank': NOTHING, 'south-bank': NOTHING });
   });
 
   it.each(WORKFLOWS)('%s hears a refusal, and is undone', async (workflow) => {
@@ -102,7 +139,9 @@ describe('in one process', () => {
       args: [transfers.length],
     });
     const balances = await Promise.all(
-      transfers.map(({ id, input }) => teller.executeUpdate('pay', { args: [id, input] })),
+      transfers.map(({ id, input }) =>
+        insist(() => teller.executeUpdate('pay', { args: [id, input], updateId: `pay-${id}` })),
+      ),
     );
     await teller.result();
     expect(balances).toEqual(transfers.map(() => 900));
@@ -161,6 +200,9 @@ describe('a coordinator that has only some of them', () => {
           const { id, input } = town.newTransfer();
           expect(await town.transactions.execute(workflow, { id, input })).toBe(900);
           expect(await town.books(id)).toEqual(MADE);
+          const { ids, answers } = await town.makeTogether(workflow);
+          expect(answers).toEqual(ids.map(() => 900));
+          for (const id of ids) expect(await town.books(id)).toEqual(MADE);
         }
       } finally {
         await house.stop();
@@ -180,6 +222,28 @@ describe('a house that is killed', () => {
   afterAll(async () => {
     await house?.stop();
   });
+
+  const IN_GROUPS: readonly (readonly [(typeof WORKFLOWS)[number], CrashpointName])[] = [
+    ['transferBySaga', 'branch.committed-before-report'],
+    ['transferBySaga', 'many.done-before-report'],
+    ['transferByTwoPhaseCommit', 'two-phase.prepared-before-vote'],
+    ['transferByTwoPhaseCommit', 'two-phase.committed-before-ack'],
+    ['transferByTryConfirmCancel', 'many.done-before-report'],
+  ];
+
+  it.each(some(IN_GROUPS, 1, 'kills of a house with a group'))(
+    'with a group of %s at %s makes each transfer all the same, once',
+    async (workflow, at) => {
+      await startAgain(house, [{ at, action: { kind: 'kill' } }]);
+      const made = town.makeTogether(workflow);
+      await house.died();
+      await house.start();
+      const { ids, answers } = await made;
+      expect(answers).toEqual(ids.map(() => 900));
+      for (const id of ids) expect(await town.books(id)).toEqual(MADE);
+    },
+    90_000,
+  );
 
   const KILLS: readonly (readonly [(typeof WORKFLOWS)[number], CrashpointName])[] = [
     ['transferBySaga', 'branch.before-commit'],

@@ -18,6 +18,9 @@ import type { House, HouseOptions } from './house';
 
 export const WORKFLOWS = ['transferBySaga', 'transferByTwoPhaseCommit', 'transferByTryConfirmCancel'] as const;
 
+/** How many travel together. */
+const GROUP = 8;
+
 /** Committed entries of a transfer, and what waits at either bank. */
 const BOOKS = `
   select (select coalesce(sum(amount), 0)::int from entry where transaction_id = $1) as net,
@@ -48,9 +51,12 @@ export class Town {
     private readonly directory: string,
   ) {
     this.transactions = new TransactionClient({ client });
+    this.grouped = new TransactionClient({ client, grouping: true });
   }
 
   readonly transactions: TransactionClient;
+  /** Whose transactions travel in groups when several come at once. */
+  readonly grouped: TransactionClient;
 
   static async open(more: Pick<StackOptions<string>, 'temporalMetricsPort'> = {}): Promise<Town> {
     const directory = mkdtempSync(join(tmpdir(), 'temporal-txn-colocated-'));
@@ -92,6 +98,16 @@ export class Town {
       BANKS.map(async (bank) => (await this.banks[bank].query<Book>(BOOKS, [id])).rows[0] as Book), // Cast: one row.
     );
     return { 'north-bank': north as Book, 'south-bank': south as Book }; // Cast: there are two.
+  }
+
+  /** Makes as many transfers as travel in one group. @returns the transfers, their answers, and the group */
+  async makeTogether(workflow: string, transfers = Array.from({ length: GROUP }, () => this.newTransfer())) {
+    const since = new Date().toISOString();
+    const answers = await Promise.all(transfers.map((transfer) => this.grouped.execute(workflow, transfer)));
+    const groups: string[] = [];
+    const query = `WorkflowType = 'runGroup' and StartTime >= '${since}'`;
+    for await (const { workflowId } of this.client.workflow.list({ query })) groups.push(workflowId);
+    return { ids: transfers.map(({ id }) => id), answers, groups };
   }
 
   historyOf(id: string): Promise<History> {

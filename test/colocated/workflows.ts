@@ -8,7 +8,15 @@ import {
   proxyLocalActivities,
   setHandler,
 } from '@temporalio/workflow';
-import { branch, participant, reservation, saga, tryConfirmCancel, twoPhaseCommit } from 'temporal-txn/workflow';
+import {
+  branch,
+  groupOf,
+  participant,
+  reservation,
+  saga,
+  tryConfirmCancel,
+  twoPhaseCommit,
+} from 'temporal-txn/workflow';
 import type { Saga, SagaOptions } from 'temporal-txn/workflow';
 import type { bank } from '../../bench/protocols/operations';
 import type { Transfer } from '../../bench/transfer';
@@ -52,6 +60,8 @@ export async function transferByTryConfirmCancel({ from, to, amount, currency }:
   ]);
   return balance;
 }
+
+export const runGroup = groupOf({ transferBySaga, transferByTwoPhaseCommit, transferByTryConfirmCancel });
 
 /** Has a person rule before it asks anybody. */
 export const transferOnceRuled = (transfer: Transfer): Promise<number> =>

@@ -23,7 +23,7 @@ const GRACE_MS = 15_000;
 const OPEN_ACCOUNTS = `
   with opened as (
     insert into account (id, owner, currency, balance)
-    select 'account-' || n, 'Nobody', 'EUR', 1000 from generate_series(0, 99) n
+    select 'account-' || n, 'Nobody', 'EUR', 1000 from generate_series(0, 299) n
     returning id, balance
   )
   insert into entry (account, kind, amount, transaction_id, branch_id)

@@ -7,14 +7,14 @@ import { ApplicationFailure, sleep } from '@temporalio/workflow';
 import type { ActivityFailure } from '@temporalio/workflow';
 import { FailureType, LARGEST_PAYLOAD_BYTES, MANY } from '../../protocol';
 import type { CarriedTrace, ManyAnswer, ManyAnswers, ManyRequest, ToldFailure } from '../../protocol';
+import { askNear } from '../colocated';
 import { askAlone } from '../dispatch';
-import type { Effort } from '../dispatch';
+import type { Addressee, Effort } from '../dispatch';
 import { finalFailure } from '../failures';
 import { bytesOf } from './bytes';
 
 /** One question of one transaction. */
-export interface Asked {
-  readonly participant: string;
+export interface Asked extends Addressee {
   readonly activity: string;
   readonly request: object;
   /** Of the transaction, where somebody traces. */
@@ -166,13 +166,10 @@ export class Batches {
   }
 }
 
-function askMany(chunk: readonly Waiting[], startTimeout: number): Promise<ManyAnswers> {
+async function askMany(chunk: readonly Waiting[], startTimeout: number): Promise<ManyAnswers> {
   const [first] = chunk;
   if (!first) throw new RangeError('Nothing was asked.');
   const attemptTimeout = Math.max(...chunk.map(({ attemptTimeoutMs }) => attemptTimeoutMs));
-  const request: ManyRequest = {
-    items: chunk.map(({ activity, request, trace }) => ({ activity, request, ...(trace ? { trace } : {}) })),
-  };
   const effort: Effort = {
     attemptTimeout,
     startTimeout,
@@ -181,8 +178,22 @@ function askMany(chunk: readonly Waiting[], startTimeout: number): Promise<ManyA
     retry: { initialInterval: '100 milliseconds', backoffCoefficient: 2, maximumInterval: '1 second' },
     summary: `${chunk.length} at ${first.participant}: ${namesIn(chunk)}`,
   };
-  return askAlone<ManyAnswers>(first.participant, MANY, request, effort);
+  if (!chunk.every(({ colocated }) => colocated)) return askAlone(first, MANY, requestOf(chunk), effort);
+  try {
+    return await askNear(first, MANY, requestOf(chunk), effort);
+  } catch {
+    // Whoever is not there, or is killed in the middle: each branch answers the second question from its log.
+    return askAlone(first, MANY, requestOf(chunk, 'again'), effort);
+  }
 }
+
+const requestOf = (chunk: readonly Waiting[], again?: 'again'): ManyRequest => ({
+  items: chunk.map(({ activity, request, trace }) => ({
+    activity,
+    request: again ? { ...request, again: true } : request,
+    ...(trace ? { trace } : {}),
+  })),
+});
 
 const namesIn = (chunk: readonly Asked[]): string =>
   [...new Set(chunk.map(({ activity }) => activity))].slice(0, 3).join(', ');

@@ -23,7 +23,7 @@ import { countEnded } from '../board';
 import { asMember } from '../context';
 import type { Membership } from '../context';
 import { dispatcherOver, withoutSignals } from '../dispatch';
-import type { BranchCall, Dispatcher, Effort } from '../dispatch';
+import type { Addressee, BranchCall, Dispatcher, Effort } from '../dispatch';
 import { messageOf } from '../failures';
 import { rejecting } from '../rejecting';
 import { attemptTimeoutOf } from './batches';
@@ -208,7 +208,12 @@ export class Traveller implements Membership {
   }
 
   /** One promise for a question, whatever is to be done when it is answered: they are what a large group spends its time on. */
-  #ask<Answer>(participant: string, activity: string, request: object, effort: Effort): Promise<Answer> {
+  #ask<Answer>(
+    { participant, colocated }: Addressee,
+    activity: string,
+    request: object,
+    effort: Effort,
+  ): Promise<Answer> {
     if (this.#left !== undefined) return this.#never();
     this.#waiting++;
     this.#unsent++;
@@ -220,6 +225,7 @@ export class Traveller implements Membership {
     return new Promise<Answer>((resolve, reject) => {
       this.batches.ask({
         participant,
+        ...(colocated ? { colocated } : {}),
         activity,
         request,
         ...carriedTrace(),
