@@ -85,7 +85,7 @@ export interface Member {
   readonly deeds: readonly Deed[];
 }
 
-type GroupWorkflow = typeof GROUP_WORKFLOW | 'runImpatientGroup';
+type GroupWorkflow = typeof GROUP_WORKFLOW | 'runImpatientGroup' | 'runPatientGroup';
 
 /** What took effect, by branch: `left.act done`. */
 export type Marks = readonly string[];

@@ -137,5 +137,8 @@ export const runImpatientGroup = groupOf(travelling, {
   waitForStragglers: '300 milliseconds',
 });
 
+/** Where a test is about nothing that the clock decides. */
+export const runPatientGroup = groupOf(travelling, { handOverAfter: '2 minutes', waitForStragglers: '2 minutes' });
+
 /** Is not among those that travel. */
 export const travelsAlone = (deeds: readonly Deed[]): Promise<readonly string[]> => inSteps(deeds);

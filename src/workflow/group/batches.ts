@@ -95,11 +95,9 @@ export class Batches {
     this.#ticking = true;
     void sleep(TICK_MS, { summary: 'pause before what is left is asked again' }).then(() => {
       this.#ticking = false;
-      const later = this.#later.splice(0);
-      this.#queue.push(...later.filter(({ ticks }) => ticks <= 1));
-      this.#later.push(
-        ...later.filter(({ ticks }) => ticks > 1).map((asked) => ({ ...asked, ticks: asked.ticks - 1 })),
-      );
+      for (const asked of this.#later.splice(0))
+        if (asked.ticks <= 1) this.#queue.push(asked);
+        else this.#later.push({ ...asked, ticks: asked.ticks - 1 });
       for (const resume of this.#pausing.splice(0)) resume();
       this.ticked();
     });
@@ -112,7 +110,7 @@ export class Batches {
     const all = this.#queue.splice(0).filter(({ isWanted }) => isWanted());
     for (const [i, asked] of all.entries()) {
       if (this.#bytesUnderWay >= WINDOW_BYTES) {
-        this.#queue.push(...all.slice(i));
+        this.#queue = all.slice(i);
         break;
       }
       let current = open.get(asked.participant);
