@@ -122,6 +122,24 @@ describe('a client that groups', () => {
     expect(await execute(client, members[6]!)).toEqual([members[6]!.id, members[6]!.id]);
   });
 
+  it('lets a quiet workflow type pass one that is flooded', async () => {
+    const client = groups().clientOf({ queueLimit: 20, inFlight: 1, maxSize: 4 });
+    await groups().stopWorker('left');
+    const flood = groups().members(11, [{ at: 'left' }]);
+    let ended = 0;
+    const flooded = flood.map((member) => errorOf(execute(client, member).finally(() => ended++)));
+    // Its lane is full: one group is under way, others wait, and there is no more room.
+    expect(await flooded[10]).toBeInstanceOf(QueueFull);
+    const quiet = groups().members(2, [{ at: 'right' }]);
+    const results = await Promise.all(quiet.map((member) => execute(client, member, 'atOnce')));
+    expect(results).toEqual(quiet.map(({ id }) => [id]));
+    expect(ended).toBe(1);
+    await groups().startWorker('left');
+    await client.close();
+    expect(ended).toBe(flood.length);
+    for (const { id } of flood.slice(0, 10)) expect(await groups().marks(id)).toEqual(['left.act done']);
+  });
+
   it('finishes what it has when it is closed, and takes nothing more', async () => {
     const client = groups().clientOf();
     const running = groups()

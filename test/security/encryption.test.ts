@@ -14,7 +14,7 @@ import { spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
 import type { GuardedProcess } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quietPool } from '../quiet-pool';
-import { searchAttributeList } from '../../src/observability';
+import { GROUP_MEMO, searchAttributeList } from '../../src/observability';
 import { runCommand } from '../cli/fixture';
 import { until } from '../end-to-end/fixture';
 import { usePostgres } from '../participant/fixture';
@@ -175,6 +175,46 @@ describe('what Temporal keeps, and what workers log,', () => {
     expect(readLog()).toContain(SAID);
     expect(readLog().replaceAll(`${MARKER} refused`, '')).not.toContain(MARKER);
   });
+
+  it('holds nothing of what travels in a group, nor of what leaves it and goes on alone', async () => {
+    const grouping = new TransactionClient({ client, grouping: true });
+    const input = { left: `${MARKER} l`, right: `${MARKER} r` };
+    const members = Array.from({ length: 36 }, (_, i) => ({ id: `grouped-${i}`, input }));
+    const [refused, undone, waiting] = [
+      { id: 'grouped-refused', input: { ...input, left: `${MARKER} refused ${SAID}` } },
+      { id: 'grouped-undone', input: { ...input, right: `${MARKER} refused ${SAID}` } },
+      { id: 'grouped-waiting', input: { ...input, right: `${MARKER} waits` } },
+    ] as const;
+    const execute = (asked: (typeof members)[number]) =>
+      grouping.execute<unknown, unknown>('keepBySaga', { ...asked, summary: `for ${MARKER}` });
+    const late = execute(waiting);
+    const failed = [refused, undone].map((asked) => errorOf(execute(asked)));
+    const results = await Promise.all(members.map(execute));
+    expect(results).toEqual(members.map(() => [input.left, input.right]));
+    for (const error of await Promise.all(failed)) {
+      expect(error).toBeInstanceOf(TransactionCompensated);
+      expect((error as Error).message).toContain(SAID);
+    }
+    await gate('open');
+    expect(await late).toEqual([input.left, waiting.input.right]);
+    await gate('close');
+    const all = [...members, waiting, refused, undone];
+    expect(await Promise.all(all.map(({ id }) => kept(id)))).toEqual([...members.map(() => 2), 2, 0, 0]);
+
+    // Whoever has the key reads what was handed over.
+    for (const { id } of [undone, waiting]) {
+      const { memo } = await client.workflow.getHandle(id).describe();
+      const asked = expect.arrayContaining([expect.objectContaining({ input: { text: input.left } })]);
+      expect(memo).toMatchObject({ [GROUP_MEMO]: { asked } });
+    }
+    const { text, ids } = await everythingKept();
+    expect(ids).toEqual(expect.arrayContaining([undone.id, waiting.id]));
+    expect(ids).not.toContain(refused.id);
+    expect(ids.filter((id) => id.startsWith('group:keepBySaga:'))).toHaveLength(1);
+    expect(text).toContain('summary');
+    expect(text).not.toContain(MARKER);
+    expect(text).not.toContain(SAID);
+  }, 60_000);
 
   it('is read by the command with the keys, and without them it says so', async () => {
     const { events } = await client.workflow.getHandle('refused').fetchHistory();

@@ -1,5 +1,5 @@
 /** Two texts are kept by two services, or neither is: by a saga, and by two-phase commit. */
-import { branch, participant, saga, twoPhaseCommit } from 'temporal-txn/workflow';
+import { branch, groupOf, participant, saga, twoPhaseCommit } from 'temporal-txn/workflow';
 import type { vault } from './operations';
 
 const left = participant<typeof vault>('left');
@@ -29,3 +29,5 @@ export async function keepAtOnce(texts: Texts): Promise<readonly string[]> {
   ]);
   return [one.kept, two.kept];
 }
+
+export const runGroup = groupOf({ keepBySaga, keepAtOnce });
