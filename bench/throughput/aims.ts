@@ -28,6 +28,7 @@ interface Measures {
 }
 
 const GROUPED = [
+  { way: 'saga-house', what: 'grouped sagas, one process' },
   { way: 'saga-sets', what: 'grouped sagas' },
   { way: 'saga-grouped', what: 'grouped sagas, one by one' },
   { way: '2pc-grouped', what: 'grouped two-phase commits' },

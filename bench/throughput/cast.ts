@@ -11,7 +11,7 @@ import { startRestate } from './restate';
 /** What DBOS keeps its workflows in. */
 export const SYSTEM_DATABASE = 'dbos_system';
 
-const WORKFLOW_WORKERS: readonly ProcessName[] = ['coordinator', 'hand-written workflows'];
+const WORKFLOW_WORKERS: readonly ProcessName[] = ['coordinator', 'house', 'hand-written workflows'];
 /** As docs/groups.md advises for workers of workflows: half of what one that runs for many takes is to note where each promise was made. */
 export const SHORT_STACKS = { NODE_OPTIONS: '--stack-trace-limit=1' };
 

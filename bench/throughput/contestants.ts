@@ -8,6 +8,7 @@ export const PROCESSES = {
   direct: 'throughput/direct-worker.js',
   'temporal callers': 'throughput/temporal-worker.js',
   coordinator: 'throughput/workflow-worker.js',
+  house: 'throughput/house-worker.js',
   'north-bank': 'throughput/bank-worker.js',
   'south-bank': 'throughput/bank-worker.js',
   'hand-written workflows': 'hand-written/workflow-worker.js',
@@ -61,6 +62,13 @@ const CONTESTANTS = {
   '2pc': { title: 'two-phase commit', ...COORDINATED, holds: false },
   'saga-grouped': { title: 'saga, grouped', ...COORDINATED, holds: false },
   'saga-sets': { title: 'saga, grouped, executeMany', ...COORDINATED, holds: false },
+  'saga-house': {
+    title: 'saga, grouped, executeMany, one process',
+    callers: 'house',
+    processes: ['house'],
+    server: 'temporal',
+    holds: false,
+  },
   '2pc-grouped': { title: 'two-phase commit, grouped', ...COORDINATED, holds: false },
   dbos: { title: 'DBOS', callers: 'dbos', processes: ['dbos'], peer: '@dbos-inc/dbos-sdk', holds: true },
   restate: {

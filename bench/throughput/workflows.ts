@@ -9,6 +9,11 @@ export type HeldTransfer = Transfer & { readonly holdMs: number };
 
 const north = participant<typeof bank>('north-bank');
 const south = participant<typeof bank>('south-bank');
+/** Where they live in the process of the coordinator. */
+const house = {
+  north: participant<typeof bank>('north-bank', { colocated: true }),
+  south: participant<typeof bank>('south-bank', { colocated: true }),
+};
 
 export async function transferBySaga({ from, to, amount, currency, holdMs }: HeldTransfer): Promise<number> {
   return saga(async (s) => {
@@ -28,6 +33,15 @@ export async function transferBySagaOneByOne({ from, to, amount, currency }: Hel
   });
 }
 
+/** Of banks that are asked in the process of the coordinator. */
+export async function transferBySagaInHouse({ from, to, amount, currency }: HeldTransfer): Promise<number> {
+  return saga(async (s) => {
+    const debit = await s.step(house.north.debit, { account: from, amount, currency });
+    await s.step(house.south.credit, { account: to, amount, currency });
+    return debit.balance;
+  });
+}
+
 /** Never held: its branches would keep their locks. */
 export async function transferByTwoPhaseCommit({ from, to, amount, currency }: HeldTransfer): Promise<number> {
   const [debit] = await twoPhaseCommit([
@@ -37,4 +51,9 @@ export async function transferByTwoPhaseCommit({ from, to, amount, currency }: H
   return debit.balance;
 }
 
-export const runGroup = groupOf({ transferBySaga, transferBySagaOneByOne, transferByTwoPhaseCommit });
+export const runGroup = groupOf({
+  transferBySaga,
+  transferBySagaOneByOne,
+  transferBySagaInHouse,
+  transferByTwoPhaseCommit,
+});

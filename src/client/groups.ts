@@ -66,6 +66,7 @@ export class Groups {
     private readonly calls: TemporalCalls,
     private readonly taskQueue: string,
     private readonly settings: GroupingSettings,
+    private readonly eagerStart: boolean,
   ) {}
 
   /** Executes a transaction, alone or in a group. */
@@ -247,6 +248,7 @@ export class Groups {
       args: [request] as [GroupRequest],
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+      requestEagerStart: this.eagerStart,
       staticSummary: `${entries.length} transactions of type ${type}`,
     };
     type Run = (request: GroupRequest) => Promise<GroupAnswer>;

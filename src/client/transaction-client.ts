@@ -128,8 +128,10 @@ export class TransactionClient {
     this.#taskQueue = taskQueue;
     this.#eagerStart = eagerStart;
     this.#calls = new TemporalCalls(client, patienceMs);
-    if (grouping)
-      this.#groups = new Groups(client, this.#calls, taskQueue, groupingSettings(grouping === true ? {} : grouping));
+    if (grouping) {
+      const settings = groupingSettings(grouping === true ? {} : grouping);
+      this.#groups = new Groups(client, this.#calls, taskQueue, settings, eagerStart);
+    }
   }
 
   /**

@@ -188,6 +188,14 @@ describe('in one process', () => {
     const { events } = await town.historyOf(id);
     expect(events?.[0]?.workflowExecutionStartedEventAttributes?.eagerExecutionAccepted).toBe(true);
   });
+
+  it('starts a group of what is started there in the same way', async () => {
+    const grouped = house.coordinator.transactions({ grouping: true });
+    const { ids, answers, groups } = await town.makeTogether('transferBySaga', undefined, grouped);
+    expect(answers).toEqual(ids.map(() => 900));
+    const { events } = await town.historyOf(groups[0] ?? '');
+    expect(events?.[0]?.workflowExecutionStartedEventAttributes?.eagerExecutionAccepted).toBe(true);
+  });
 });
 
 describe('a coordinator that has only some of them', () => {

@@ -101,9 +101,13 @@ export class Town {
   }
 
   /** Makes as many transfers as travel in one group. @returns the transfers, their answers, and the group */
-  async makeTogether(workflow: string, transfers = Array.from({ length: GROUP }, () => this.newTransfer())) {
+  async makeTogether(
+    workflow: string,
+    transfers = Array.from({ length: GROUP }, () => this.newTransfer()),
+    by = this.grouped,
+  ) {
     const since = new Date().toISOString();
-    const answers = await Promise.all(transfers.map((transfer) => this.grouped.execute(workflow, transfer)));
+    const answers = await Promise.all(transfers.map((transfer) => by.execute(workflow, transfer)));
     const groups: string[] = [];
     const query = `WorkflowType = 'runGroup' and StartTime >= '${since}'`;
     for await (const { workflowId } of this.client.workflow.list({ query })) groups.push(workflowId);
