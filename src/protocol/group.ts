@@ -23,7 +23,7 @@ export const isGroupId = (workflowId: string): boolean => workflowId.startsWith(
 
 /**
  * Ids of the workflows that may go on with what a group has begun: that of the transaction, or that of the one which it is a part or a
- * further attempt of. Of `x/2+3` they are `x/2+3`, `x/2` and `x`.
+ * further attempt of. Of `x/2/1+3` they are `x/2/1+3`, `x/2/1`, `x/2` and `x`.
  */
 export function heirsOf(transaction: string): readonly string[] {
   const [, whole] = /^(.+)[/+]\d+$/.exec(transaction) ?? [];

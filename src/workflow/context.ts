@@ -42,6 +42,7 @@ export interface Membership {
 }
 
 interface Surroundings {
+  /** What the ids of those begun here start with. */
   readonly parent: string;
   readonly inside: boolean;
   readonly request?: string;
@@ -63,8 +64,9 @@ interface Given {
 }
 
 /**
- * Runs `body` as a transaction. The first one of a workflow takes the workflow's id; one more gets `/2`, `/3`, …, one inside
- * another `/1`, `/2`, … after the id of that one, unless it is given an id of its own.
+ * Runs `body` as a transaction. They are numbered as chapters are. The first one of a workflow takes the workflow's id, which is short
+ * for `<id>/1`; one more is `<id>/2`, `<id>/3`, …, unless it is given an id of its own. Those inside the first one are `<id>/1/1`,
+ * `<id>/1/2`, …, those inside the second one `<id>/2/1`, …: no two have the same id, however deep they are.
  */
 export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   { id, protocol }: Given,
@@ -94,7 +96,7 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   };
   const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
   const within = {
-    parent: own,
+    parent: given === undefined ? own : `${own}/1`,
     inside: true,
     begun: 0,
     ...shared,

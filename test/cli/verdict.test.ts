@@ -166,11 +166,11 @@ const CASES: readonly Case[] = [
     what: 'a compensation that is held, in a transaction inside another one',
     given: found([
       saga('compensating', step('a')),
-      { ...saga('held', step('b', { compensation: HELD })), id: parseTransactionId('transfer-4711/1') },
+      { ...saga('held', step('b', { compensation: HELD })), id: parseTransactionId('transfer-4711/1/1') },
     ]),
     need: 'person',
     first: /^Somebody has to decide: the compensation of b keeps failing/,
-    toDo: [/retry transfer-4711 --step b --transaction transfer-4711\/1 /, /skip /],
+    toDo: [/retry transfer-4711 --step b --transaction transfer-4711\/1\/1 /, /skip /],
   },
   {
     what: 'a reservation that waits for its caller',

@@ -193,11 +193,11 @@ describe('a trip that is sold', () => {
     const reports = await shop().transactions.handle(id).reports();
     expect(reports.map(({ id: own, protocol, outcome }) => [own, protocol, outcome])).toEqual([
       [id, 'saga', 'committed'],
-      [`${id}/1`, 'two-phase-commit', 'committed'],
-      [`${id}/2`, 'try-confirm-cancel', 'committed'],
+      [`${id}/1/1`, 'two-phase-commit', 'committed'],
+      [`${id}/1/2`, 'try-confirm-cancel', 'committed'],
     ]);
     expect(await statesOf(id)).toEqual(everywhere('CONFIRMED'));
-    expect(await entriesOf(shop(), `${id}/1`)).toEqual(['north-bank debit -1500', 'south-bank credit 1500']);
+    expect(await entriesOf(shop(), `${id}/1/1`)).toEqual(['north-bank debit -1500', 'south-bank credit 1500']);
   });
 
   it('is paid back by another two-phase commit when there is no car', async () => {
@@ -213,7 +213,7 @@ describe('a trip that is sold', () => {
       ['two-phase-commit', 'committed'],
     ]);
     expect(await statesOf(id)).not.toContain('hotel CONFIRMED');
-    expect((await entriesOf(shop(), `${id}/3`)).sort()).toEqual(['north-bank credit 1500', 'south-bank debit -1500']);
+    expect((await entriesOf(shop(), `${id}/1/3`)).sort()).toEqual(['north-bank credit 1500', 'south-bank debit -1500']);
   });
 
   it('has in one event group what was asked for a branch, and in that of the step what was asked for all of it', async () => {
@@ -222,10 +222,10 @@ describe('a trip that is sold', () => {
       .transactions.execute('sellTrip', { id, input: sale('CABRIO') })
       .catch(() => undefined);
     const groups = await eventGroupsOf(id);
-    expect(groups.get(`${id}/1/north-bank.debit`)).toEqual(['debit.prepare', 'debit.decide']);
-    expect(groups.get(`${id}/1/south-bank.credit`)).toEqual(['credit.prepare', 'credit.commit']);
-    expect(groups.get(`${id}/2/hotel.place`)).toEqual(['place.try', 'place.cancel']);
-    expect(groups.get(`${id}/3/south-bank.debit`)).toEqual(['debit.prepare', 'debit.decide']);
+    expect(groups.get(`${id}/1/1/north-bank.debit`)).toEqual(['debit.prepare', 'debit.decide']);
+    expect(groups.get(`${id}/1/1/south-bank.credit`)).toEqual(['credit.prepare', 'credit.commit']);
+    expect(groups.get(`${id}/1/2/hotel.place`)).toEqual(['place.try', 'place.cancel']);
+    expect(groups.get(`${id}/1/3/south-bank.debit`)).toEqual(['debit.prepare', 'debit.decide']);
     const moved = ['credit.commit', 'credit.prepare', 'debit.decide', 'debit.prepare'];
     expect(groups.get(`${id}/payment`)?.sort()).toEqual([...moved, ...moved].sort());
   });

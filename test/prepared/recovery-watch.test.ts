@@ -170,6 +170,7 @@ describe('the coordinator', () => {
     ['group:t:1', 'y', 'gone'],
     ['group:t:1', 'x', 'running'],
     ['group:t:1', 'x/2', 'running'],
+    ['group:t:1', 'x/1/1', 'running'],
     ['group:t:1', 'x/2/1+3', 'running'],
     ['group:t:1', 'x/2+3/none', 'gone'],
     ['group:t:1', undefined, 'gone'],

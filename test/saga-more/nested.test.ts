@@ -34,15 +34,15 @@ async function compensatedBy(running: Promise<unknown>): Promise<TransactionComp
 
 describe('a saga inside a step of another', () => {
   it('commits under an id below that of the outer one', async () => {
-    expect(await run('sagaInsideSaga', 'nest-ok')).toBe('nest-ok/1:svc.second');
+    expect(await run('sagaInsideSaga', 'nest-ok')).toBe('nest-ok/1/1:svc.second');
     expect(world.story('nest-ok')).toEqual(['+svc.first', '+svc.third']);
-    expect(world.story('nest-ok/1')).toEqual(['+svc.first', '+svc.second']);
+    expect(world.story('nest-ok/1/1')).toEqual(['+svc.first', '+svc.second']);
   });
 
   it('counts as a step that did nothing once it has undone itself', async () => {
-    world.script('nest-inner/1', 'svc.second', { execute: () => 'refuse' });
+    world.script('nest-inner/1/1', 'svc.second', { execute: () => 'refuse' });
     const { report } = await compensatedBy(run('sagaInsideSaga', 'nest-inner'));
-    expect(world.story('nest-inner/1')).toEqual(['+svc.first', '-svc.first']);
+    expect(world.story('nest-inner/1/1')).toEqual(['+svc.first', '-svc.first']);
     expect(world.story('nest-inner')).toEqual(['+svc.first', '-svc.first']);
     expect(notes.has('nest-inner: inner undone')).toBe(false);
     expect(report?.steps).toMatchObject([
@@ -59,14 +59,26 @@ describe('a saga inside a step of another', () => {
     world.script('nest-outer', 'svc.third', { execute: () => 'refuse' });
     await compensatedBy(run('sagaInsideSaga', 'nest-outer'));
     expect(notes.has('nest-outer: inner undone')).toBe(true);
-    expect(world.story('nest-outer/1')).toEqual(['+svc.first', '+svc.second']);
+    expect(world.story('nest-outer/1/1')).toEqual(['+svc.first', '+svc.second']);
     expect(world.inEffect('nest-outer')).toEqual([]);
   });
 
   it('may fail without the outer one failing, when the body has another way', async () => {
-    world.script('nest-plan-b/1', 'svc.first', { execute: () => 'refuse' });
+    world.script('nest-plan-b/1/1', 'svc.first', { execute: () => 'refuse' });
     expect(await run('innerFailureHandled', 'nest-plan-b')).toBe('nest-plan-b:svc.third');
-    expect(world.inEffect('nest-plan-b/1')).toEqual([]);
+    expect(world.inEffect('nest-plan-b/1/1')).toEqual([]);
+  });
+});
+
+describe('transactions at any depth and one after another', () => {
+  it('never share an id: whatever each of them does takes effect', async () => {
+    const ids = await run<string[]>('forest', 'forest');
+    expect(ids).toEqual(
+      ['', '/1/1', '/1/1/1', '/1/1/2', '/1/2', '/1/2/1', '/1/2/2']
+        .concat(['/2', '/2/1', '/2/1/1', '/2/1/2', '/2/2', '/2/2/1', '/2/2/2'])
+        .map((place) => `forest${place}`),
+    );
+    expect(ids.map((id) => world.story(id))).toEqual(ids.map(() => ['+svc.first']));
   });
 });
 

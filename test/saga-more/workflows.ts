@@ -67,6 +67,22 @@ export async function innerFailureHandled(): Promise<string> {
   });
 }
 
+/** A saga with two inside, each of which has two inside. @returns the ids of all of them, the outer ones first */
+async function tree(depth: number): Promise<readonly string[]> {
+  return saga(async (s) => {
+    await s.step(svc.first, null);
+    const ids = [s.id];
+    for (const name of depth === 0 ? [] : ['left', 'right'])
+      ids.push(...(await s.step({ name, execute: () => tree(depth - 1), compensate: async () => undefined }, null)));
+    return ids;
+  });
+}
+
+/** Two such trees: every saga does the same with the same input. */
+export async function forest(): Promise<readonly string[]> {
+  return [...(await tree(2)), ...(await tree(2))];
+}
+
 export async function oneAfterAnother(): Promise<readonly SettledSagaReport<string>[]> {
   const one = await saga.settle((s) => s.step(svc.first, null));
   const two = await saga.settle((s) => s.step(svc.first, null));

@@ -227,22 +227,25 @@ describe('by the real clock', () => {
     const summaryOf = async (handle: TransactionHandle<TripReceipt>): Promise<string[]> =>
       (await handle.reports()).map(({ id, protocol, outcome }) => `${id} ${protocol} ${outcome}`);
     const there = (id: string): string[] => [
-      `north-bank ${id}/1 debit -${PRICE}`,
-      `south-bank ${id}/1 credit ${PRICE}`,
+      `north-bank ${id}/1/1 debit -${PRICE}`,
+      `south-bank ${id}/1/1 credit ${PRICE}`,
     ];
-    const back = (id: string): string[] => [`north-bank ${id}/3 credit ${PRICE}`, `south-bank ${id}/3 debit -${PRICE}`];
+    const back = (id: string): string[] => [
+      `north-bank ${id}/1/3 credit ${PRICE}`,
+      `south-bank ${id}/1/3 debit -${PRICE}`,
+    ];
 
     /** The money went there and came back, by two transactions, and nothing is booked. */
     async function expectUndone(id: string, handle: TransactionHandle<TripReceipt>): Promise<void> {
       expect(await summaryOf(handle)).toEqual([
         `${id} saga compensated`,
-        `${id}/1 two-phase-commit committed`,
-        `${id}/2 try-confirm-cancel aborted`,
-        `${id}/3 two-phase-commit committed`,
+        `${id}/1/1 two-phase-commit committed`,
+        `${id}/1/2 try-confirm-cancel aborted`,
+        `${id}/1/3 two-phase-commit committed`,
       ]);
       expect((await world.entries(id)).sort()).toEqual([...there(id), ...back(id)].sort());
-      expect(await world.decisions(`${id}/2`)).toEqual(['airline abort']);
-      expect((await world.bookings(`${id}/2`)).filter((booking) => !booking.endsWith('CANCELLED'))).toEqual([]);
+      expect(await world.decisions(`${id}/1/2`)).toEqual(['airline abort']);
+      expect((await world.bookings(`${id}/1/2`)).filter((booking) => !booking.endsWith('CANCELLED'))).toEqual([]);
       expect(await world.rows('audit', 'select from record where transaction_id = $1', [id])).toHaveLength(0);
       await unchanged();
     }
@@ -258,8 +261,8 @@ describe('by the real clock', () => {
       });
       expect(await summaryOf(handle)).toEqual([
         `${id} saga committed`,
-        `${id}/1 two-phase-commit committed`,
-        `${id}/2 try-confirm-cancel committed`,
+        `${id}/1/1 two-phase-commit committed`,
+        `${id}/1/2 try-confirm-cancel committed`,
       ]);
       const [report] = (await handle.reports()) as readonly SagaReport[];
       expect(report?.steps.map(({ branch, role, fate }) => [branch, role, fate.kind])).toEqual([
@@ -268,14 +271,14 @@ describe('by the real clock', () => {
         ['audit.record', 'retriable', 'done'],
       ]);
       expect((await world.entries(id)).sort()).toEqual(there(id).sort());
-      expect(await world.bookings(`${id}/2`)).toEqual(everywhere('CONFIRMED'));
-      expect(await world.decisions(`${id}/1`)).toEqual(['north-bank commit']);
-      expect(await world.decisions(`${id}/2`)).toEqual(['airline commit']);
+      expect(await world.bookings(`${id}/1/2`)).toEqual(everywhere('CONFIRMED'));
+      expect(await world.decisions(`${id}/1/1`)).toEqual(['north-bank commit']);
+      expect(await world.decisions(`${id}/1/2`)).toEqual(['airline commit']);
       expect(await readBooks()).toMatchObject({ payer: books.payer - PRICE, agency: books.agency + PRICE });
       await expectBooked(2, 1, 1);
       expect(await currentDetails(client.workflow.getHandle(id))).toMatch(
         new RegExp(
-          `Saga ${id}: committed[^]*Two-phase commit ${id}/1: committed[^]*Try-confirm-cancel ${id}/2: committed`,
+          `Saga ${id}: committed[^]*Two-phase commit ${id}/1/1: committed[^]*Try-confirm-cancel ${id}/1/2: committed`,
         ),
       );
     });
@@ -301,7 +304,7 @@ describe('by the real clock', () => {
       const id = newId();
       const handle = await sell(id, { price: 1_000_000_000 });
       expect(await failureOf(handle.result())).toBeInstanceOf(TransactionCompensated);
-      expect(await summaryOf(handle)).toEqual([`${id} saga compensated`, `${id}/1 two-phase-commit aborted`]);
+      expect(await summaryOf(handle)).toEqual([`${id} saga compensated`, `${id}/1/1 two-phase-commit aborted`]);
       expect(asked.filter((question) => !/-bank /.test(question))).toEqual([]);
       expect(await world.entries(id)).toEqual([]);
       await unchanged();
@@ -325,7 +328,7 @@ describe('by the real clock', () => {
       cancelBefore('south-bank credit.prepare', id);
       const handle = await sell(id);
       await failureOf(handle.result());
-      expect(await summaryOf(handle)).toEqual([`${id} saga compensated`, `${id}/1 two-phase-commit aborted`]);
+      expect(await summaryOf(handle)).toEqual([`${id} saga compensated`, `${id}/1/1 two-phase-commit aborted`]);
       expect(await world.entries(id)).toEqual([]);
       await unchanged();
     });
@@ -337,8 +340,8 @@ describe('by the real clock', () => {
       await failureOf(handle.result());
       expect(await summaryOf(handle)).toEqual([
         `${id} saga compensated`,
-        `${id}/1 two-phase-commit committed`,
-        `${id}/2 two-phase-commit committed`,
+        `${id}/1/1 two-phase-commit committed`,
+        `${id}/1/2 two-phase-commit committed`,
       ]);
       expect(asked.filter((question) => !/-bank /.test(question))).toEqual([]);
       await unchanged();
@@ -359,7 +362,7 @@ describe('by the real clock', () => {
         cancelBefore(question, id);
         const handle = await sell(id);
         expect(await handle.result()).toMatchObject({ auditEntry: expect.any(String) });
-        expect(await world.bookings(`${id}/2`)).toEqual(everywhere('CONFIRMED'));
+        expect(await world.bookings(`${id}/1/2`)).toEqual(everywhere('CONFIRMED'));
         expect((await world.entries(id)).sort()).toEqual(there(id).sort());
         await expectBooked(2, 1, 1);
       },

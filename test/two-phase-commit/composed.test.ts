@@ -147,14 +147,14 @@ describe('a transaction in a saga', () => {
     const tale = await fixture.begin({ workflow: 'sagaAround', input: null });
     const report = (await tale.handle.result()) as SagaReport;
     expect(report).toMatchObject({ id: tale.id, protocol: 'saga', outcome: 'committed' });
-    expect(participants.register.get(`${tale.id}/1`)).toMatchObject({ decision: 'commit' });
+    expect(participants.register.get(`${tale.id}/1/1`)).toMatchObject({ decision: 'commit' });
     expect((await tale.handle.reports()).map(({ protocol }) => protocol)).toEqual(['saga', 'two-phase-commit']);
     expect(await tale.attributes()).toEqual({});
   });
 
   it('that aborts has done nothing, and what came before is undone', async () => {
     const id = fixture.nextId;
-    participants.say(`${id}/1`, 'prepare south.credit', refuses());
+    participants.say(`${id}/1/1`, 'prepare south.credit', refuses());
     const tale = await fixture.begin({ workflow: 'sagaAround', input: null });
     const report = (await tale.handle.result()) as SagaReport;
     expect(report).toMatchObject({

@@ -95,7 +95,9 @@ function idsOf(id: string, reports: readonly TransactionReport[]): ReturnType<ty
     ...Array.from({ length: 'attempts' in report ? report.attempts - 1 : 0 }, (_, i) => `${report.id}+${i + 2}`),
   ]);
   const guessed =
-    reports.length > 0 ? [] : Array.from({ length: MOST }, (_, i) => [`${id}+${i + 2}`, `${id}/${i + 1}`]).flat();
+    reports.length > 0
+      ? []
+      : Array.from({ length: MOST }, (_, i) => [`${id}+${i + 2}`, `${id}/${i + 2}`, `${id}/1/${i + 1}`]).flat();
   return [...new Set([id, ...reported, ...guessed])].flatMap((text) => {
     try {
       return [parseTransactionId(text)];
