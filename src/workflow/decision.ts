@@ -6,6 +6,7 @@ import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
 import type { Decided, DecisionNotice } from '../protocol';
 import { membership } from './context';
 import type { TransactionContext } from './context';
+import { outside } from './outside';
 
 export const decisionUpdate = defineUpdate<DecisionNotice>('decision');
 
@@ -17,13 +18,15 @@ export function openAnnouncement({ outermost }: TransactionContext): void {
   // A group is no transaction that a client would ask.
   if (open || !outermost || membership()) return;
   open = true;
-  setHandler(
-    decisionUpdate,
-    async () => {
-      await condition(() => notice !== undefined);
-      return notice as DecisionNotice; // Cast: the line above waits for it.
-    },
-    { description: 'Answers as soon as the transaction is decided' },
+  outside(() =>
+    setHandler(
+      decisionUpdate,
+      async () => {
+        await condition(() => notice !== undefined);
+        return notice as DecisionNotice; // Cast: the line above waits for it.
+      },
+      { description: 'Answers as soon as the transaction is decided' },
+    ),
   );
 }
 

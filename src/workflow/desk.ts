@@ -8,6 +8,7 @@ import { show } from '../protocol';
 import type { BranchId, TransactionId } from '../protocol';
 import { noteRuling } from './colocated';
 import { membership } from './context';
+import { outside } from './outside';
 
 /** What every ruling holds. One object, because the form of the Web UI takes one JSON argument. */
 export interface RulingRequest {
@@ -111,6 +112,10 @@ export function openDesk(): void {
   // A group holds nothing: it hands over what waits for a person.
   if (open || membership()) return;
   open = true;
+  outside(setHandlers);
+}
+
+function setHandlers(): void {
   setHandler(retryStepUpdate, (request) => rule(request, { kind: 'retry' }), {
     validator: check,
     description: 'Tries a held step or compensation again at once. Input: {"step", "reason", "by"}',

@@ -6,6 +6,7 @@ import { defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
 import { GROUP_MEMO } from '../observability';
 import { INHERIT_SIGNAL, readHeritage } from '../protocol';
 import type { AskedStep, Heritage } from '../protocol';
+import { outside } from './outside';
 
 const inheritSignal = defineSignal<[unknown]>(INHERIT_SIGNAL);
 
@@ -24,9 +25,11 @@ export class Inherited {
 
   /** Hears of what other groups leave to it, until it has ended: a signal that comes at the last moment has the end worked out again. */
   listen(): void {
-    setHandler(inheritSignal, (given) => this.#add(readHeritage(given)), {
-      description: 'What a group has asked for in this transaction before it left it to this workflow',
-    });
+    outside(() =>
+      setHandler(inheritSignal, (given) => this.#add(readHeritage(given)), {
+        description: 'What a group has asked for in this transaction before it left it to this workflow',
+      }),
+    );
   }
 
   /** Those that are not among these, in the order in which they were asked for. */

@@ -7,6 +7,7 @@ import { defineSignal, metricMeter, setHandler } from '@temporalio/workflow';
 import { METRICS } from '../observability';
 import { Ballot } from '../protocol';
 import type { BranchId, Decision, Reception, TransactionId, Voter } from '../protocol';
+import { outside } from './outside';
 
 /** A branch's vote: `{ transaction, branch, token, vote: 'commit' | 'abort' | 'read-only', reason?: { code, message } }`. */
 export const voteSignal = defineSignal<[unknown]>('vote');
@@ -52,6 +53,10 @@ export function openBallot(transaction: TransactionId, voters: readonly Voter[],
 function openBoxes(): void {
   if (open) return;
   open = true;
+  outside(setHandlers);
+}
+
+function setHandlers(): void {
   setHandler(voteSignal, (message) => note(receiveVote(message)), {
     description:
       'The vote of a branch. Input: {"transaction", "branch", "token", "vote": "commit" | "abort", "reason"}',

@@ -1,9 +1,12 @@
 /** Several transactions in one workflow: inside, after and beside one another. */
+import { setTimeout } from 'node:timers/promises';
+import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RulingRefused, TransactionCompensated } from '../../src/client';
 import type { SettledSagaReport } from '../../src/client';
 import type { TransactionTestEnvironment } from '../../src/testing';
-import { startEnvironment } from './environment';
+import { bundleWorkflows } from '../bundle';
+import { compiledWorkflows, startEnvironment } from './environment';
 import { Notes } from './notes';
 import { ScriptedWorld } from './scripted';
 import type * as workflows from './workflows';
@@ -152,6 +155,40 @@ describe('sagas side by side in a workflow', () => {
       ['compensated', { kind: 'resolved', by: 'kim', reason: 'undone by hand' }],
       ['compensated', { kind: 'resolved', by: 'kim', reason: 'undone by hand' }],
     ]);
+  });
+});
+
+describe('sagas of messages that came before anybody listened', () => {
+  const ALL = ['compensated', 'committed', 'committed', 'committed'];
+
+  it('stand beside one another, and share no scope: of signals', async () => {
+    const workflow = await env.temporal.client.workflow.start('sagaForEachSignal', {
+      workflowId: 'signals',
+      taskQueue: 'transactions',
+    });
+    for (const _ of ALL) await workflow.signal('fill');
+    expect(await workflow.result()).toEqual(ALL.map((outcome, i) => `signals${i === 0 ? '' : `/${i + 1}`} ${outcome}`));
+  });
+
+  it('stand beside one another, and share no scope: of updates', async () => {
+    const taskQueue = 'late';
+    const workflow = await env.temporal.client.workflow.start('sagaForEachUpdate', {
+      workflowId: 'updates',
+      taskQueue,
+    });
+    const updates = ALL.slice(1).map(() => workflow.executeUpdate('fill'));
+    await setTimeout(1_000); // Nobody tells when they have arrived.
+    const worker = await Worker.create({
+      connection: env.temporal.nativeConnection,
+      taskQueue,
+      workflowBundle: await bundleWorkflows(compiledWorkflows('saga-more')),
+    });
+    await worker.runUntil(async () => {
+      await Promise.all(updates);
+      expect(await workflow.result()).toEqual(
+        ALL.map((outcome, i) => `updates${i === 0 ? '' : `/${i + 1}`} ${outcome}`),
+      );
+    });
   });
 });
 

@@ -1,5 +1,16 @@
 /** Sagas inside, beside and after one another, and steps that are no operation of a participant. */
-import { continueAsNew, executeChild, proxyActivities, sleep } from '@temporalio/workflow';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  defineSignal,
+  defineUpdate,
+  executeChild,
+  proxyActivities,
+  setHandler,
+  sleep,
+} from '@temporalio/workflow';
 import type { DeclaredOperation } from '../../src/protocol';
 import { participant, refusalOf, saga } from 'temporal-txn/workflow';
 import type { FreeStep, SettledSagaReport } from 'temporal-txn/workflow';
@@ -81,6 +92,45 @@ async function tree(depth: number): Promise<readonly string[]> {
 /** Two such trees: every saga does the same with the same input. */
 export async function forest(): Promise<readonly string[]> {
   return [...(await tree(2)), ...(await tree(2))];
+}
+
+export const fillSignal = defineSignal('fill');
+export const fillUpdate = defineUpdate('fill');
+
+/** Runs a saga for each message, under a scope of its own. The first one is given up. */
+function filling(): { fill: () => Promise<void>; ends: string[] } {
+  const ends: string[] = [];
+  let begun = 0;
+  const fill = async (): Promise<void> => {
+    const mine = begun++;
+    const scope = new CancellationScope();
+    const { id, outcome } = await scope.run(() =>
+      saga.settle(async (s) => {
+        if (mine === 0) scope.cancel();
+        await s.step(svc.first, null);
+      }),
+    );
+    ends[mine] = `${id} ${outcome}`;
+  };
+  return { fill, ends };
+}
+
+/** Listens only after a second, when some signals wait. */
+export async function sagaForEachSignal(): Promise<readonly string[]> {
+  const { fill, ends } = filling();
+  await sleep('1 second');
+  setHandler(fillSignal, fill);
+  await condition(allHandlersFinished);
+  return ends;
+}
+
+/** Listens from the start. */
+export async function sagaForEachUpdate(): Promise<readonly string[]> {
+  const { fill, ends } = filling();
+  setHandler(fillUpdate, fill);
+  await fill();
+  await condition(allHandlersFinished);
+  return ends;
 }
 
 export async function oneAfterAnother(): Promise<readonly SettledSagaReport<string>[]> {
