@@ -189,7 +189,7 @@ describe('a group', () => {
 
   it('sends no more at a time than Temporal takes', async () => {
     const letters = 20_000;
-    const members = groups().members(30, [
+    const members = groups().members(18, [
       { at: 'left', letters },
       { at: 'right', letters },
     ]);
@@ -201,7 +201,7 @@ describe('a group', () => {
       ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.input?.payloads?.[0]?.data?.length ?? [],
     );
     expect(Math.max(...sizes)).toBeLessThan(510_000);
-    expect(sizes.length).toBeGreaterThan(4);
+    expect(sizes.length).toBeGreaterThan(3);
   });
 
   it('has what its answer has no room for told by workflows of their own', async () => {

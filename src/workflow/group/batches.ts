@@ -21,7 +21,7 @@ export interface Asked extends Addressee {
   readonly trace?: CarriedTrace;
   readonly attemptTimeoutMs: number;
   /** Told when it is sent, until when it waits for others of its group only. */
-  readonly sent: () => void;
+  readonly sent: (bytes: number) => void;
   /** Told when it was not answered, and is asked again. */
   readonly again: () => void;
   /** Whether an answer is still of use. */
@@ -43,7 +43,11 @@ interface Waiting extends Asked {
 const WINDOW_BYTES = 2 * LARGEST_PAYLOAD_BYTES;
 /** More than that would make a history that is slow to replay. Whoever is not done by then goes on alone. */
 const MOST_ACTIVITIES = 200;
-const LARGEST_HISTORY_BYTES = 10 * LARGEST_PAYLOAD_BYTES;
+/**
+ * Of all that is written into it but the answer of the group, which takes one payload more. With the frames of its events that has to
+ * stay below the 4 MB that a client takes at a time.
+ */
+const LARGEST_HISTORY_BYTES = 6 * LARGEST_PAYLOAD_BYTES;
 /** Pause before something is asked again: one timer for all that wait. */
 const TICK_MS = 200;
 const MOST_TICKS = 8;
@@ -55,22 +59,30 @@ export class Batches {
   #ticking = false;
   #activities = 0;
   #bytesUnderWay = 0;
-  #bytesInHistory = 0;
 
   /**
    * @param startTimeoutMs how long a participant may take to have a worker take up what it is asked
    * @param changed called when something waits that did not wait before
    * @param ticked called with every tick
+   * @param bytesInHistory what is written already
+   * @param bytesToHandOver what would be written if all that are here left now
    */
   constructor(
     private readonly startTimeoutMs: number,
     private readonly changed: () => void,
     private readonly ticked: () => void,
+    private bytesInHistory: number,
+    private readonly bytesToHandOver: () => number,
   ) {}
 
   /** Whether something can be sent now. */
   get isReady(): boolean {
     return this.#queue.length > 0 && this.#bytesUnderWay < WINDOW_BYTES;
+  }
+
+  /** Something else is written. */
+  written(bytes: number): void {
+    this.bytesInHistory += bytes;
   }
 
   ask(asked: Asked): void {
@@ -129,22 +141,28 @@ export class Batches {
   async #send(chunk: readonly Waiting[]): Promise<void> {
     this.#activities++;
     const bytes = chunk.reduce((sum, asked) => sum + asked.bytes, 0);
-    this.#bytesInHistory += bytes;
-    if (this.#activities > MOST_ACTIVITIES || this.#bytesInHistory > LARGEST_HISTORY_BYTES) {
+    if (this.#activities > MOST_ACTIVITIES || !this.#hasRoomFor(bytes)) {
       this.#bytesUnderWay -= bytes;
-      for (const { giveUp } of chunk) giveUp('the history of the group is full');
+      for (const { giveUp, tries } of chunk)
+        giveUp('the history of the group is full', ...(tries === 1 ? (['not done'] as const) : []));
       return;
     }
-    for (const { sent } of chunk) sent();
+    this.written(bytes);
+    for (const asked of chunk) asked.sent(asked.bytes);
     try {
       const { answers } = await askMany(chunk, this.startTimeoutMs);
-      this.#bytesInHistory += bytesOf(answers);
+      this.written(bytesOf(answers));
       for (const [i, asked] of chunk.entries()) this.#answered(asked, answers[i] ?? 'not-yet');
     } catch (error) {
       for (const { giveUp } of chunk) giveUp(`its participant did not answer: ${String(error)}`);
     } finally {
       this.#bytesUnderWay -= bytes;
     }
+  }
+
+  /** Twice: whoever asks may have to be handed over with it. */
+  #hasRoomFor(bytes: number): boolean {
+    return this.bytesInHistory + this.bytesToHandOver() + 2 * bytes <= LARGEST_HISTORY_BYTES;
   }
 
   #answered(asked: Waiting, answer: ManyAnswer): void {

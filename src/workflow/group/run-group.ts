@@ -104,6 +104,8 @@ class Group {
       this.#handOverAfterMs,
       () => this.#touch(),
       () => this.#look(),
+      bytesOf(request),
+      () => this.#bytesToHandOver(),
     );
     this.#travellers = request.items.map((item) => new Traveller(item, this.#batches, () => this.#touch()));
   }
@@ -144,6 +146,12 @@ class Group {
   #needsClock(): boolean {
     const open = this.#open;
     return open.length > 0 && (open.length < this.#travellers.length || open.some(({ isIdle }) => isIdle));
+  }
+
+  /** Of those that are not on their way yet. */
+  #bytesToHandOver(): number {
+    const here = this.#open.filter((traveller) => !this.#starting.has(traveller));
+    return here.reduce((sum, { bytesToHandOver }) => sum + bytesToHandOver, 0);
   }
 
   #touch(): void {
@@ -198,6 +206,7 @@ class Group {
     const { item, heritage } = traveller;
     const bytes = bytesOf([item, heritage]);
     this.#bytesHandedOver += bytes;
+    this.#batches.written(bytes);
     const attributes = {
       [SPAN_ATTRIBUTES.transaction]: item.id,
       [SPAN_ATTRIBUTES.group]: workflowInfo().workflowId,

@@ -52,13 +52,16 @@ export class Traveller implements Membership {
   /** What it has asked for as steps of a saga, by branch. */
   readonly #asked = new Map<string, Omit<AskedStep, 'role'>>();
   #askedBytes = 0;
+  #bytesToHandOver: number;
 
   constructor(
     readonly item: GroupItem,
     private readonly batches: Batches,
     /** Told when it has ended, or wants to leave. */
     private readonly changed: () => void,
-  ) {}
+  ) {
+    this.#bytesToHandOver = bytesOf(item);
+  }
 
   get outcome(): GroupOutcome | undefined {
     return this.#outcome;
@@ -90,6 +93,11 @@ export class Traveller implements Membership {
 
   get over(): Promise<{ readonly outcome: GroupOutcome['kind'] }> {
     return (this.#over ??= new Promise((resolve) => (this.#tellOver = resolve)));
+  }
+
+  /** About what it would take to have a workflow of its own go on with it. */
+  get bytesToHandOver(): number {
+    return this.#bytesToHandOver;
   }
 
   /** For whoever goes on with it. */
@@ -230,8 +238,9 @@ export class Traveller implements Membership {
         request,
         ...carriedTrace(),
         attemptTimeoutMs: attemptTimeoutOf(effort),
-        sent: () => {
+        sent: (bytes) => {
           if (again > 0) return;
+          this.#bytesToHandOver += bytes;
           this.#unsent--;
           this.#lastHeard = Date.now();
         },
