@@ -5,7 +5,7 @@
  *
  * @see Nygard: "Release It!", 2nd edition, 2018, chapter 5
  */
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel';
+import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen, isBrokenCircuitError } from 'cockatiel';
 import type { CircuitBreakerPolicy, IBackoff, IBackoffFactory, IBreaker } from 'cockatiel';
 import { CircuitOpen } from './circuit-open';
 import type { CircuitSettings, Trip } from './options';
@@ -20,8 +20,11 @@ const WORDS: Readonly<Record<CircuitState, BreakerState>> = {
   [CircuitState.Isolated]: 'isolated',
 };
 
-/** While another call tries the circuit, and while an operator isolates it: nobody knows how long that takes. */
-const LOOK_AGAIN_MS = { 'half-open': 1_000, isolated: 5_000 } as const;
+/**
+ * While another call tries the circuit, and while an operator isolates it: nobody knows how long that takes. Open it is for a moment only,
+ * where cockatiel's clock is behind ours.
+ */
+const LOOK_AGAIN_MS = { 'half-open': 1_000, isolated: 5_000, open: 10 } as const;
 
 /** Carries the end of a call past cockatiel, which must not judge it. */
 class Unjudged extends Error {
@@ -77,8 +80,10 @@ export class Breaker {
   /** @throws {CircuitOpen} and whatever the work throws */
   async run<T>(work: () => Promise<T>, speaksAgainst: (error: unknown) => boolean): Promise<T> {
     this.admit();
+    let begun = false;
     try {
       return await this.#policy.execute(async () => {
+        begun = true;
         // Taken here: the call that tries an open circuit changes its state.
         await Promise.resolve();
         const age = this.#age;
@@ -93,6 +98,8 @@ export class Breaker {
         }
       });
     } catch (error) {
+      // It began to count the pause a moment after us, and has looked at the clock itself.
+      if (!begun && isBrokenCircuitError(error)) throw new CircuitOpen(this.circuit, 'open', LOOK_AGAIN_MS.open);
       if (!(error instanceof Unjudged)) throw error;
       if ('value' in error.end) return error.end.value as T; // Cast: it is what the work returned.
       throw error.end.error;

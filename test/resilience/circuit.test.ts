@@ -33,6 +33,19 @@ beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
 
 describe('a circuit that opens after failures in a row', () => {
+  it('answers that it is open, and nothing else, where the clock passes its end between two looks', async () => {
+    const broken = await opened({ halfOpenAfterMs: 5_000 });
+    const end = Date.now() + 5_000;
+    const clock = vi
+      .spyOn(Date, 'now')
+      .mockReturnValueOnce(end)
+      .mockReturnValue(end - 1);
+    expect(await refusal(broken)).toBeInstanceOf(CircuitOpen);
+    clock.mockRestore();
+    vi.setSystemTime(end);
+    expect(await broken.run(up)).toBe('answer');
+  });
+
   it('passes calls through until then, with their errors', async () => {
     const broken = plain();
     await fail(broken, 4);
