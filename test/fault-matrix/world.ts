@@ -108,7 +108,7 @@ export class Lane {
         connectionString: proxy.url(urls[name]),
         max: CONNECTIONS_OF_A_LANE,
         idleTimeoutMillis: 0,
-        connectionTimeoutMillis: 3_000,
+        connectionTimeoutMillis: 8_000,
         application_name: label,
       });
       return new Bank(name, pool, proxy);

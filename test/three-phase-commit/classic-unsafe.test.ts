@@ -37,7 +37,7 @@ describe('classic three-phase commit', () => {
     for (const branch of tale.names) await tale.workflow(branch).terminate('it would stay for the others to ask');
   });
 
-  it.concurrent.each(some(TOLD, 3, 'who had been told'))(
+  it.concurrent.each(some(TOLD, 2, 'who had been told'))(
     'ends alike without its coordinator while messages arrive, when %s had been told',
     async (_, told, expected) => {
       const tale = await fixture.orphaned({ branches: THREE, mode });
