@@ -82,7 +82,8 @@ const answer = (id: string, accept: boolean): Promise<void> =>
     // It has ended a moment before, or is held no more.
     .catch((error: unknown) => {
       const why = error instanceof WorkflowUpdateFailedError ? String(error.cause) : String(error);
-      if (!/already completed|not found|completed before|not held|Interrupted|terminated|aborted/i.test(why)) throw error;
+      if (!/already completed|not found|completed before|not held|Interrupted|terminated|aborted/i.test(why))
+        throw error;
     });
 
 async function act(id: string, what: Act, task?: number): Promise<void> {
