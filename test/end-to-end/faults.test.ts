@@ -87,7 +87,8 @@ describe.each(WAYS)('%s', (way) => {
       90_000,
     );
 
-    it.each(some(KILLS_ON_THE_WAY_BACK, 1, `services killed on the way back, ${way}`))(
+    // What is undone is undone by workflows of their own: in groups that is for campaigns.
+    it.each(some(KILLS_ON_THE_WAY_BACK, way === 'alone' ? 1 : 0, `services killed on the way back, ${way}`))(
       'at %s (%j) has undone its part once when it is back',
       async (at, workers) => {
         const notes = await Promise.all(workers.map((worker) => arm(shop(), worker, { at, action: kill })));
