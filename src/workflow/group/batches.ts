@@ -177,7 +177,7 @@ export class Batches {
 
   #askAgain(asked: Waiting, ticks: number): void {
     asked.again();
-    this.#later.push({ ...asked, request: { ...asked.request, again: true }, tries: asked.tries + 1, ticks });
+    this.#later.push({ ...asOnceMore(asked), tries: asked.tries + 1, ticks });
     this.changed();
   }
 }
@@ -196,20 +196,20 @@ async function askMany(chunk: readonly Waiting[], startTimeout: number): Promise
   };
   if (!chunk.every(({ colocated }) => colocated)) return askAlone(first, MANY, requestOf(chunk), effort);
   try {
+    // A group takes no updates, which would not go well with it.
     return await askNear(first, MANY, requestOf(chunk), effort);
   } catch {
     // Whoever is not there, or is killed in the middle: each branch answers the second question from its log.
-    return askAlone(first, MANY, requestOf(chunk, 'again'), effort);
+    return askAlone(first, MANY, requestOf(chunk.map(asOnceMore)), effort);
   }
 }
 
-const requestOf = (chunk: readonly Waiting[], again?: 'again'): ManyRequest => ({
-  items: chunk.map(({ activity, request, trace }) => ({
-    activity,
-    request: again ? { ...request, again: true } : request,
-    ...(trace ? { trace } : {}),
-  })),
+const requestOf = (chunk: readonly Waiting[]): ManyRequest => ({
+  items: chunk.map(({ activity, request, trace }) => ({ activity, request, ...(trace ? { trace } : {}) })),
 });
+
+/** The same question, to one that may have done it already. */
+const asOnceMore = (asked: Waiting): Waiting => ({ ...asked, request: { ...asked.request, again: true } });
 
 const namesIn = (chunk: readonly Asked[]): string =>
   [...new Set(chunk.map(({ activity }) => activity))].slice(0, 3).join(', ');
