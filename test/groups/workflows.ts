@@ -48,6 +48,12 @@ export const buggy = (deeds: readonly Deed[]): Promise<string> =>
     return first;
   });
 
+/** Has a bug that some inputs meet before there is a promise. */
+export function hasty(deeds: readonly Deed[]): Promise<string> {
+  if (deeds[0]?.does === 'meet the bug') throw new TypeError('A bug.');
+  return buggy(deeds);
+}
+
 /** Misplaces a step, which fails the task of a workflow of its own. */
 export const misplaced = (deeds: readonly Deed[]): Promise<string> =>
   saga(async (s) => {
@@ -118,6 +124,7 @@ const travelling = {
   inSteps,
   atOnce,
   buggy,
+  hasty,
   misplaced,
   free,
   dawdling,
