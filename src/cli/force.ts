@@ -102,7 +102,7 @@ async function isStillPrepared({ pool, participant }: Database, gid: string): Pr
 /** Without a tombstone, a late attempt of the branch could prepare again. */
 async function fence({ pool, participant }: Database, gid: string): Promise<Outcome> {
   try {
-    await settle(pool, checkLocalTimeouts(), participant, gid, 'abort');
+    await settle(pool, checkLocalTimeouts(), participant, { gid }, 'abort');
     return 'final';
   } catch {
     return 'not-final';

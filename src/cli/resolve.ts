@@ -92,7 +92,7 @@ async function finish(
   if (!found.owned)
     return { kind: 'not-done', why: `It belongs to role ${found.owner ?? ''}: use a connection string of that role.` };
   try {
-    return await settle(database.pool, checkLocalTimeouts(), found.participant, found.gid, decision);
+    return await settle(database.pool, checkLocalTimeouts(), found.participant, found, decision);
   } catch (error) {
     return { kind: 'not-done', why: tellFailure(database, error) };
   }

@@ -67,7 +67,7 @@ export type { PurgeOptions } from './purge';
 export { purgeDecisions } from './purge-decisions';
 export type { PurgeDecisionsOptions } from './purge-decisions';
 export { lookAtPrepared, settle, survey } from './recovery';
-export type { OverdueBranch, Survey } from './recovery';
+export type { OverdueBranch, Settleable, Survey } from './recovery';
 export { refuse } from './refuse';
 export {
   grantWorker,

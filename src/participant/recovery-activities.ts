@@ -14,7 +14,7 @@ import { keyOf, parseTransactionKey } from './gid';
 import type { TransactionKey } from './gid';
 import type { Participant } from './operation';
 import { forgetEnded, settle, survey } from './recovery';
-import type { Survey } from './recovery';
+import type { Settleable, Survey } from './recovery';
 import { decide, decisionFor, readDecisionByKey } from './register';
 import { findReservation, overdueReservations } from './reservations';
 import type { OverdueReservation } from './reservations';
@@ -52,7 +52,7 @@ export interface RecoveryActivities {
     readonly workflowId?: string;
     readonly transaction?: string;
   }): Promise<'running' | 'gone' | 'unknown'>;
-  'recovery.settle'(request: { readonly gid: string; readonly decision: Decision }): Promise<Ack>;
+  'recovery.settle'(request: Settleable & { readonly decision: Decision }): Promise<Ack>;
   'recovery.settleReservation'(request: {
     readonly transaction: string;
     readonly branch: string;
@@ -80,8 +80,8 @@ export const recoveryActivities = ({
 }: Recovering): RecoveryActivities => ({
   'recovery.watch': (request) => answering(() => watch(pool, request, stopping), WATCH_HEARTBEAT_MS),
   'recovery.coordinator': (caller) => answering(() => coordinatorOf(caller, namespaceId())),
-  'recovery.settle': ({ gid, decision }) =>
-    answering(() => settle(pool, timeouts, Context.current().info.taskQueue, gid, decision)),
+  'recovery.settle': ({ decision, ...branch }) =>
+    answering(() => settle(pool, timeouts, Context.current().info.taskQueue, branch, decision)),
   'recovery.settleReservation': ({ transaction, branch, decision }) =>
     answering(async () => {
       const key = { transaction: parseTransactionId(transaction), branch: parseBranchId(branch) };

@@ -7,10 +7,12 @@
 import type { Pool } from 'pg';
 import { crashpoint, parseBranchId, parseTransactionId } from '../protocol';
 import type { Ack, Decision, LocalTimeouts } from '../protocol';
+import { findState } from './branch-log';
+import type { BranchState, LoggedRequest } from './branch-log';
 import { PreparedElsewhereError } from './errors';
 import { abort, commit } from './finish';
-import { keyOf, parseGid, readGid } from './gid';
-import type { Gid, TransactionKey } from './gid';
+import { branchKeyOf, keyOf, parseGid, readGid } from './gid';
+import type { Gid, GidParts, TransactionKey } from './gid';
 import { finishPrepared, listPrepared, readSlots } from './prepared';
 import type { PreparedTransaction, Slots, Viewer } from './prepared';
 
@@ -139,8 +141,8 @@ async function missing(pool: Pool, { participant }: Viewer, graceMs: number): Pr
     }));
 }
 
-// A preparation is needed as long as its branch may be in doubt, and for a while after, because the one who has settled it may
-// ask again. One whose branch has a row has ended.
+// A preparation is needed as long as its branch may be in doubt. One whose branch has a row has ended, and who settles it once
+// more finds that row.
 const FORGET = `
   delete from txn.preparation p
    where p.created_at < clock_timestamp() - make_interval(secs => $1)
@@ -168,8 +170,16 @@ const RECORDED = `
          request_hash as request, namespace, workflow_id as "workflowId"
     from txn.preparation where gid = $1`;
 
+/** What is settled: by its gid, and the ids that were recorded with it where the one who asks has seen them. */
+export interface Settleable {
+  readonly gid: string;
+  readonly transaction?: string;
+  readonly branch?: string;
+}
+
 /**
- * Finishes a prepared branch by its gid alone.
+ * Finishes a prepared branch. Its gid alone will do; with its ids, one that has ended is known by its row even where the record
+ * of its preparation is forgotten.
  *
  * @param decision what the register says
  * @throws {InvalidGidError} when it is not a gid of this package
@@ -179,10 +189,10 @@ export async function settle(
   pool: Pool,
   timeouts: LocalTimeouts,
   participant: string,
-  text: string,
+  given: Settleable,
   decision: Decision,
 ): Promise<Ack> {
-  const gid = parseGid(text);
+  const gid = parseGid(given.gid);
   const parts = readGid(gid);
   if (parts?.participant !== participant) throw new PreparedElsewhereError(gid, parts?.participant ?? '', participant);
   const { rows } = await pool.query<Recorded>(RECORDED, [gid]);
@@ -190,7 +200,7 @@ export async function settle(
   const recorded = rows[0] && keyOf(rows[0].transaction) === parts.transaction ? rows[0] : undefined;
   const ack = recorded
     ? await finishRecorded(pool, timeouts, gid, recorded, decision)
-    : await finishOrphan(pool, gid, decision);
+    : await finishUnrecorded(pool, gid, idsIn(given, parts), decision);
   await crashpoint('two-phase.recovered-before-report');
   return ack;
 }
@@ -213,9 +223,28 @@ function finishRecorded(
   return decision === 'commit' ? commit(finishable, logged) : abort(finishable, logged);
 }
 
-/** Its ids are not known, so neither its row nor a tombstone can be: what is prepared is finished, and that is all there is. */
-async function finishOrphan(pool: Pool, gid: Gid, decision: Decision): Promise<Ack> {
-  const answer = await finishPrepared(pool, gid, decision);
-  if (answer === 'done') return { kind: 'applied' };
-  return { kind: 'lost', evidence: 'Neither its prepared transaction nor a record of its preparation is there.' };
+type Ids = Pick<LoggedRequest, 'transaction' | 'branch'>;
+
+/** Ids that do not fit the gid would have the row of another branch answer for it. */
+function idsIn({ transaction, branch }: Settleable, parts: GidParts): Ids | undefined {
+  if (transaction === undefined || keyOf(transaction) !== parts.transaction) return undefined;
+  if (branch === undefined || branchKeyOf(branch) !== parts.branch) return undefined;
+  return { transaction: parseTransactionId(transaction), branch: parseBranchId(branch) };
 }
+
+/**
+ * There is no record of its preparation: it is forgotten because the branch has ended, or was lost. What is prepared is finished,
+ * and otherwise its row says how it ended. Of an orphan, whose ids are not known, neither a row nor a tombstone can be.
+ */
+async function finishUnrecorded(pool: Pool, gid: Gid, ids: Ids | undefined, decision: Decision): Promise<Ack> {
+  if ((await finishPrepared(pool, gid, decision)) === 'done') return { kind: 'applied' };
+  const state = ids && (await findState(pool, ids));
+  if (state === undefined)
+    return { kind: 'lost', evidence: 'Neither its prepared transaction nor a record of its preparation is there.' };
+  const evidence = `Its branch-log row says that it is ${state}.`;
+  if (isReservation(state)) return { kind: 'foreign', evidence };
+  const took = state === 'applied' ? 'commit' : 'abort';
+  return took === decision ? { kind: 'applied' } : { kind: 'heuristic', took, evidence };
+}
+
+const isReservation = (state: BranchState): boolean => ['tried', 'confirmed', 'cancelled'].includes(state);

@@ -240,7 +240,7 @@ async function settle(participant: string, found: Found, patience: Patience): Pr
     const { transaction, branch, reserved } = found;
     const ack = await (reserved
       ? own['recovery.settleReservation']({ transaction, branch, decision })
-      : own['recovery.settle']({ gid, decision }));
+      : own['recovery.settle']({ gid, transaction, branch, decision }));
     if (ack.kind === 'applied' || (ack.kind === 'foreign' && decision === 'abort')) return undefined;
     return waits(found, 'held', `The decision is ${decision}. ${ack.evidence}`);
   } catch (error) {

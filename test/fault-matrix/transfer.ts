@@ -1,5 +1,6 @@
 /** One transfer from north to south: the part of the coordinator's workflow, without Temporal, and of those who step in for it. */
 import { keyOf } from 'temporal-txn/participant';
+import type { Settleable } from 'temporal-txn/participant';
 import { Attempts } from './attempts';
 import type { Question } from './attempts';
 import { Judge } from './judge';
@@ -109,13 +110,13 @@ export class Transfer {
     const look = { graceMs: 0, forMs: 0, everyMs: 1, known: [] };
     for (const name of [...NAMES].reverse()) {
       const watched = await this.#insist({ place: `${name} watch`, name, type: 'recovery.watch', more: look });
-      const overdue = watched.answer['overdue'] as { gid: string }[]; // Cast: an answer of the package.
+      const overdue = watched.answer['overdue'] as Settleable[]; // Cast: an answer of the package.
       const ours = overdue.filter(({ gid }) => gid.includes(keyOf(this.#scene.transaction)));
       if (ours.length === 0) this.#scene.note(`${name} has nothing in doubt`);
-      for (const { gid } of ours) {
+      for (const { gid, transaction, branch } of ours) {
         const word = { name: 'north', type: 'recovery.decide', more: this.#scene.entry } as const;
         const told = await this.#insist({ place: `north's word for ${name}`, ...word });
-        const more = { gid, decision: told.answer['decision'] };
+        const more = { gid, transaction, branch, decision: told.answer['decision'] };
         const settled = await this.#insist({ place: `${name} settle`, name, type: 'recovery.settle', more });
         this.#acknowledged(name, settled.answer);
       }

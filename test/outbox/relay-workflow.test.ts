@@ -84,7 +84,7 @@ async function startWorker(seats = 2): Promise<GuardedProcess> {
 }
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 25_000; Date.now() < deadline; await sleep(50)) if (await isSo()) return;
+  for (const deadline = Date.now() + 45_000; Date.now() < deadline; await sleep(50)) if (await isSo()) return;
   throw new Error(`Waited in vain until ${what}.`);
 }
 
@@ -154,8 +154,9 @@ it('a worker that is killed is replaced by another within seconds, and the order
   await writer;
   await drained();
   await expectInOrder();
-  expect(seconds).toBeLessThan(20);
-}, 60_000);
+  // Without heartbeats it would take as long as an activity may: minutes.
+  expect(seconds).toBeLessThan(40);
+}, 120_000);
 
 it('a worker that is stopped gives its seats to another at once', async () => {
   const first = await startWorker();

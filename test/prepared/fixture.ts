@@ -127,8 +127,9 @@ export interface Banks {
 export const watch = async (at: Bank, more: object = {}): Promise<Survey> =>
   (await at.ask('recovery.watch', { graceMs: 0, forMs: 0, everyMs: 1, known: [], ...more })) as Survey; // Cast: its answer.
 
-export const settle = (at: Bank, gid: string, decision: string): Promise<unknown> =>
-  at.ask('recovery.settle', { gid, decision });
+/** @param ids of the branch, as a look at what is prepared tells them */
+export const settle = (at: Bank, gid: string, decision: string, ids: object = {}): Promise<unknown> =>
+  at.ask('recovery.settle', { ...ids, gid, decision });
 
 /** A bank as a process that reaches its database through a network in which statements get lost. Ends with the test. */
 export async function behindProxy({ server }: Banks, { name, url }: Bank, max = 4) {

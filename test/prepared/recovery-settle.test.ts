@@ -34,6 +34,30 @@ describe('settling', () => {
     expect(await settle(banks.south, gid, 'commit')).toMatchObject({ kind: 'lost' });
   });
 
+  it.each([
+    ['commit', 'abort'],
+    ['abort', 'commit'],
+  ] as const)(
+    'knows a branch that has ended with %s by its row when the record is forgotten',
+    async (decision, other) => {
+      const { south } = banks;
+      const { gid, request } = await south.prepareBranch();
+      const { transaction, branch } = (await watch(south)).overdue.find((one) => one.gid === gid) ?? {};
+      expect(transaction).toBe(request.transaction);
+      expect(await settle(south, gid, decision, { transaction, branch })).toEqual({ kind: 'applied' });
+      await watch(south);
+      expect(await south.rows('select 1 from txn.preparation where gid = $1', [gid])).toEqual([]);
+      // An attempt whose answer was lost: what it has done must not be told as lost.
+      expect(await settle(south, gid, decision, { transaction, branch })).toEqual({ kind: 'applied' });
+      expect(await settle(south, gid, other, { transaction, branch })).toMatchObject({
+        kind: 'heuristic',
+        took: decision,
+      });
+      for (const ids of [{}, { transaction, branch: 'other' }, { transaction: newId(), branch }])
+        expect(await settle(south, gid, decision, ids)).toMatchObject({ kind: 'lost' });
+    },
+  );
+
   it('does not trust a record that belongs to another transaction', async () => {
     const { gid, account } = await banks.south.prepareBranch();
     const victim = newId();
