@@ -2,7 +2,7 @@
  * Which transaction the code that runs now belongs to, and how it reaches its branches. Protocol code asks here and never
  * the workflow itself: many transactions can run side by side in one workflow, and a transaction can have others inside it.
  */
-import { AsyncLocalStorage, TemporalFailure, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, TemporalFailure, workflowInfo } from '@temporalio/workflow';
 import { inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
 import type { SpanEnd } from '../observability';
 import { parseNewTransactionId, parseTransactionId } from '../protocol';
@@ -54,8 +54,33 @@ interface Surroundings {
 
 const usual: Dispatcher = colocatedFirst(activityDispatcher);
 
-const storage = new AsyncLocalStorage<Surroundings>();
 let top: Surroundings | undefined;
+
+/**
+ * What runs in it is surrounded by them. It is cancelled when the scope around it is, and is there for its place among the scopes: an
+ * AsyncLocalStorage of our own would be one for each workflow, and Node.js 20 has every promise of all workflows that are open in a
+ * thread carry the values of each.
+ */
+class SurroundedScope extends CancellationScope {
+  constructor(readonly surroundings: Surroundings) {
+    const parent = CancellationScope.current();
+    super({ cancellable: parent.cancellable, parent });
+  }
+
+  /** It has no timeout to look after. */
+  protected override runInContext<T>(body: () => Promise<T>): Promise<T> {
+    return body();
+  }
+}
+
+/** Of the code that runs now. Undefined outside all transactions. */
+function surroundings(): Surroundings | undefined {
+  let scope: CancellationScope | undefined = CancellationScope.current();
+  while (scope !== undefined && !(scope instanceof SurroundedScope)) scope = scope.parent;
+  return scope?.surroundings;
+}
+
+const within = <T>(given: Surroundings, body: () => Promise<T>): Promise<T> => new SurroundedScope(given).run(body);
 
 /** What a transaction is called, and how it is kept atomic. */
 interface Given {
@@ -72,7 +97,7 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   { id, protocol }: Given,
   body: (context: TransactionContext) => Promise<T>,
 ): Promise<T> {
-  const around = storage.getStore() ?? (top ??= surroundingsOfWorkflow());
+  const around = surroundings() ?? (top ??= surroundingsOfWorkflow());
   around.begun++;
   const { inside, request, heritage, membership: place, dispatcher } = around;
   // Its workflow of its own might not come as far as the second one, and would know nothing of it.
@@ -95,7 +120,7 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
     ...(heritage !== undefined && !inside && own === around.parent ? { heritage } : {}),
   };
   const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
-  const within = {
+  const inner = {
     parent: given === undefined ? own : `${own}/1`,
     inside: true,
     begun: 0,
@@ -104,7 +129,7 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
     ...(place ? { membership: place } : {}),
   };
   const span = { name: `${SPANS.transaction}${protocol}`, attributes };
-  return storage.run(within, () => {
+  return within(inner, () => {
     if (!place || !isTraced()) return inSpan(span, () => body(context), endOf);
     let running!: Promise<T>;
     // Nothing goes on in a copy that has left its group, and its span would never end.
@@ -128,7 +153,7 @@ export function asMember<T>(
   body: () => Promise<T>,
 ): Promise<T> {
   const { id, ...rest } = member;
-  return storage.run({ parent: id, inside: false, begun: 0, ...rest }, body);
+  return within({ parent: id, inside: false, begun: 0, ...rest }, body);
 }
 
 /**
@@ -145,7 +170,7 @@ export function onRecordInGroup<T>(result: Promise<T>): Promise<T> {
 }
 
 /** The place in a group of the transaction that the code which runs now belongs to, if it has one. */
-export const membership = (): Membership | undefined => storage.getStore()?.membership;
+export const membership = (): Membership | undefined => surroundings()?.membership;
 
 function surroundingsOfWorkflow(): Surroundings {
   const { workflowId, memo } = workflowInfo();

@@ -30,6 +30,11 @@ const notes = proxyActivities<{ put(key: string): Promise<string>; remove(key: s
   retry: { maximumAttempts: 1 },
 });
 
+/** Is open for a day. */
+export async function waiting(): Promise<void> {
+  await saga(() => sleep('1 day'));
+}
+
 /** Two steps, one after the other. */
 export async function twoSteps(input: string): Promise<string> {
   return saga(async (s) => {
