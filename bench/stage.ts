@@ -39,6 +39,7 @@ export interface StageOptions {
   readonly databases?: readonly string[];
   /** Settings of both servers' postgresql.conf. */
   readonly settings?: StackOptions<string>['settings'];
+  readonly dynamicConfig?: StackOptions<string>['dynamicConfig'];
   readonly progress: (message: string) => void;
 }
 
@@ -66,7 +67,13 @@ export interface Stage {
   readonly stop: () => Promise<void>;
 }
 
-export async function openStage({ services, databases = [], settings, progress }: StageOptions): Promise<Stage> {
+export async function openStage({
+  services,
+  databases = [],
+  settings,
+  dynamicConfig,
+  progress,
+}: StageOptions): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), 'temporal-txn-bench-'));
   const closing: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
@@ -83,6 +90,7 @@ export async function openStage({ services, databases = [], settings, progress }
       searchAttributes: searchAttributeList(),
       durable: true,
       ...(settings ? { settings } : {}),
+      ...(dynamicConfig ? { dynamicConfig } : {}),
     });
     closing.push(() => stack.stop());
     const databaseUrl = (service: Service): string => stack.databaseUrl(DATABASES[service].name);

@@ -6,8 +6,8 @@ import type { MakeTransfer } from '../throughput/callers';
 import type { HeldTransfer } from '../throughput/workflows';
 
 const WORKFLOW = 'transferBySaga';
-/** A server on which ten thousand callers wait may leave one of them without an answer. They wait; others do that too. */
-const PATIENCE_MS = 120_000;
+/** A server that ten thousand are opened on may leave one of them without an answer. They wait; others do that too. */
+const PATIENCE_MS = 600_000;
 /** How many are started at a time where many are to be open. */
 const STARTING = 32;
 

@@ -15,6 +15,12 @@ import type { Role } from './roles';
 /** Several times as many as the pools of all workers have. */
 const CONNECTIONS = 200;
 
+/**
+ * Who waits for a result is a request that the server holds back. By default it holds back 1,200 in a namespace, the workers' included,
+ * and for 20 seconds each: ten thousand callers would keep the workers from their tasks, and ask 500 times a second.
+ */
+export const TEMPORAL = { 'frontend.namespaceCount': 20_000, 'history.longPollExpirationInterval': '60s' } as const;
+
 interface Member {
   readonly name: string;
   readonly role: Role;
@@ -43,7 +49,12 @@ export interface Made extends BlockAnswer {
 }
 
 export async function openFleet(progress: (message: string) => void): Promise<Fleet> {
-  const stage = await openStage({ services: BANKS, settings: { max_connections: CONNECTIONS }, progress });
+  const stage = await openStage({
+    services: BANKS,
+    settings: { max_connections: CONNECTIONS },
+    dynamicConfig: TEMPORAL,
+    progress,
+  });
   try {
     for (const bank of BANKS) await stage.pool(bank).query(HANDLED);
     progress(`starting ${SEATS} processes each of ${ROLES.join(', ')}`);

@@ -50,6 +50,8 @@ const LONGEST_ATTEMPT_MS = 5_000;
 const SHORTEST_ATTEMPT_MS = 1_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+/** Of a wait. More wait than the server lets wait at a time, and who asks again at once keeps out those who do its work. */
+const LONGEST_PUT_OFF_MS = 30_000;
 const DEFAULT_PATIENCE_MS = 10_000;
 
 /** The wait is over, and what was waited for is not. */
@@ -60,8 +62,11 @@ export class TemporalCalls {
     trip: { consecutive: 5 },
     halfOpenAfterMs: 500,
     longestOpenMs: 5_000,
-    isFailure: (error) => AWAY.includes(codeOf(error) ?? -1),
+    isFailure: isAway,
   });
+
+  /** When Temporal has last answered anybody, as `Date.now()` counts. */
+  #answeredAt = 0;
 
   /** @param patienceMs how long Temporal may be away before a call fails, in milliseconds; 0: it fails at once */
   constructor(
@@ -89,24 +94,29 @@ export class TemporalCalls {
   }
 
   async #make<T>(call: Call<T>): Promise<T> {
-    while (call.kind === 'long') {
+    for (let putOff = 0; call.kind === 'long';) {
       try {
         return await this.#attempt(call);
       } catch (error) {
         if (!isNoAnswer(error)) throw error;
+        putOff = isPutOff(error) ? putOff + 1 : 0;
       }
       // How long the wait has lasted says nothing of how long Temporal has been away. A question that it answers at once does.
-      await this.#insist({ ...call, make: () => this.#ask(call.id) });
-      await this.#pause(1_000 * Math.random(), call);
+      if (putOff === 0) await this.#insist({ ...call, make: () => this.#ask(call.id) });
+      await this.#pause(Math.min(LONGEST_PUT_OFF_MS, 1_000 * 2 ** putOff) * Math.random(), call);
     }
     return this.#insist(call);
   }
 
-  /** Tries again until Temporal answers, or has been away for longer than the client's patience. */
+  /**
+   * Tries again until Temporal answers, or has been away for longer than the client's patience. One of thousands who wait may go without
+   * an answer for as long as that while the others have theirs: Temporal is not away then, and a wait goes on.
+   */
   async #insist<T>(call: Call<T>): Promise<T> {
     const short: Call<T> = { ...call, kind: 'short' };
-    const since = Date.now();
-    let made = call.kind === 'long';
+    const begun = Date.now();
+    const isWait = call.kind === 'long';
+    let made = isWait;
     for (let tried = 0; ; tried++) {
       let pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tried) * (0.5 + Math.random());
       try {
@@ -114,8 +124,11 @@ export class TemporalCalls {
       } catch (error) {
         if (!isNoAnswer(error)) throw error;
         if (error instanceof CircuitOpen) pauseMs = Math.max(pauseMs, error.retryAfterMs);
-        if (Date.now() + pauseMs - since > this.patienceMs)
-          throw new TemporalUnavailable(call.id, made ? call.atStake : 'nothing', { cause: error });
+        const since = isWait ? Math.max(begun, this.#answeredAt) : begun;
+        const leftMs = since + this.patienceMs - Date.now();
+        // A wait is not over before the last moment: others may have their answers until then.
+        if (isWait && leftMs > 0) pauseMs = Math.min(pauseMs, leftMs);
+        if (pauseMs > leftMs) throw new TemporalUnavailable(call.id, made ? call.atStake : 'nothing', { cause: error });
       }
       await this.#pause(pauseMs, call);
     }
@@ -135,11 +148,14 @@ export class TemporalCalls {
     call.signal?.throwIfAborted();
     if (isOver()) throw new WaitOver();
     try {
-      return await this.#circuit.run(() => {
+      return await this.#circuit.run(async () => {
         making?.();
-        return this.#once(call);
+        const answer = await this.#once(call);
+        this.#answeredAt = Date.now();
+        return answer;
       });
     } catch (error) {
+      if (isAnswer(error)) this.#answeredAt = Date.now();
       call.signal?.throwIfAborted();
       if (TIME_IS_UP.includes(codeOf(error)) && isOver()) throw new WaitOver();
       throw error;
@@ -161,10 +177,11 @@ export class TemporalCalls {
 }
 
 /** Temporal did not answer, or has put us off. */
-function isNoAnswer(error: unknown): boolean {
-  const code = codeOf(error);
-  return error instanceof CircuitOpen || (code !== undefined && [...AWAY, ...LATER].includes(code));
-}
+const isNoAnswer = (error: unknown): boolean => error instanceof CircuitOpen || isPutOff(error) || isAway(error);
+const isAway = (error: unknown): boolean => AWAY.includes(codeOf(error) ?? -1);
+const isPutOff = (error: unknown): boolean => LATER.includes(codeOf(error) ?? -1);
+/** Temporal is there, whatever it says. */
+const isAnswer = (error: unknown): boolean => codeOf(error) !== undefined && !isAway(error);
 
 /** The code of gRPC's error, which the SDK may have wrapped. */
 function codeOf(error: unknown): number | undefined {

@@ -8,7 +8,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 import { lockDirectory, PostgresServer, TemporalDevServer } from '../testing';
-import type { PostgresServerOptions, SearchAttribute } from '../testing';
+import type { PostgresServerOptions, SearchAttribute, TemporalDevServerOptions } from '../testing';
 import type { MailServer } from './mail';
 
 /** The two PostgreSQL servers. */
@@ -23,6 +23,8 @@ export interface StackOptions<Service extends string> {
   readonly settings?: PostgresServerOptions['settings'];
   /** Search attributes to register with Temporal. Default: none. */
   readonly searchAttributes?: readonly SearchAttribute[];
+  /** Dynamic configuration of Temporal. Default: that of `TemporalDevServer`. */
+  readonly dynamicConfig?: TemporalDevServerOptions['dynamicConfig'];
   /** Where Temporal tells its own metrics. Default: nowhere. */
   readonly temporalMetricsPort?: number;
   /** Whether to start a mail server. Default: false. */
@@ -131,13 +133,14 @@ async function startPostgres(
 
 async function startTemporal(
   directory: string,
-  { searchAttributes = [], temporalMetricsPort, progress }: StackOptions<string>,
+  { searchAttributes = [], dynamicConfig, temporalMetricsPort, progress }: StackOptions<string>,
 ): Promise<TemporalDevServer> {
   progress?.('starting Temporal');
   const onProgress = progress && { onProgress: progress };
   const server = await TemporalDevServer.start({
     directory: join(directory, 'temporal'),
     searchAttributes,
+    ...(dynamicConfig === undefined ? {} : { dynamicConfig }),
     ...(temporalMetricsPort === undefined ? {} : { metricsPort: temporalMetricsPort }),
     ...onProgress,
   });

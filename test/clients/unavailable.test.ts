@@ -1,5 +1,6 @@
 /** A client whose Temporal is away, comes back, loses answers or says nothing: what it is told, how soon, and what has happened. */
 import { getEventListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { searchAttributeList } from 'temporal-txn/observability';
 import { TemporalDevServer } from 'temporal-txn/testing';
@@ -41,6 +42,17 @@ afterAll(async () => {
   await server.stop();
 });
 afterEach(() => door.reopen());
+
+/** A client of a Temporal that never says how a workflow is. */
+function clientWithout() {
+  const away = Object.assign(new Error('14 UNAVAILABLE: no connection'), { code: 14, details: '', metadata: {} });
+  const described = vi.fn<() => Promise<never>>(() => Promise.reject(away));
+  const client = {
+    workflow: { getHandle: () => ({ describe: described }) },
+    withDeadline: (_: number, make: () => unknown) => make(),
+  };
+  return { client: client as unknown as Client, away, described }; // Cast: all that is asked of it.
+}
 
 let told = 0;
 const newId = (): string => `unavailable-${++told}`;
@@ -142,6 +154,38 @@ describe('a client that cannot reach Temporal', () => {
     await expect(
       calls.make({ atStake: 'unknown', id: 'x', kind: 'short', until, make: tooLate }),
     ).rejects.toBeInstanceOf(WaitOver);
+  });
+
+  it('goes on waiting for one result while Temporal answers others, and gives up when it answers nobody', async () => {
+    const { client, away } = clientWithout();
+    const calls = new TemporalCalls(client, 600);
+    const about = { atStake: 'unknown', id: 'x' } as const;
+    let ended: unknown;
+    const waiting = timed(calls.make({ ...about, kind: 'long', make: () => Promise.reject(away) })).then(
+      (end) => (ended = end),
+    );
+    for (const until = Date.now() + 2_500; Date.now() < until; await sleep(20))
+      await calls.make({ ...about, kind: 'short', make: async () => 'an answer' });
+    expect(ended).toBeUndefined();
+    expect(await waiting).toMatchObject({ end: expect.any(TemporalUnavailable) });
+  }, 20_000);
+
+  it('does not ask after a wait that Temporal puts off, and comes back less and less often', async () => {
+    const { client, described } = clientWithout();
+    const calls = new TemporalCalls(client, 0);
+    const full = Object.assign(new Error('8 RESOURCE_EXHAUSTED: limit'), { code: 8, details: '', metadata: {} });
+    const madeAt: number[] = [];
+    vi.spyOn(Math, 'random').mockReturnValue(0.05);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const make = async (): Promise<string> => {
+      if (madeAt.push(Date.now()) < 5) throw full;
+      return 'an answer';
+    };
+    expect(await calls.make({ atStake: 'unknown', id: 'x', kind: 'long', make })).toBe('an answer');
+    const pauses = madeAt.slice(1).map((at, i) => at - (madeAt[i] ?? 0));
+    expect(described).not.toHaveBeenCalled();
+    // 100, 200, 400 and 800 ms.
+    expect(pauses[3]).toBeGreaterThan(3 * (pauses[0] ?? Infinity));
   });
 
   it.each([-1, 0.5, NaN, Infinity])('is not made with a patience of %s', (patienceMs) => {
