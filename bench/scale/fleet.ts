@@ -11,15 +11,10 @@ import { Ledger } from '../throughput/ledger';
 import { BANKS } from '../transfer';
 import { ROLES, SCRIPTS, SEATS } from './roles';
 import type { Role } from './roles';
+import { DYNAMIC_CONFIG } from './waits';
 
 /** Several times as many as the pools of all workers have. */
 const CONNECTIONS = 200;
-
-/**
- * Who waits for a result is a request that the server holds back. By default it holds back 1,200 in a namespace, the workers' included,
- * and for 20 seconds each: ten thousand callers would keep the workers from their tasks, and ask 500 times a second.
- */
-export const TEMPORAL = { 'frontend.namespaceCount': 20_000, 'history.longPollExpirationInterval': '60s' } as const;
 
 interface Member {
   readonly name: string;
@@ -52,7 +47,7 @@ export async function openFleet(progress: (message: string) => void): Promise<Fl
   const stage = await openStage({
     services: BANKS,
     settings: { max_connections: CONNECTIONS },
-    dynamicConfig: TEMPORAL,
+    dynamicConfig: DYNAMIC_CONFIG,
     progress,
   });
   try {

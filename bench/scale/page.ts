@@ -6,6 +6,7 @@ import { plotOf } from './plot';
 import type { ScaleReport, Verdict } from './report';
 import { SEATS } from './roles';
 import { tablesOf, transfersUntil } from './tables';
+import { MOST_WAITS, WAIT_SECONDS } from './waits';
 
 /** As a run with `--write` leaves it. */
 export const RECORDED_FILE = 'bench/scale/recorded.json';
@@ -49,11 +50,17 @@ ${show('Memory after')}
 
 ## Open at once
 
-${thousands(opened.open)} of ${thousands(opened.wanted)} sagas, each with a workflow of its own and a caller that waits, held between debit and credit: opened in ${digits(opened.openingSeconds)} s, all of them ended ${digits(opened.closingSeconds)} s after their timers fired. Memory of a process's own; Temporal and PostgreSQL were not asked to collect anything.
+${thousands(opened.open)} of ${thousands(opened.wanted)} sagas, each with a workflow of its own and a caller that waits, held between debit and credit for the same time: ${digits(opened.openingSeconds)} s to open them, and the slowest took ${digits(opened.slowestSeconds)} s besides being held. Memory of a process's own; Temporal and PostgreSQL were not asked to collect anything.
 
 ${show(`${thousands(opened.open)} open`)}
 
 A coordinator keeps the workflows in memory that it has room for, and reads the others from Temporal again when something happens to them. A workflow whose next task it did not fetch within a second, as happens when all timers fire at once, goes on at another coordinator; its own copy stays until the room is needed for others, so not all of the memory comes back when they end. So what it needs has a bound, however many are open; what an open transaction takes for certain is its rows, and its history.
+
+Promises of a workflow carry nothing of the others: what an open one takes does not grow with their number (\`test/saga-more/many-open.test.ts\`).
+
+### Callers that wait
+
+Who waits for a result is a request that Temporal holds back, and it holds back 1,200 of them in a namespace and on a frontend (\`frontend.namespaceCount\`), those of the workers included. Who comes on top of that is put off, be it a caller or a worker that asks for its next task. The client comes back less and less often then, and its wait goes on; all the same, a thousand callers that wait leave little for the workers. Here the limit was ${thousands(MOST_WAITS)}, and a request was held back for ${WAIT_SECONDS} seconds instead of 20 (\`history.longPollExpirationInterval\`): ten thousand callers ask 170 times a second then, and not 500 times. Set both where many wait, or do not wait: start, and ask for the result later. A group is one wait, however many travel in it.
 
 ## On paper
 

@@ -229,7 +229,7 @@ const reportWith = (growing: number): ScaleReport =>
       open: 10_000,
       wanted: 10_000,
       openingSeconds: 120,
-      closingSeconds: 130,
+      slowestSeconds: 130,
       before: memoryOf(2 ** 27),
       whileOpen: memoryOf(2 ** 28),
       after: memoryOf(2 ** 27),

@@ -193,6 +193,7 @@ export const SECTIONS: readonly Section[] = [
         'COMMIT PREPARED was sent, and the connection is lost',
         'It is asked again; that there is none of that name (42704) says nothing, the row of the branch does',
         ['prepared/finish', 'is no answer, and asking again comes to the same'],
+        ['prepared/recovery-settle', 'by its row when the record is forgotten'],
         ['fault-matrix/fault-matrix', 'keeps every promise with one fault at each statement'],
       ),
       point(
