@@ -44,7 +44,7 @@ export interface Membership {
 interface Surroundings {
   /** What the ids of those begun here start with. */
   readonly parent: string;
-  readonly inside: boolean;
+  inside: boolean;
   readonly request?: string;
   readonly heritage?: Heritage;
   readonly membership?: Membership;
@@ -126,17 +126,17 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
     begun: 0,
     ...shared,
     ...(heritage === undefined ? {} : { heritage }),
-    ...(place ? { membership: place } : {}),
   };
   const span = { name: `${SPANS.transaction}${protocol}`, attributes };
-  return within(inner, () => {
-    if (!place || !isTraced()) return inSpan(span, () => body(context), endOf);
-    let running!: Promise<T>;
-    // Nothing goes on in a copy that has left its group, and its span would never end.
-    const shown = inSpan(span, () => Promise.race([(running = body(context)), place.over]), endOf);
-    shown.catch(() => undefined); // It is told by what runs.
-    return running;
-  });
+  if (!place) return within(inner, () => inSpan(span, () => body(context), endOf));
+  // It is the only one of the member, so what surrounds the member surrounds it, and it needs no scope of its own.
+  around.inside = true;
+  if (!isTraced()) return body(context);
+  let running!: Promise<T>;
+  // Nothing goes on in a copy that has left its group, and its span would never end.
+  const shown = inSpan(span, () => Promise.race([(running = body(context)), place.over]), endOf);
+  shown.catch(() => undefined); // It is told by what runs.
+  return running;
 }
 
 /** To be undone or aborted is what protocols are for. */
