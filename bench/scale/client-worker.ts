@@ -7,6 +7,7 @@ import type { HeldTransfer } from '../throughput/workflows';
 const WORKFLOW = 'transferBySaga';
 /** A server that ten thousand are opened on may leave one of them without an answer. They wait; others do that too. */
 const PATIENCE_MS = 600_000;
+
 async function main(): Promise<void> {
   const client = await connectTemporal();
   const alone = new TransactionClient({ client, patienceMs: PATIENCE_MS });

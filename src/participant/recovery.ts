@@ -7,8 +7,6 @@
 import type { Pool } from 'pg';
 import { crashpoint, parseBranchId, parseTransactionId } from '../protocol';
 import type { Ack, Decision, LocalTimeouts } from '../protocol';
-import { findState } from './branch-log';
-import type { BranchState, LoggedRequest } from './branch-log';
 import { PreparedElsewhereError } from './errors';
 import { abort, commit } from './finish';
 import { branchKeyOf, keyOf, parseGid, readGid } from './gid';
@@ -165,10 +163,11 @@ interface Recorded {
   readonly workflowId: string | null;
 }
 
-const RECORDED = `
-  select transaction_id as transaction, branch_id as branch, operation, encode(input_hash, 'hex') as "inputHash",
-         request_hash as request, namespace, workflow_id as "workflowId"
-    from txn.preparation where gid = $1`;
+const COLUMNS = `
+  transaction_id as transaction, branch_id as branch, operation, encode(input_hash, 'hex') as "inputHash",
+  request_hash as request, namespace, workflow_id as "workflowId"`;
+const RECORDED = `select ${COLUMNS} from txn.preparation where gid = $1`;
+const LOGGED = `select ${COLUMNS} from txn.branch where transaction_id = $1 and branch_id = $2`;
 
 /** What is settled: by its gid, and the ids that were recorded with it where the one who asks has seen them. */
 export interface Settleable {
@@ -195,14 +194,30 @@ export async function settle(
   const gid = parseGid(given.gid);
   const parts = readGid(gid);
   if (parts?.participant !== participant) throw new PreparedElsewhereError(gid, parts?.participant ?? '', participant);
-  const { rows } = await pool.query<Recorded>(RECORDED, [gid]);
-  // A record that is not of this gid's transaction would have another branch fenced off.
-  const recorded = rows[0] && keyOf(rows[0].transaction) === parts.transaction ? rows[0] : undefined;
+  const recorded = (await recordOf(pool, gid, parts)) ?? (await loggedAs(pool, given, parts));
   const ack = recorded
     ? await finishRecorded(pool, timeouts, gid, recorded, decision)
-    : await finishUnrecorded(pool, gid, idsIn(given, parts), decision);
+    : await finishOrphan(pool, gid, decision);
   await crashpoint('two-phase.recovered-before-report');
   return ack;
+}
+
+/** A record that is not of this gid's transaction would have another branch fenced off. */
+async function recordOf(pool: Pool, gid: Gid, parts: GidParts): Promise<Recorded | undefined> {
+  const { rows } = await pool.query<Recorded>(RECORDED, [gid]);
+  return rows.find(({ transaction }) => keyOf(transaction) === parts.transaction);
+}
+
+/** A record is forgotten when its branch has a row, and the row says the same. Ids that do not fit the gid are another branch's. */
+async function loggedAs(
+  pool: Pool,
+  { transaction, branch }: Settleable,
+  parts: GidParts,
+): Promise<Recorded | undefined> {
+  if (transaction === undefined || keyOf(transaction) !== parts.transaction) return undefined;
+  if (branch === undefined || branchKeyOf(branch) !== parts.branch) return undefined;
+  const { rows } = await pool.query<Recorded>(LOGGED, [transaction, branch]);
+  return rows[0];
 }
 
 function finishRecorded(
@@ -223,28 +238,9 @@ function finishRecorded(
   return decision === 'commit' ? commit(finishable, logged) : abort(finishable, logged);
 }
 
-type Ids = Pick<LoggedRequest, 'transaction' | 'branch'>;
-
-/** Ids that do not fit the gid would have the row of another branch answer for it. */
-function idsIn({ transaction, branch }: Settleable, parts: GidParts): Ids | undefined {
-  if (transaction === undefined || keyOf(transaction) !== parts.transaction) return undefined;
-  if (branch === undefined || branchKeyOf(branch) !== parts.branch) return undefined;
-  return { transaction: parseTransactionId(transaction), branch: parseBranchId(branch) };
+/** Its ids are not known, so neither its row nor a tombstone can be: what is prepared is finished, and that is all there is. */
+async function finishOrphan(pool: Pool, gid: Gid, decision: Decision): Promise<Ack> {
+  const answer = await finishPrepared(pool, gid, decision);
+  if (answer === 'done') return { kind: 'applied' };
+  return { kind: 'lost', evidence: 'Neither its prepared transaction nor a record of its preparation is there.' };
 }
-
-/**
- * There is no record of its preparation: it is forgotten because the branch has ended, or was lost. What is prepared is finished,
- * and otherwise its row says how it ended. Of an orphan, whose ids are not known, neither a row nor a tombstone can be.
- */
-async function finishUnrecorded(pool: Pool, gid: Gid, ids: Ids | undefined, decision: Decision): Promise<Ack> {
-  if ((await finishPrepared(pool, gid, decision)) === 'done') return { kind: 'applied' };
-  const state = ids && (await findState(pool, ids));
-  if (state === undefined)
-    return { kind: 'lost', evidence: 'Neither its prepared transaction nor a record of its preparation is there.' };
-  const evidence = `Its branch-log row says that it is ${state}.`;
-  if (isReservation(state)) return { kind: 'foreign', evidence };
-  const took = state === 'applied' ? 'commit' : 'abort';
-  return took === decision ? { kind: 'applied' } : { kind: 'heuristic', took, evidence };
-}
-
-const isReservation = (state: BranchState): boolean => ['tried', 'confirmed', 'cancelled'].includes(state);

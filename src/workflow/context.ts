@@ -44,7 +44,7 @@ export interface Membership {
 interface Surroundings {
   /** What the ids of those begun here start with. */
   readonly parent: string;
-  inside: boolean;
+  readonly inside: boolean;
   readonly request?: string;
   readonly heritage?: Heritage;
   readonly membership?: Membership;
@@ -101,7 +101,7 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   around.begun++;
   const { inside, request, heritage, membership: place, dispatcher } = around;
   // Its workflow of its own might not come as far as the second one, and would know nothing of it.
-  if (place && (inside || around.begun > 1)) return place.leave('it runs more than one transaction');
+  if (place && around.begun > 1) return place.leave('it runs more than one transaction');
   // Whoever looks for the workflow that goes on with what a group has begun, looks for it by the ids of its transactions.
   if (place && id !== undefined && id !== around.parent) return place.leave(`it calls a transaction ${id}`);
   const given = id ?? (!inside && around.begun === 1 ? around.parent : undefined);
@@ -120,17 +120,18 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
     ...(heritage !== undefined && !inside && own === around.parent ? { heritage } : {}),
   };
   const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
-  const inner = {
-    parent: given === undefined ? own : `${own}/1`,
-    inside: true,
-    begun: 0,
-    ...shared,
-    ...(heritage === undefined ? {} : { heritage }),
-  };
   const span = { name: `${SPANS.transaction}${protocol}`, attributes };
-  if (!place) return within(inner, () => inSpan(span, () => body(context), endOf));
+  if (!place) {
+    const inner = {
+      parent: given === undefined ? own : `${own}/1`,
+      inside: true,
+      begun: 0,
+      ...shared,
+      ...(heritage === undefined ? {} : { heritage }),
+    };
+    return within(inner, () => inSpan(span, () => body(context), endOf));
+  }
   // It is the only one of the member, so what surrounds the member surrounds it, and it needs no scope of its own.
-  around.inside = true;
   if (!isTraced()) return body(context);
   let running!: Promise<T>;
   // Nothing goes on in a copy that has left its group, and its span would never end.
