@@ -45,12 +45,12 @@ export class ProcessNotReady extends Error {
   constructor(
     readonly process: string,
     readonly reason: string,
-    readonly lastOutput: string,
+    readonly output: string,
     remedy: string,
   ) {
-    const output = lastOutput.trim() === '' ? '' : ` Its last output:\n${lastOutput.trim()}\n`;
+    const said = output.trim() === '' ? '' : ` Its output:\n${output.trim()}\n`;
     super(
-      `Nothing is left running: ${process} did not become ready (${reason}).${output} ${remedy}`.replace(/ {2,}/g, ' '),
+      `Nothing is left running: ${process} did not become ready (${reason}).${said} ${remedy}`.replace(/ {2,}/g, ' '),
     );
   }
 }

@@ -1,8 +1,11 @@
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { startTimeSkipping, TemporalDevServer } from '../../src/testing';
+import { findBinary } from '../../src/testing/binaries/find';
 import type { TemporalDevServerOptions } from '../../src/testing';
 import { temporaryDirectory } from './fixture';
 
@@ -26,6 +29,28 @@ async function connect({ address, namespace }: TemporalDevServer): Promise<Clien
   const connection = await Connection.connect({ address });
   onTestFinished(() => connection.close());
   return new Client({ connection, namespace });
+}
+
+/** A Temporal that panics in its first starts, at the length of a Go program, and notes each start in the file answered. */
+async function panicking(starts: number): Promise<string> {
+  const directory = temporaryDirectory();
+  const [noted, wrapper] = [join(directory, 'starts'), join(directory, 'temporal')];
+  const temporal = await findBinary('temporal');
+  writeFileSync(
+    wrapper,
+    `#!/bin/sh
+[ "$1" = server ] || exec '${temporal}' "$@"
+echo >>'${noted}'
+[ "$(wc -l <'${noted}')" -gt ${starts} ] && exec '${temporal}' "$@"
+echo 'panic: the reason' >&2
+seq -f 'frame %g' 2000 >&2
+exit 2
+`,
+  );
+  chmodSync(wrapper, 0o755);
+  vi.stubEnv('TEMPORAL_CLI_PATH', wrapper);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return noted;
 }
 
 async function startWorkflow(client: Client, workflowId: string): Promise<void> {
@@ -54,6 +79,25 @@ describe('a Temporal dev server', () => {
     const second = await start({ directory, uiPort: false, searchAttributes });
     expect(second.address).toBe(server.address);
     await startWorkflow(await connect(second), 'later');
+  });
+
+  it('is started again when it panics while it starts, and after a kill at the same address', async () => {
+    const noted = await panicking(2);
+    const server = await start({ uiPort: false });
+    expect(readFileSync(noted, 'utf8')).toHaveLength(3);
+    await server.kill();
+    writeFileSync(noted, '\n');
+    const { address } = server;
+    await server.restart();
+    expect([server.address, readFileSync(noted, 'utf8').length]).toEqual([address, 3]);
+  });
+
+  it('is given up after three starts, and the error has the reason and the place of a panic', async () => {
+    const noted = await panicking(3);
+    await expect(start({ uiPort: false })).rejects.toThrow(
+      /^Nothing is left running: .*\(it ended\)\. Its output:\npanic: the reason\nframe 1\n.* bytes left out\].*frame 2000\n Its log/s,
+    );
+    expect(readFileSync(noted, 'utf8')).toHaveLength(3);
   });
 });
 

@@ -15,7 +15,7 @@ import type { DirectoryLock } from '../processes/directory-lock';
 import { endNotedProcess, noteProcess } from '../processes/orphan';
 import { spawnGuarded } from '../processes/spawn';
 import type { GuardedProcess } from '../processes/spawn';
-import { tailOf } from '../processes/tail';
+import { outputFromNow } from '../processes/output';
 
 export interface NatsServerOptions {
   /** Where streams and the log are kept. Default: a new directory, which goes when the server is stopped. */
@@ -94,7 +94,7 @@ export class NatsServer {
       try {
         return await this.#start();
       } catch (error) {
-        const taken = error instanceof ProcessNotReady && /address already in use/i.test(error.lastOutput);
+        const taken = error instanceof ProcessNotReady && /address already in use/i.test(error.output);
         if (!taken || this.options.port !== undefined || attempt === PORT_ATTEMPTS) throw error;
         this.port = await freePort();
       }
@@ -104,7 +104,7 @@ export class NatsServer {
   async #start(): Promise<void> {
     const log = join(this.directory, 'nats.log');
     await appendFile(log, '');
-    const output = await tailOf(log);
+    const output = await outputFromNow(log);
     this.#process = await spawnGuarded(
       this.executable,
       ['--addr', HOST, '--port', String(this.port), '--jetstream', '--store_dir', join(this.directory, 'streams')],

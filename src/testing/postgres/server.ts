@@ -14,7 +14,7 @@ import { lockDirectory } from '../processes/directory-lock';
 import type { DirectoryLock } from '../processes/directory-lock';
 import { spawnGuarded } from '../processes/spawn';
 import type { GuardedProcess } from '../processes/spawn';
-import { tailOf } from '../processes/tail';
+import { outputFromNow } from '../processes/output';
 import { ensureCluster, serverEnvironment } from './cluster';
 import { locateInstallation, reachableDirectory } from './installation';
 import type { Installation } from './installation';
@@ -174,8 +174,7 @@ export class PostgresServer {
         return;
       } catch (error) {
         const taken =
-          error instanceof ProcessNotReady &&
-          /could not bind|could not create any TCP\/IP sockets/.test(error.lastOutput);
+          error instanceof ProcessNotReady && /could not bind|could not create any TCP\/IP sockets/.test(error.output);
         if (!taken || this.options.port !== undefined || attempt === PORT_ATTEMPTS) throw error;
         this.lastPort = await freePort();
       }
@@ -185,7 +184,7 @@ export class PostgresServer {
   async #start(): Promise<void> {
     const log = this.options.log ?? join(this.directory, 'postgres.log');
     await appendFile(log, '');
-    const output = await tailOf(log);
+    const output = await outputFromNow(log);
     const settings = {
       ...DEFAULT_SETTINGS,
       ...(this.options.durable === false && NOT_DURABLE),

@@ -17,7 +17,7 @@ import type { DirectoryLock } from '../processes/directory-lock';
 import { endNotedProcess, noteProcess } from '../processes/orphan';
 import { spawnGuarded } from '../processes/spawn';
 import type { GuardedProcess } from '../processes/spawn';
-import { tailOf } from '../processes/tail';
+import { outputFromNow } from '../processes/output';
 import { registerSearchAttributes } from './search-attributes';
 import type { SearchAttribute } from './search-attributes';
 
@@ -49,7 +49,8 @@ interface Ports {
 
 const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 60_000;
-const PORT_ATTEMPTS = 3;
+const START_ATTEMPTS = 3;
+const ENDED = 'it ended';
 
 export class TemporalDevServer {
   readonly namespace: string;
@@ -76,7 +77,7 @@ export class TemporalDevServer {
       await endNotedProcess(join(directory, 'process.json'), 'SIGTERM');
       const ports = await choosePorts(options, await portsUsedLast(directory));
       const server = new TemporalDevServer(options, executable, directory, lock, ports);
-      await server.#startOnFreePorts();
+      await server.#start({ mayMove: true });
       return server;
     } catch (error) {
       lock.release();
@@ -109,7 +110,7 @@ export class TemporalDevServer {
     if (this.running) throw new WrongServerState('this Temporal server is running', 'Call kill() first.');
     if (this.#stopped)
       throw new WrongServerState('this Temporal server has been stopped', 'Use TemporalDevServer.start().');
-    await this.#start();
+    await this.#start({ mayMove: false });
   }
 
   /** Stops the server and gives up the directory. A server without a directory has nothing to save and is killed. Idempotent. */
@@ -120,29 +121,28 @@ export class TemporalDevServer {
     if (this.options.directory === undefined) await rm(this.directory, { recursive: true, force: true });
   }
 
-  async #startOnFreePorts(): Promise<void> {
+  async #start({ mayMove }: { readonly mayMove: boolean }): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#start();
-        const file = join(this.directory, 'ports.json');
-        await writeFile(`${file}.new`, JSON.stringify(this.ports));
-        await rename(`${file}.new`, file);
-        return;
+        await this.#startOnce();
+        break;
       } catch (error) {
-        // Besides ours the server chooses a handful of free ports for itself, and can lose one of them to another process.
-        const taken =
-          error instanceof ProcessNotReady &&
-          /address already in use|can't bind|can't set .*port/i.test(error.lastOutput);
-        if (!taken || attempt === PORT_ATTEMPTS) throw error;
-        this.ports = await choosePorts(this.options, undefined);
+        // Besides ours the server chooses a handful of free ports for itself, can lose one of them to another process, and
+        // panics now and then while it starts on a busy machine. Nobody has been told yet that it runs.
+        if (!(error instanceof ProcessNotReady) || error.reason !== ENDED || attempt === START_ATTEMPTS) throw error;
+        const taken = /address already in use|can't bind|can't set .*port/i.test(error.output);
+        if (taken && mayMove) this.ports = await choosePorts(this.options, undefined);
       }
     }
+    const file = join(this.directory, 'ports.json');
+    await writeFile(`${file}.new`, JSON.stringify(this.ports));
+    await rename(`${file}.new`, file);
   }
 
-  async #start(): Promise<void> {
+  async #startOnce(): Promise<void> {
     const log = this.options.log ?? join(this.directory, 'temporal.log');
     await appendFile(log, '');
-    const output = await tailOf(log);
+    const output = await outputFromNow(log);
     this.#process = await spawnGuarded(this.executable, this.#args(), {
       // The server asks the vendor for news of its version, which a local server has no business to do.
       env: { ...process.env, TEMPORAL_VERSION_CHECK_DISABLED: '1' },
@@ -182,7 +182,7 @@ export class TemporalDevServer {
   async #whyNotReady(running: GuardedProcess): Promise<string | undefined> {
     let last = '';
     for (const deadline = Date.now() + START_TIMEOUT_MS; Date.now() < deadline; await sleep(20)) {
-      if (!running.running) return 'it ended';
+      if (!running.running) return ENDED;
       // A gRPC client that finds nobody listening waits a second before it tries again; a bare connection does not.
       if (!(await isListening(this.ports.port))) continue;
       try {
