@@ -62,8 +62,7 @@ async function settled(stage: Stage, id: string, sku: string, expected: string):
 
 async function relayKilled(stage: Stage, id: string): Promise<TransactionHandle> {
   const service = stage.workers.orders;
-  await service.stop();
-  await service.start(killAt('outbox.published-before-mark'));
+  await stage.arm('orders', killAt('outbox.published-before-mark'));
   const ids = Array.from({ length: 5 }, (_, i) => `${id}-${i + 1}`);
   const handles = await Promise.all(ids.map((one) => place(stage, one, 'BOOK-1')));
   await service.died();

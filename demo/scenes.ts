@@ -135,8 +135,7 @@ export const scenes: readonly Scene[] = [
 
 async function crashInTheMiddle(stage: Stage, id: string): Promise<TransactionHandle> {
   const bank = stage.workers['south-bank'];
-  await bank.stop();
-  await bank.start(killAt('branch.committed-before-report'));
+  await stage.arm('south-bank', killAt('branch.committed-before-report'));
   const handle = await transfer(euros(north('alice'), south('bob'), 10))(stage, id);
   await bank.died();
   stage.say('South Bank is dead; it is started again in a second');
@@ -145,8 +144,7 @@ async function crashInTheMiddle(stage: Stage, id: string): Promise<TransactionHa
 
 async function answerThatNeverComes(stage: Stage, id: string): Promise<TransactionHandle> {
   const carrier = stage.workers.shipping;
-  await carrier.stop();
-  await carrier.start(killAt('branch.committed-before-report'));
+  await stage.arm('shipping', killAt('branch.committed-before-report'));
   const handle = await orderTo(stage, id, 'DE');
   await carrier.died();
   await carrier.stop();

@@ -12,6 +12,8 @@ import type { ServiceName } from '../activities/services';
 import { setUpService } from '../activities/setup';
 import { ServiceProcess, startStack } from '../src/dev';
 import type { PostgresName, Stack } from '../src/dev';
+import { giveCrashOrders } from '../src/testing';
+import type { CrashOrder } from '../src/testing';
 
 /** Which of the two PostgreSQL servers a service's database is on. A name of a database has no hyphens. */
 const SERVER_OF = {
@@ -58,6 +60,8 @@ export interface Shop {
   readonly configFile: string;
   /** Ends a workflow on the spot, as a person at the Web UI could. */
   readonly terminate: (id: string) => Promise<void>;
+  /** Gives a worker orders for its crash points, which end with its process. What it was killed at, it notes in `log`. */
+  readonly arm: (worker: WorkerName, orders: readonly CrashOrder[], log?: string) => Promise<void>;
   /** Takes a trip that is held, or gives it back. */
   readonly answerTrip: (id: string, accept: boolean) => Promise<void>;
   stop(): Promise<void>;
@@ -97,6 +101,10 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
       databases,
       configFile: writeConfig(stack),
       terminate: async (id) => void (await client.workflow.getHandle(id).terminate('by the demo')),
+      arm: async (worker, orders, log) => {
+        await workers[worker].start();
+        giveCrashOrders(crashOrdersOf(options, worker), orders, log);
+      },
       answerTrip: (id, accept) => client.workflow.getHandle(id).executeUpdate('answerTrip', { args: [{ accept }] }),
       stop,
     };
@@ -129,8 +137,13 @@ function openDatabases(stack: Stack<string>): Record<ServiceName, Pool> {
 /** Node runs what was compiled, also when this file itself is run from its source, as in the tests. */
 const compiledRoot = (): string => join(__dirname, __filename.endsWith('.ts') ? '../dist' : '..');
 
+const logsOf = ({ directory }: ShopOptions): string => join(directory, 'logs');
+
+const crashOrdersOf = (options: ShopOptions, worker: WorkerName): string =>
+  join(logsOf(options), `${worker}.crash-orders.json`);
+
 async function startWorkers(stack: Stack<string>, options: ShopOptions): Promise<Record<WorkerName, ServiceProcess>> {
-  const logs = join(options.directory, 'logs');
+  const logs = logsOf(options);
   mkdirSync(logs, { recursive: true });
   const root = compiledRoot();
   const started: ServiceProcess[] = [];
@@ -142,7 +155,12 @@ async function startWorkers(stack: Stack<string>, options: ShopOptions): Promise
     const worker = await ServiceProcess.start({
       name,
       script: join(root, script),
-      env: { TEMPORAL_ADDRESS: stack.temporal.address, TEMPORAL_NAMESPACE: stack.temporal.namespace, ...env },
+      env: {
+        TEMPORAL_ADDRESS: stack.temporal.address,
+        TEMPORAL_NAMESPACE: stack.temporal.namespace,
+        TXN_CRASHPOINT_FILE: crashOrdersOf(options, name),
+        ...env,
+      },
       log: join(logs, `${name}.log`),
       preload: [join(root, 'src/testing/crashpoints-preload.js')],
       restartAfterMs: options.restartAfterMs ?? 1_000,

@@ -4,6 +4,8 @@ import { TransactionFailed } from 'temporal-txn/client';
 import type { TransactionHandle, TransactionReport } from 'temporal-txn/client';
 import { listPrepared } from 'temporal-txn/participant';
 import type { AccountRef, Transfer } from '../workflows/bank-transfer';
+import type { CrashpointName } from '../src/protocol';
+import type { CrashOrder } from '../src/testing';
 import type { Shop } from './shop';
 
 export interface Stage extends Shop {
@@ -47,10 +49,8 @@ export const transfer =
   ({ transactions }: Stage, id: string): Promise<TransactionHandle> =>
     transactions.start(workflow, { id, input });
 
-/** For the start of a worker: it is killed at the first passage of a crash point. */
-export const killAt = (at: string): Record<string, string> => ({
-  TXN_CRASHPOINT: JSON.stringify([{ at, action: { kind: 'kill' } }]),
-});
+/** It is killed at the first passage of a crash point. */
+export const killAt = (at: CrashpointName): readonly CrashOrder[] => [{ at, action: { kind: 'kill' } }];
 
 const PATIENCE_MS = 90_000;
 

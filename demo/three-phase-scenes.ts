@@ -29,13 +29,7 @@ export const threePhaseScenes: readonly Scene[] = [
 
 /** North Bank is slow to say that it is pre-committed, so that there is a moment in which all are and nothing is decided. */
 async function terminatedAfterPreCommit(stage: Stage, id: string): Promise<TransactionHandle> {
-  const bank = stage.workers['north-bank'];
-  await bank.stop();
-  await bank.start({
-    TXN_CRASHPOINT: JSON.stringify([
-      { at: 'three-phase.pre-committed-before-ack', action: { kind: 'delay', ms: 1_500 } },
-    ]),
-  });
+  await stage.arm('north-bank', [{ at: 'three-phase.pre-committed-before-ack', action: { kind: 'delay', ms: 1_500 } }]);
   const handle = await transfer(euros(north('alice'), south('bob'), 10), IN_THREE_PHASES)(stage, id);
   await until('all are pre-committed', async () => (await prepared(stage, 'pre-committed')) === 3);
   await stage.terminate(id);

@@ -82,8 +82,7 @@ async function answered(stage: Stage, handle: TransactionHandle, accept: boolean
 
 async function hotelKilledWhileConfirming(stage: Stage, id: string): Promise<TransactionHandle> {
   const { hotel } = stage.workers;
-  await hotel.stop();
-  await hotel.start(killAt('confirm.committed-before-report'));
+  await stage.arm('hotel', killAt('confirm.committed-before-report'));
   const handle = await answered(stage, await hold(stage, id, LISBON, 60), true);
   await hotel.died();
   stage.say('the hotel is dead; it is started again in a second');

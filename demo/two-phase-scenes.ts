@@ -52,8 +52,7 @@ export const twoPhaseScenes: readonly Scene[] = [
 
 async function killedBeforeItsVote(stage: Stage, id: string): Promise<TransactionHandle> {
   const bank = stage.workers['south-bank'];
-  await bank.stop();
-  await bank.start(killAt('two-phase.prepared-before-vote'));
+  await stage.arm('south-bank', killAt('two-phase.prepared-before-vote'));
   const handle = await tenEuros(stage, id);
   await bank.died();
   stage.say(`South Bank is dead; ${await prepared(stage)} databases hold what they have prepared`);
@@ -78,11 +77,7 @@ async function coordinatorTerminated(stage: Stage, id: string): Promise<Transact
 
 /** North Bank, which has the register, writes the decision and then waits a moment before it goes on. */
 async function stopAtTheDecision(stage: Stage, id: string): Promise<TransactionHandle> {
-  const bank = stage.workers['north-bank'];
-  await bank.stop();
-  await bank.start({
-    TXN_CRASHPOINT: JSON.stringify([{ at: 'two-phase.decided-before-finish', action: { kind: 'delay', ms: 2_000 } }]),
-  });
+  await stage.arm('north-bank', [{ at: 'two-phase.decided-before-finish', action: { kind: 'delay', ms: 2_000 } }]);
   const handle = await tenEuros(stage, id);
   await until('it is decided', async () => (await decisionOf(stage, id)) !== undefined);
   stage.say(`the register of North Bank says ${(await decisionOf(stage, id))?.decision}; nobody has followed yet`);

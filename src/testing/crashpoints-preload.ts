@@ -1,4 +1,7 @@
-/** Arms the crash points of a process from its environment. For `node --require`. */
-import { armCrashpoints, crashOrdersFrom } from './crashpoints';
+/** Arms the crash points of a process from its environment, and from the file that it names. For `node --require`. */
+import { armCrashpoints, armCrashpointsFrom, crashOrdersFrom } from './crashpoints';
 
-armCrashpoints(crashOrdersFrom(process.env['TXN_CRASHPOINT']));
+const { TXN_CRASHPOINT, TXN_CRASHPOINT_FILE } = process.env;
+const orders = crashOrdersFrom(TXN_CRASHPOINT);
+if (TXN_CRASHPOINT_FILE === undefined) armCrashpoints(orders);
+else armCrashpointsFrom(TXN_CRASHPOINT_FILE, orders);

@@ -2,7 +2,7 @@
 export { findBinary } from './binaries/find';
 export type { FindBinaryOptions } from './binaries/find';
 export type { BinaryName } from './binaries/pins';
-export { armCrashpoints, crashOrdersFrom } from './crashpoints';
+export { armCrashpoints, crashOrdersFrom, giveCrashOrders } from './crashpoints';
 export type { CrashAction, CrashOrder } from './crashpoints';
 export { bundleWorkflows, TransactionTestEnvironment } from './environment';
 export type { Activities, TransactionTestEnvironmentOptions } from './environment';

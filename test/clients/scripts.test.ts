@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
 import type { Books } from '../../demo/books';
 import { freePort } from '../../src/testing';
+import { some } from '../depth';
 import {
   countOf,
   endOf,
@@ -108,78 +109,81 @@ const without = (args: readonly string[], option: string, ...instead: string[]):
   return [...args.slice(0, at), ...instead, ...args.slice(at + 2)];
 };
 
+const WRONG: readonly (readonly [string, Script, readonly string[], string])[] = [
+  ['no amount', 'transfer', without(transfer, '--amount'), '--amount'],
+  [
+    'a negative amount',
+    'transfer',
+    without(transfer, '--amount', '--amount=-5'),
+    '"-5" is not a positive amount of EUR',
+  ],
+  ['nothing', 'transfer', without(transfer, '--amount', '--amount', '0.00'), '"0.00" is not a positive amount'],
+  ['too many decimals', 'transfer', without(transfer, '--amount', '--amount', '1.005'), 'with at most 2 decimals'],
+  ['yen with decimals', 'transfer', [...transfer, '--currency', 'JPY'], 'with at most 0 decimals'],
+  [
+    'an amount that no number holds',
+    'transfer',
+    without(transfer, '--amount', '--amount', '90071992547409.92'),
+    '90071992547409.92 EUR is too large: the most is 90071992547409.91.',
+  ],
+  [
+    'an amount that is larger still',
+    'transfer',
+    without(transfer, '--amount', '--amount', '99999999999999999999'),
+    '99999999999999999999 EUR is too large',
+  ],
+  [
+    'an amount in words',
+    'transfer',
+    without(transfer, '--amount', '--amount', '1e3'),
+    '"1e3" is not a positive amount',
+  ],
+  ['an unknown currency', 'transfer', [...transfer, '--currency', 'EURO'], '"EURO" is not an ISO 4217 currency code'],
+  [
+    'an unknown bank',
+    'transfer',
+    without(transfer, '--to', '--to', 'east-bank/bob'),
+    '"east-bank/bob" is not an account',
+  ],
+  ['an odd account', 'transfer', without(transfer, '--from', '--from', "north-bank/a'b"), 'is not an account'],
+  [
+    'a transfer to oneself',
+    'transfer',
+    without(transfer, '--to', '--to', 'north-bank/alice'),
+    '--from and --to are the same account',
+  ],
+  [
+    'a transfer to oneself by two-phase commit',
+    'transfer',
+    [...without(transfer, '--to', '--to', 'north-bank/alice'), '--protocol', '2pc'],
+    '--from and --to are the same account',
+  ],
+  [
+    'a saga that is approved',
+    'transfer',
+    [...transfer, '--protocol', 'saga', '--approved'],
+    '--approved goes by two-phase commit',
+  ],
+  [
+    'three-phase commit that is approved',
+    'transfer',
+    [...transfer, '--protocol', '3pc', '--approved'],
+    '--approved goes by two-phase commit',
+  ],
+  ['an odd id', 'transfer', [...transfer, '--id', 'a b'], 'transaction id "a b" is not allowed'],
+  ['an unknown option', 'transfer', [...transfer, '--force'], "unknown option '--force'"],
+  ['no articles', 'order', without(order, '--item'), '--item'],
+  ['no pieces', 'order', [...order, '--item', 'LAMP-1:0'], '"LAMP-1:0" is not an article'],
+  ['an article twice', 'order', [...order, '--item', 'BOOK-1'], 'BOOK-1 is there twice'],
+  ['an odd region', 'order', [...order, '--region', 'Germany'], '"Germany" is not an ISO 3166 code'],
+  ['an odd total', 'order', without(order, '--total', '--total', 'free'), '"free" is not a positive amount'],
+  ['an odd address', 'checkout', without(checkout, '--email', '--email', 'ann'), '"ann" is not a mail address'],
+  ['no address', 'checkout', without(checkout, '--email'), '--email'],
+];
+
 describe('wrong input', () => {
-  it.each<[string, Script, string[], string]>([
-    ['no amount', 'transfer', without(transfer, '--amount'), '--amount'],
-    [
-      'a negative amount',
-      'transfer',
-      without(transfer, '--amount', '--amount=-5'),
-      '"-5" is not a positive amount of EUR',
-    ],
-    ['nothing', 'transfer', without(transfer, '--amount', '--amount', '0.00'), '"0.00" is not a positive amount'],
-    ['too many decimals', 'transfer', without(transfer, '--amount', '--amount', '1.005'), 'with at most 2 decimals'],
-    ['yen with decimals', 'transfer', [...transfer, '--currency', 'JPY'], 'with at most 0 decimals'],
-    [
-      'an amount that no number holds',
-      'transfer',
-      without(transfer, '--amount', '--amount', '90071992547409.92'),
-      '90071992547409.92 EUR is too large: the most is 90071992547409.91.',
-    ],
-    [
-      'an amount that is larger still',
-      'transfer',
-      without(transfer, '--amount', '--amount', '99999999999999999999'),
-      '99999999999999999999 EUR is too large',
-    ],
-    [
-      'an amount in words',
-      'transfer',
-      without(transfer, '--amount', '--amount', '1e3'),
-      '"1e3" is not a positive amount',
-    ],
-    ['an unknown currency', 'transfer', [...transfer, '--currency', 'EURO'], '"EURO" is not an ISO 4217 currency code'],
-    [
-      'an unknown bank',
-      'transfer',
-      without(transfer, '--to', '--to', 'east-bank/bob'),
-      '"east-bank/bob" is not an account',
-    ],
-    ['an odd account', 'transfer', without(transfer, '--from', '--from', "north-bank/a'b"), 'is not an account'],
-    [
-      'a transfer to oneself',
-      'transfer',
-      without(transfer, '--to', '--to', 'north-bank/alice'),
-      '--from and --to are the same account',
-    ],
-    [
-      'a transfer to oneself by two-phase commit',
-      'transfer',
-      [...without(transfer, '--to', '--to', 'north-bank/alice'), '--protocol', '2pc'],
-      '--from and --to are the same account',
-    ],
-    [
-      'a saga that is approved',
-      'transfer',
-      [...transfer, '--protocol', 'saga', '--approved'],
-      '--approved goes by two-phase commit',
-    ],
-    [
-      'three-phase commit that is approved',
-      'transfer',
-      [...transfer, '--protocol', '3pc', '--approved'],
-      '--approved goes by two-phase commit',
-    ],
-    ['an odd id', 'transfer', [...transfer, '--id', 'a b'], 'transaction id "a b" is not allowed'],
-    ['an unknown option', 'transfer', [...transfer, '--force'], "unknown option '--force'"],
-    ['no articles', 'order', without(order, '--item'), '--item'],
-    ['no pieces', 'order', [...order, '--item', 'LAMP-1:0'], '"LAMP-1:0" is not an article'],
-    ['an article twice', 'order', [...order, '--item', 'BOOK-1'], 'BOOK-1 is there twice'],
-    ['an odd region', 'order', [...order, '--region', 'Germany'], '"Germany" is not an ISO 3166 code'],
-    ['an odd total', 'order', without(order, '--total', '--total', 'free'), '"free" is not a positive amount'],
-    ['an odd address', 'checkout', without(checkout, '--email', '--email', 'ann'), '"ann" is not a mail address'],
-    ['no address', 'checkout', without(checkout, '--email'), '--email'],
-  ])('%s is named, and nothing is started', async (_, script, args, message) => {
+  // Each is a process.
+  it.each(some(WRONG, 8, 'wrong input'))('%s is named, and nothing is started', async (_, script, args, message) => {
     const id = newId('wrong');
     const given = args.includes('--id') ? args : [...args, '--id', id];
     const { code, stdout, stderr } = await call(script, given);

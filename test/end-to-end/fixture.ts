@@ -67,12 +67,10 @@ export const orderOf = (id: string, region = 'DE'): OrderRequest => ({
   region,
 });
 
-/** Starts the worker again with orders for its crash points. Returns what it noted when it died. */
+/** Gives the worker orders for its crash points. Returns what it noted when it died. */
 export async function arm(shop: Shop, worker: WorkerName, order: CrashOrder): Promise<() => string> {
   const log = join(shop.stack.directory, `${newId(`crash-${worker}`)}.log`);
-  const service = shop.workers[worker];
-  await service.stop();
-  await service.start({ TXN_CRASHPOINT: JSON.stringify([order]), TXN_CRASHPOINT_LOG: log });
+  await shop.arm(worker, [order], log);
   return () => readIfThere(log);
 }
 

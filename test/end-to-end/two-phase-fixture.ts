@@ -175,15 +175,11 @@ export interface Killing {
   readonly notes: () => string[];
 }
 
-/** Starts workers again with orders for their crash points. */
+/** Gives workers orders for their crash points. */
 export async function armAll(shop: Shop, orders: Orders): Promise<Killing> {
   const armed = Object.entries(orders) as [WorkerName, readonly CrashOrder[]][];
   const logs = armed.map(([worker]) => join(shop.stack.directory, `${newId(`crash-${worker}`)}.log`));
-  const starts = armed.map(async ([worker, list], i) => {
-    await shop.workers[worker].stop();
-    await shop.workers[worker].start({ TXN_CRASHPOINT: JSON.stringify(list), TXN_CRASHPOINT_LOG: logs[i]! });
-  });
-  await Promise.all(starts);
+  await Promise.all(armed.map(([worker, list], i) => shop.arm(worker, list, logs[i])));
   const deaths = armed.map(([worker]) => shop.workers[worker].died().then(() => Date.now()));
   return {
     died: Promise.all(deaths).then((times) => Math.max(...times)),

@@ -21,16 +21,11 @@ import type { Shop } from '../../demo/shop';
 import { GROUP_WORKFLOW } from '../../src/protocol';
 import type { GroupRequest, TransactionReport } from '../../src/protocol';
 import type { Transfer } from '../../workflows/bank-transfer';
-import { some } from '../depth';
 import { expectOrderOnce, expectTransferOnce, newId } from './fixture';
 import { ATOMICALLY, expectObeyed } from './two-phase-fixture';
 
 export const WAYS = ['alone', 'in groups'] as const;
 export type Way = (typeof WAYS)[number];
-
-/** Everything alone, as ever; in groups some of it, and in a campaign everything too. */
-export const someInGroups = <T>(way: Way, all: readonly T[], sample: number, what: string): readonly T[] =>
-  way === 'alone' ? all : some(all, sample, `${what}, in groups`);
 
 /** The same shop, with transactions that go this way. Call it in a `describe`, and the result in a test. */
 export function useWay(way: Way, shop: () => Shop): () => Shop {

@@ -36,7 +36,7 @@ export interface TemporalDevServerOptions {
   readonly namespace?: string;
   /** Search attributes to register. Default: none. */
   readonly searchAttributes?: readonly SearchAttribute[];
-  /** Values of Temporal's dynamic configuration, by key. Default: none; what the tests and the stack need works without. */
+  /** Values of Temporal's dynamic configuration, by key. Default: one partition for each task queue, which these are added to. */
   readonly dynamicConfig?: Readonly<Record<string, string | number | boolean>>;
   /** Hears what is being done while the binary is looked for. */
   readonly onProgress?: (message: string) => void;
@@ -51,6 +51,8 @@ const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 60_000;
 const START_ATTEMPTS = 3;
 const ENDED = 'it ended';
+/** One process gains nothing from spreading a task queue over four partitions that forward their tasks to each other. */
+const DYNAMIC_CONFIG = { 'matching.numTaskqueueReadPartitions': 1, 'matching.numTaskqueueWritePartitions': 1 };
 
 export class TemporalDevServer {
   readonly namespace: string;
@@ -173,7 +175,7 @@ export class TemporalDevServer {
     else args.push('--ui-port', String(uiPort), '--ui-disable-news-fetch');
     if (this.options.metricsPort !== undefined) args.push('--metrics-port', String(this.options.metricsPort));
     if (this.options.directory !== undefined) args.push('--db-filename', join(this.directory, 'temporal.db'));
-    for (const [key, value] of Object.entries(this.options.dynamicConfig ?? {})) {
+    for (const [key, value] of Object.entries({ ...DYNAMIC_CONFIG, ...this.options.dynamicConfig })) {
       args.push('--dynamic-config-value', `${key}=${JSON.stringify(value)}`);
     }
     return args;
