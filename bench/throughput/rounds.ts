@@ -18,10 +18,14 @@ import type { CpuParts } from './usage';
 export const CALLERS = [1, 16, 64, 256, 1_000] as const;
 export type Callers = (typeof CALLERS)[number];
 
-/** How long callers begin transfers in a block. Those that are under way then are waited for. */
-const BLOCK_SECONDS = 4;
+/**
+ * How long callers begin transfers in a block. Those that are under way then are waited for. It is longer where a caller comes to few
+ * transfers otherwise: one that is alone, because they are few in all, and many, because each waits for seconds.
+ */
+const blockSecondsFor = (callers: Callers): number => (callers === 1 || callers >= 256 ? 10 : 4);
+const WARM_UP_SECONDS = 2;
 /** A contestant whose block takes longer has that one in the first round only. */
-const LONG_BLOCK_SECONDS = 20;
+const LONG_BLOCK_SECONDS = 30;
 /** For servers to be done with what the block before has left behind. */
 const SETTLE_MS = 300;
 const WARM_UP_CALLERS = 64;
@@ -101,7 +105,7 @@ export class Rounds {
       const first = this.take(way, size.together);
       const callers = Math.min(WARM_UP_CALLERS, size.together);
       const ask = (count: number): Promise<BlockAnswer> =>
-        askForBlock(this.company.callersUrl(way), { way, first, count, callers, seconds: BLOCK_SECONDS / 2 });
+        askForBlock(this.company.callersUrl(way), { way, first, count, callers, seconds: WARM_UP_SECONDS });
       const answer = await ask(size.together);
       await this.look(way, first, answer);
       await ask(Math.min(REPEATED, answer.count));
@@ -119,7 +123,7 @@ export class Rounds {
       first,
       count: this.options.size.together,
       callers,
-      seconds: BLOCK_SECONDS,
+      seconds: blockSecondsFor(callers),
     });
     const after = cpuSecondsOf(way);
     const { count, seconds, latenciesMs, refused } = answer;

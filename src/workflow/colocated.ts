@@ -5,14 +5,12 @@
  * It is only a first try. Whatever is not an answer, a worker among them that has no such participant, has the same question go its usual
  * way, with all its retries: the branch log keeps both from taking effect, and which process the workflow runs in decides nothing.
  *
- * Where updates are under way, or a person has ruled by one, all goes the usual way from the start: SDK core 1.24 loses workflow tasks
- * in which many updates meet local activities. `test/colocated/known-trouble.test.ts` shows it.
+ * Where local activities must not be used, all goes the usual way from the start.
  */
 import { msToNumber } from '@temporalio/common/lib/time';
 import {
   ActivityCancellationType,
   ActivityFailure,
-  allHandlersFinished,
   ApplicationFailure,
   isCancellation,
   proxyLocalActivities,
@@ -21,6 +19,7 @@ import { colocatedActivity } from '../protocol';
 import { dispatcherOver, withoutSignals } from './dispatch';
 import type { Addressee, BranchCall, Dispatcher, Effort } from './dispatch';
 import { finalFailure } from './failures';
+import { mayAskLocally } from './local-activities';
 
 /** Asks where the coordinator is, once. */
 export function askNear<Answer>(
@@ -44,13 +43,6 @@ export function askNear<Answer>(
 
 const near: Dispatcher = withoutSignals(dispatcherOver(askNear));
 
-let isRuled = false;
-
-/** A person has ruled, and may rule on more at any moment: speed matters to nobody here any more. */
-export function noteRuling(): void {
-  isRuled = true;
-}
-
 /** Asks those that are colocated there first, and all others as `usual` does. */
 export function colocatedFirst(usual: Dispatcher): Dispatcher {
   const first = async <Answer>(
@@ -58,7 +50,7 @@ export function colocatedFirst(usual: Dispatcher): Dispatcher {
     effort: Effort,
     ask: (dispatcher: Dispatcher, call: BranchCall, effort: Effort) => Promise<Answer>,
   ): Promise<Answer> => {
-    if (!call.colocated || isRuled || !allHandlersFinished()) return ask(usual, call, effort);
+    if (!call.colocated || !mayAskLocally()) return ask(usual, call, effort);
     const began = Date.now();
     try {
       return await ask(near, call, effort);

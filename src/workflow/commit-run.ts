@@ -63,9 +63,10 @@ export class CommitRun {
   async settle(): Promise<SettledCommitReport> {
     const group = membership();
     if (group && !this.#mayTravel()) await group.leave(`${this.phases.protocol} like this needs a workflow of its own`);
-    if (this.settings.failFast) await admit(this.#members.filter(isOwnMember).map(({ branch }) => branch.participant));
+    // Before anything is waited for: an update that comes with the start is refused where its handler is not there by then.
     openDesk();
     openAnnouncement(this.context);
+    if (this.settings.failFast) await admit(this.#members.filter(isOwnMember).map(({ branch }) => branch.participant));
     this.#show();
     return shielded(async (whenCancelled) => {
       whenCancelled(() => this.#withdraw());

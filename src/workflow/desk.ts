@@ -6,8 +6,8 @@
 import { ApplicationFailure, condition, defineUpdate, setHandler } from '@temporalio/workflow';
 import { show } from '../protocol';
 import type { BranchId, TransactionId } from '../protocol';
-import { noteRuling } from './colocated';
 import { membership } from './context';
+import { noteRuling } from './local-activities';
 import { outside } from './outside';
 
 /** What every ruling holds. One object, because the form of the Web UI takes one JSON argument. */

@@ -1,7 +1,8 @@
 /**
  * The circuits of the coordinator's worker, one for each participant, seen from workflow code. What a worker has lately seen is
  * no part of a history, so they live outside. Transactions that want to fail fast tell them of answers and silence through a sink,
- * which leaves no event, and ask them by a local activity, whose answer is recorded.
+ * which leaves no event, and ask them by a local activity, whose answer is recorded; where that must not be, by an activity, which any
+ * worker of the queue may answer by what it has seen itself.
  */
 import { RetryState } from '@temporalio/common';
 import {
@@ -9,6 +10,7 @@ import {
   ActivityFailure,
   ApplicationFailure,
   log,
+  proxyActivities,
   proxyLocalActivities,
   proxySinks,
   TimeoutFailure,
@@ -17,6 +19,7 @@ import type { Sinks } from '@temporalio/workflow';
 import { CIRCUITS_SINK, FailureType, WHO_IS_AWAY } from '../protocol';
 import type { Away, Heard } from '../protocol';
 import { TransactionNotAttempted } from './errors';
+import { mayAskLocally } from './local-activities';
 
 interface CircuitSinks extends Sinks {
   readonly [CIRCUITS_SINK]: { heard(participant: string, heard: Heard): void };
@@ -68,7 +71,8 @@ export async function admit(participants: readonly string[]): Promise<void> {
 }
 
 async function whoIsAway(participants: readonly string[]): Promise<readonly Away[]> {
-  const { [WHO_IS_AWAY]: ask } = proxyLocalActivities<Record<string, (names: readonly string[]) => Promise<Away[]>>>({
+  const proxy = mayAskLocally() ? proxyLocalActivities : proxyActivities;
+  const { [WHO_IS_AWAY]: ask } = proxy<Record<string, (names: readonly string[]) => Promise<Away[]>>>({
     startToCloseTimeout: '2 seconds',
     scheduleToCloseTimeout: '2 seconds',
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

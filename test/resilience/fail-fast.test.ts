@@ -1,6 +1,8 @@
 /** Transactions that rather fail at once: what their worker knows of participants, and how they end before they begin. */
+import { WithStartWorkflowOperation } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TransactionNotAttempted } from '../../src/client';
+import { WHO_IS_AWAY } from '../../src/protocol';
 import type { BranchRequest } from '../../src/protocol';
 import { TransactionTestEnvironment } from '../../src/testing';
 import { ParticipantCircuits } from '../../src/worker';
@@ -164,6 +166,36 @@ describe('a transaction that wants to fail fast', () => {
     const { events } = await environment.temporal.client.workflow.getHandle(id).fetchHistory();
     const extra = (events ?? []).filter(({ markerRecordedEventAttributes: marker }) => marker);
     expect(extra, 'the question at the beginning').toHaveLength(1);
+  });
+
+  it('asks by an activity from the moment at which somebody waits for the decision, and is told the same', async () => {
+    const { client } = environment.temporal;
+    const decision = (id: string): Promise<unknown> =>
+      client.workflow.executeUpdateWithStart('decision', {
+        startWorkflowOperation: new WithStartWorkflowOperation('settles', {
+          workflowId: id,
+          taskQueue: 'transactions',
+          args: [commit],
+          workflowIdConflictPolicy: 'FAIL',
+        }),
+      });
+    const questionsOf = async (id: string): Promise<unknown> => {
+      const { events } = await client.workflow.getHandle(id).fetchHistory();
+      return {
+        asActivity: events?.filter(
+          ({ activityTaskScheduledEventAttributes: task }) => task?.activityType?.name === WHO_IS_AWAY,
+        ).length,
+        locally: events?.filter(({ markerRecordedEventAttributes: marker }) => marker).length,
+      };
+    };
+    const id = `fast-${++told}`;
+    expect(await decision(id)).toMatchObject({ decision: 'commit' });
+    expect(await questionsOf(id)).toEqual({ asActivity: 1, locally: 0 });
+    away();
+    const tooSoon = `fast-${++told}`;
+    await expect(decision(tooSoon)).rejects.toThrow();
+    expect(await questionsOf(tooSoon)).toEqual({ asActivity: 1, locally: 0 });
+    await expect(environment.transactions.handle(tooSoon).result()).rejects.toBeInstanceOf(TransactionNotAttempted);
   });
 
   it('is not one that does not say so', async () => {
