@@ -66,7 +66,7 @@ describe('many updates of one workflow at once', () => {
     for (let round = 0; round < ROUNDS && lost === 0; round++) lost = await lostOf('here');
     expect(
       lost,
-      'The SDK has been mended: let updates have local activities again in src/workflow/colocated.ts, and take the warning out of docs/latency.md.',
+      'The SDK has been mended: let updates have local activities again in src/workflow/local-activities.ts, and take the warning out of docs/latency.md.',
     ).toBeGreaterThan(0);
   }, 60_000);
 

@@ -1,7 +1,7 @@
 /**
  * The coordinator is terminated, once at every event of its history and at every question that it has asked, of transactions
- * that would commit and that would abort, with two, three and four participants: of these one number, unless it is a campaign. They end the transaction without it: all in
- * the same way, as the register says, and soon.
+ * that would commit and that would abort, with two, three and four participants; without a campaign at some events and of one of these
+ * numbers. They end the transaction without it: all in the same way, as the register says, and soon.
  */
 import { describe, expect, it } from 'vitest';
 import { CAMPAIGN, depth, some } from '../depth';
@@ -66,60 +66,59 @@ async function inTurns<T>(todo: readonly T[], run: (one: T) => Promise<void>): P
   await Promise.all(Array.from({ length: AT_A_TIME }, runner));
 }
 
-describe.each(some([2, 3, 4], 1, 'numbers of participants whose coordinator is terminated'))(
-  'a coordinator of %i participants that is terminated',
-  (count) => {
-    const branches = FOUR.slice(0, count);
+const COUNTS = some([2, 3, 4], 1, 'numbers of participants whose coordinator is terminated');
 
-    describe.each<Course>(['commit', 'abort'])('in a transaction that would %s', (course) => {
-      let events: readonly number[] = [];
-      let questions = 0;
-      const story = { branches, options: IMPATIENT, answers: answersOf(course) };
+describe.each(COUNTS)('a coordinator of %i participants that is terminated', (count) => {
+  const branches = FOUR.slice(0, count);
 
-      it('is not needed while nobody does so', async () => {
-        const tale = await fixture.begin({ branches, answers: answersOf(course) });
-        expect(await tale.report()).toMatchObject({ decision: course });
-        await judge(tale);
-        const history = await tale.history();
-        // Nothing of the coordinator's has gone out between the event that wakes it and the end of its task.
-        const seen = history.filter(
-          (event) => !event.workflowTaskScheduledEventAttributes && !event.workflowTaskStartedEventAttributes,
-        );
-        const chosen = some(seen, 8, `events of ${count} participants, ${course}`);
-        events = (CAMPAIGN ? history : chosen).map(({ eventId }) => Number(eventId));
-        questions = tale.asked().length;
-        expect(seen.length).toBeGreaterThan(8);
-      });
+  describe.each<Course>(['commit', 'abort'])('in a transaction that would %s', (course) => {
+    let events: readonly number[] = [];
+    let questions = 0;
+    const story = { branches, options: IMPATIENT, answers: answersOf(course) };
 
-      it('at any event leaves participants that agree', async () => {
-        await inTurns(events, async (length) => {
-          const tale = await fixture.begin(story);
-          await tale.untilEvents(length);
-          await terminate(tale.id);
-          await judge(tale);
-        });
-      }, 120_000);
-
-      it('at any question, before the answer and after, leaves participants that agree', async () => {
-        const points = Array.from({ length: questions }, (_, i) =>
-          (['before', 'after'] as const).map((when) => ({ at: i + 1, when })),
-        )
-          .flat()
-          .filter((_, i) => CAMPAIGN || i % count === 0);
-        await inTurns(points, async (point: Omit<Interruption, 'act'>) => {
-          const id = fixture.nextId;
-          let tell = (): void => undefined;
-          const told = new Promise<void>((done) => (tell = done));
-          participants.interrupt(id, { ...point, act: () => terminate(id).finally(tell) });
-          const tale = await fixture.begin(story);
-          // The last question may not come this time, where one came twice before.
-          await Promise.race([told, tale.handle.result().catch(() => undefined)]);
-          await judge(tale);
-        });
-      }, 120_000);
+    it('is not needed while nobody does so', async () => {
+      const tale = await fixture.begin({ branches, answers: answersOf(course) });
+      expect(await tale.report()).toMatchObject({ decision: course });
+      await judge(tale);
+      const history = await tale.history();
+      // Nothing of the coordinator's has gone out between the event that wakes it and the end of its task.
+      const seen = history.filter(
+        (event) => !event.workflowTaskScheduledEventAttributes && !event.workflowTaskStartedEventAttributes,
+      );
+      const chosen = some(seen, 8, `events of ${count} participants, ${course}`);
+      events = (CAMPAIGN ? history : chosen).map(({ eventId }) => Number(eventId));
+      questions = tale.asked().length;
+      expect(seen.length).toBeGreaterThan(8);
     });
-  },
-);
+
+    it('at any event leaves participants that agree', async () => {
+      await inTurns(events, async (length) => {
+        const tale = await fixture.begin(story);
+        await tale.untilEvents(length);
+        await terminate(tale.id);
+        await judge(tale);
+      });
+    }, 120_000);
+
+    it('at any question, before the answer and after, leaves participants that agree', async () => {
+      const points = Array.from({ length: questions }, (_, i) =>
+        (['before', 'after'] as const).map((when) => ({ at: i + 1, when })),
+      )
+        .flat()
+        .filter((_, i) => CAMPAIGN || i % count === 0);
+      await inTurns(points, async (point: Omit<Interruption, 'act'>) => {
+        const id = fixture.nextId;
+        let tell = (): void => undefined;
+        const told = new Promise<void>((done) => (tell = done));
+        participants.interrupt(id, { ...point, act: () => terminate(id).finally(tell) });
+        const tale = await fixture.begin(story);
+        // The last question may not come this time, where one came twice before.
+        await Promise.race([told, tale.handle.result().catch(() => undefined)]);
+        await judge(tale);
+      });
+    }, 120_000);
+  });
+});
 
 it('Both decisions were taken, at many points, and nothing happened that may not happen', () => {
   process.stdout.write(

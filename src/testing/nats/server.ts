@@ -13,9 +13,9 @@ import { freePort, isListening } from '../free-port';
 import { lockDirectory } from '../processes/directory-lock';
 import type { DirectoryLock } from '../processes/directory-lock';
 import { endNotedProcess, noteProcess } from '../processes/orphan';
+import { outputFromNow } from '../processes/output';
 import { spawnGuarded } from '../processes/spawn';
 import type { GuardedProcess } from '../processes/spawn';
-import { outputFromNow } from '../processes/output';
 
 export interface NatsServerOptions {
   /** Where streams and the log are kept. Default: a new directory, which goes when the server is stopped. */

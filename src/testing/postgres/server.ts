@@ -3,7 +3,7 @@
  * only; a start in a used directory finds everything as it was, whatever ended the last one; `kill` is a crash (nothing is flushed or
  * closed, prepared transactions and all that was committed survive it); and it never outlives this process.
  */
-import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -12,9 +12,10 @@ import { ProcessNotReady, WrongServerState } from '../errors';
 import { freePort } from '../free-port';
 import { lockDirectory } from '../processes/directory-lock';
 import type { DirectoryLock } from '../processes/directory-lock';
+import { outputFromNow } from '../processes/output';
 import { spawnGuarded } from '../processes/spawn';
 import type { GuardedProcess } from '../processes/spawn';
-import { outputFromNow } from '../processes/output';
+import { writeAside } from '../write-aside';
 import { ensureCluster, serverEnvironment } from './cluster';
 import { locateInstallation, reachableDirectory } from './installation';
 import type { Installation } from './installation';
@@ -233,9 +234,4 @@ export class PostgresServer {
 async function portUsedLast(directory: string): Promise<number | undefined> {
   const port = Number(await readFile(join(directory, 'port'), 'utf8').catch(() => ''));
   return Number.isSafeInteger(port) && port > 0 && port < 65_536 ? port : undefined;
-}
-
-async function writeAside(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text);
-  await rename(`${file}.new`, file);
 }

@@ -3,7 +3,7 @@
  * loopback only; with a directory its state and its addresses survive a stop, a kill and a crash of ours; search attributes are
  * usable when `start` answers; and it never outlives this process.
  */
-import { appendFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,9 +15,10 @@ import { freePort, isListening } from '../free-port';
 import { lockDirectory } from '../processes/directory-lock';
 import type { DirectoryLock } from '../processes/directory-lock';
 import { endNotedProcess, noteProcess } from '../processes/orphan';
+import { outputFromNow } from '../processes/output';
 import { spawnGuarded } from '../processes/spawn';
 import type { GuardedProcess } from '../processes/spawn';
-import { outputFromNow } from '../processes/output';
+import { writeAside } from '../write-aside';
 import { registerSearchAttributes } from './search-attributes';
 import type { SearchAttribute } from './search-attributes';
 
@@ -80,6 +81,7 @@ export class TemporalDevServer {
       const ports = await choosePorts(options, await portsUsedLast(directory));
       const server = new TemporalDevServer(options, executable, directory, lock, ports);
       await server.#start({ mayMove: true });
+      await writeAside(join(directory, 'ports.json'), JSON.stringify(server.ports));
       return server;
     } catch (error) {
       lock.release();
@@ -126,8 +128,7 @@ export class TemporalDevServer {
   async #start({ mayMove }: { readonly mayMove: boolean }): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#startOnce();
-        break;
+        return await this.#startOnce();
       } catch (error) {
         // Besides ours the server chooses a handful of free ports for itself, can lose one of them to another process, and
         // panics now and then while it starts on a busy machine. Nobody has been told yet that it runs.
@@ -136,9 +137,6 @@ export class TemporalDevServer {
         if (taken && mayMove) this.ports = await choosePorts(this.options, undefined);
       }
     }
-    const file = join(this.directory, 'ports.json');
-    await writeFile(`${file}.new`, JSON.stringify(this.ports));
-    await rename(`${file}.new`, file);
   }
 
   async #startOnce(): Promise<void> {
