@@ -15,7 +15,8 @@ export default defineConfig({
     isolate: false,
     // More than there are processors: most tests wait for something that was killed.
     maxWorkers: 4,
-    testTimeout: 30_000,
+    // No test takes as long by itself; on a busy machine one may.
+    testTimeout: 60_000,
     // A second, the default, is no time on a busy machine.
     expect: { poll: { timeout: 20_000 } },
     // A hook may start PostgreSQL and a Temporal server, the first time with a download.

@@ -10,6 +10,8 @@ import type { PoolClient } from 'pg';
 import type { BranchRequest, Refusal } from '../protocol';
 import { InputMismatchError } from './errors';
 import { hashOf } from './hash';
+import type { LocalTransaction } from './local-transaction';
+import type { Statement } from './pipeline';
 
 export type BranchState =
   | 'applied'
@@ -66,16 +68,16 @@ const INSERT = `
   values ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9, case when $4 = 'fenced' then clock_timestamp() end)
   on conflict (transaction_id, branch_id) do nothing`;
 
-/** Writes the branch's first row. False when there is one. */
-export async function insertBranch(
-  client: Queryable,
+/** What writes the branch's first row; it counts none when there is one. */
+export const branchInsertion = (
   operation: string,
   request: LoggedRequest,
   state: BranchState,
   caller: Caller | undefined,
   refusal?: Refusal,
-): Promise<boolean> {
-  const { rowCount } = await client.query(INSERT, [
+): Statement => ({
+  text: INSERT,
+  values: [
     request.transaction,
     request.branch,
     operation,
@@ -84,10 +86,13 @@ export async function insertBranch(
     request.request ?? null,
     refusal === undefined ? null : JSON.stringify(refusal),
     caller?.namespace ?? null,
-    caller && (request.coordinator ?? caller.workflowId),
-  ]);
-  return rowCount === 1;
-}
+    caller ? (request.coordinator ?? caller.workflowId) : null,
+  ],
+});
+
+/** Whether the first statement of a local transaction, a {@link branchInsertion}, has written its row. */
+export const wasInserted = ({ first: [inserted] }: Pick<LocalTransaction, 'first'>): boolean =>
+  inserted?.rowCount === 1;
 
 const SELECT = `
   select operation, state, encode(input_hash, 'hex') as "inputHash", request_hash as "requestHash",
@@ -192,25 +197,17 @@ export async function recordResults(
   ]);
 }
 
-const RECORD_RESULT = `
-  update txn.branch set result = $3 where transaction_id = $1 and branch_id = $2`;
-
-export async function recordResult(
-  client: Queryable,
-  { transaction, branch }: BranchRequest,
-  json: string,
-): Promise<void> {
-  await client.query(RECORD_RESULT, [transaction, branch, json]);
-}
+/** What writes the branch's result. */
+export const resultRecord = ({ transaction, branch }: BranchRequest, json: string): Statement => ({
+  text: 'update txn.branch set result = $3 where transaction_id = $1 and branch_id = $2',
+  values: [transaction, branch, json],
+});
 
 const MARK_ENDED = `
   update txn.branch set state = $3, ended_at = clock_timestamp() where transaction_id = $1 and branch_id = $2`;
 
-/** Its effect has been undone, or its reservation settled. */
-export async function markEnded(
-  client: Queryable,
+/** What notes that its effect has been undone, or its reservation settled. */
+export const endMark = (
   { transaction, branch }: Pick<BranchRequest, 'transaction' | 'branch'>,
   state: 'compensated' | 'confirmed' | 'cancelled',
-): Promise<void> {
-  await client.query(MARK_ENDED, [transaction, branch, state]);
-}
+): Statement => ({ text: MARK_ENDED, values: [transaction, branch, state] });

@@ -8,10 +8,10 @@ import { crashpoint, isGroupId } from '../protocol';
 import type { BranchRequest, CompensateAnswer } from '../protocol';
 import { labelOf, readInput } from './branch';
 import type { Branch } from './branch';
-import { findBranch, insertBranch, markEnded } from './branch-log';
+import { branchInsertion, endMark, findBranch, wasInserted } from './branch-log';
 import type { BranchRow } from './branch-log';
 import { BegunInGroupError, BranchInProgressError, NotCompensatableError } from './errors';
-import { releaseBranchLocks } from './isolation/semantic-lock';
+import { branchLocksRelease } from './isolation/semantic-lock';
 import { inLocalTransaction } from './local-transaction';
 import { withTx } from './tx';
 
@@ -24,9 +24,14 @@ import { withTx } from './tx';
 export const compensate = (branch: Branch, request: BranchRequest, cleared?: string): Promise<CompensateAnswer> =>
   inLocalTransaction(
     branch.pool,
-    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
-    async (client) => {
-      if (await insertBranch(client, branch.name, request, 'fenced', branch.caller)) {
+    {
+      timeouts: branch.timeouts,
+      mode: 'read write',
+      label: labelOf(request),
+      first: [branchInsertion(branch.name, request, 'fenced', branch.caller)],
+    },
+    async (client, transaction) => {
+      if (wasInserted(transaction)) {
         await crashpoint('compensation.before-commit');
         return { answer: 'nothing-to-compensate' };
       }
@@ -46,8 +51,8 @@ export const compensate = (branch: Branch, request: BranchRequest, cleared?: str
           if (!operation.compensate) throw new NotCompensatableError(branch.name);
           const input = await readInput(operation, request.input);
           await withTx(client, request, branch.wakeRelays, async (tx) => operation.compensate?.(tx, input, row.result));
-          await releaseBranchLocks(client, request);
-          await markEnded(client, request, 'compensated');
+          transaction.atEnd(branchLocksRelease(request));
+          transaction.atEnd(endMark(request, 'compensated'));
           await crashpoint('compensation.before-commit');
           return { answer: 'compensated' };
         }

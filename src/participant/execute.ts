@@ -11,7 +11,7 @@ import { AbortCode, crashpoint } from '../protocol';
 import type { BranchRequest, ExecuteAnswer } from '../protocol';
 import { guarded, labelOf, readInput, writeResult } from './branch';
 import type { Branch } from './branch';
-import { findBranch, insertBranch, recordResult } from './branch-log';
+import { branchInsertion, findBranch, resultRecord, wasInserted } from './branch-log';
 import type { BranchRow } from './branch-log';
 import { BranchFencedError, BranchInProgressError, RefusalError } from './errors';
 import { inLocalTransaction } from './local-transaction';
@@ -44,13 +44,18 @@ class AlreadyLogged extends Error {}
 const apply = (branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> =>
   inLocalTransaction(
     branch.pool,
-    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
-    async (client) => {
+    {
+      timeouts: branch.timeouts,
+      mode: 'read write',
+      label: labelOf(request),
+      first: [branchInsertion(branch.name, request, 'applied', branch.caller)],
+    },
+    async (client, transaction) => {
       branch.checkWithdrawn?.();
-      if (!(await insertBranch(client, branch.name, request, 'applied', branch.caller))) throw new AlreadyLogged();
+      if (!wasInserted(transaction)) throw new AlreadyLogged();
       await crashpoint('branch.logged-before-work');
       const { json, holdsLocks } = await work(client, branch, request);
-      await recordResult(client, request, json);
+      transaction.atEnd(resultRecord(request, json));
       await crashpoint('branch.before-commit');
       branch.checkWithdrawn?.();
       return { answer: 'applied', result: JSON.parse(json) as unknown, ...(holdsLocks ? { locks: true } : {}) };
@@ -111,8 +116,13 @@ async function storeRefusal(branch: Branch, request: BranchRequest, error: Refus
   writeResult(branch.name, error.refusal);
   const stored = await inLocalTransaction(
     branch.pool,
-    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
-    (client) => insertBranch(client, branch.name, request, 'refused', branch.caller, error.refusal),
+    {
+      timeouts: branch.timeouts,
+      mode: 'read write',
+      label: labelOf(request),
+      first: [branchInsertion(branch.name, request, 'refused', branch.caller, error.refusal)],
+    },
+    async (_, transaction) => wasInserted(transaction),
   );
   if (stored) throw error;
   return answerFromLog(branch, request);

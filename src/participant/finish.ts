@@ -24,7 +24,7 @@ import type {
 } from '../protocol';
 import { labelOf } from './branch';
 import type { Branch } from './branch';
-import { findBranch, insertBranch } from './branch-log';
+import { branchInsertion, findBranch, wasInserted } from './branch-log';
 import type { LoggedRequest } from './branch-log';
 import { BranchInProgressError } from './errors';
 import { keyOf } from './gid';
@@ -173,8 +173,13 @@ function driverOf(branch: FinishableBranch, request: Finishing): Driver<FinishRe
       try {
         const inserted = await inLocalTransaction(
           pool,
-          { timeouts, mode: 'read write', label: labelOf(request) },
-          (client) => insertBranch(client, name, request, 'fenced', caller),
+          {
+            timeouts,
+            mode: 'read write',
+            label: labelOf(request),
+            first: [branchInsertion(name, request, 'fenced', caller)],
+          },
+          async (_, transaction) => wasInserted(transaction),
         );
         return inserted ? 'inserted' : 'taken';
       } catch (error) {

@@ -10,6 +10,8 @@ import { SPANS } from '../observability';
 import type { LocalTimeouts } from '../protocol';
 import { SwallowedFailureError } from './errors';
 import type { Gid } from './gid';
+import { pipelined } from './pipeline';
+import type { Completed, Statement } from './pipeline';
 import { isDatabaseError } from './sqlstate';
 import { inStatementSpan } from './statement-span';
 
@@ -18,11 +20,18 @@ export interface LocalTransactionOptions {
   readonly mode: 'read write' | 'read only';
   /** Shown in `pg_stat_activity`, so that a blocked operator sees whose session it is. */
   readonly label: string;
+  /** Statements that are sent along with BEGIN, and cost no round trip of their own. */
+  readonly first?: readonly Statement[];
+  /** The same, to be committed before it begins, in a transaction of their own. */
+  readonly before?: readonly Statement[];
 }
 
-/** For a transaction whose commit others rely on. `remote_apply` and the like are stronger than `on`, and stay. */
+/**
+ * As SQL, what `synchronous_commit` is to be in a transaction whose commit others rely on. `remote_apply` and the like are stronger than
+ * `on`, and stay.
+ */
 export const DURABLE = `
-  select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') in ('off', 'local')`;
+  case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end`;
 
 const hints = new WeakMap<PoolClient, Set<() => void>>();
 
@@ -40,11 +49,11 @@ export function afterCommit(client: PoolClient, hint: () => void): void {
 export async function inLocalTransaction<T>(
   pool: Pool,
   options: LocalTransactionOptions,
-  work: (client: PoolClient) => Promise<T>,
+  work: (client: PoolClient, transaction: LocalTransaction) => Promise<T>,
 ): Promise<T> {
   const transaction = await LocalTransaction.begin(pool, options);
   try {
-    const result = await work(transaction.client);
+    const result = await work(transaction.client, transaction);
     await transaction.commit();
     return result;
   } catch (error) {
@@ -55,6 +64,9 @@ export async function inLocalTransaction<T>(
 
 /** An open transaction. Ends with the first call of `commit`, `prepare` or `rollback`; whatever comes later does nothing. */
 export class LocalTransaction {
+  /** What the statements came to that were sent along with BEGIN. */
+  first: readonly Completed[] = [];
+  readonly #last: Statement[] = [];
   #over = false;
   #broken: Error | undefined;
 
@@ -64,9 +76,11 @@ export class LocalTransaction {
   }
 
   static async begin(pool: Pool, options: LocalTransactionOptions): Promise<LocalTransaction> {
+    const { before = [], first = [] } = options;
     const transaction = new LocalTransaction(await pool.connect());
     try {
-      await transaction.client.query(begin(transaction.client, options));
+      const begun = await pipelined(transaction.client, [...before, ...begin(options), ...first]);
+      transaction.first = begun.slice(begun.length - first.length);
       return transaction;
     } catch (error) {
       await transaction.rollback();
@@ -74,9 +88,14 @@ export class LocalTransaction {
     }
   }
 
+  /** Has a statement run at the end: it is sent along with the one that commits or prepares. */
+  atEnd(statement: Statement): void {
+    this.#last.push(statement);
+  }
+
   /** @throws {SwallowedFailureError} when PostgreSQL had nothing to commit, because a statement had failed */
   async commit(): Promise<void> {
-    const { command } = await inStatementSpan(SPANS.commit, () => this.client.query('commit'));
+    const { command } = await inStatementSpan(SPANS.commit, () => this.#end({ text: 'commit' }));
     if (command !== 'COMMIT') throw new SwallowedFailureError();
     const due = hints.get(this.client) ?? [];
     this.#release();
@@ -89,8 +108,8 @@ export class LocalTransaction {
    * @returns the command tag: `ROLLBACK`, and no error, when a statement had failed and nothing is prepared
    */
   async prepare(gid: Gid): Promise<'PREPARE' | 'ROLLBACK'> {
-    const statement = `prepare transaction ${this.client.escapeLiteral(gid)}`;
-    const { command } = await inStatementSpan(SPANS.prepare, () => this.client.query(statement));
+    const text = `prepare transaction ${this.client.escapeLiteral(gid)}`;
+    const { command } = await inStatementSpan(SPANS.prepare, () => this.#end({ text }));
     this.#release();
     // node-postgres names the command by the first word of the tag, here of PREPARE TRANSACTION.
     return command === 'PREPARE' ? 'PREPARE' : 'ROLLBACK';
@@ -104,6 +123,11 @@ export class LocalTransaction {
       this.#onError(error instanceof Error ? error : new Error(String(error)));
     }
     this.#release();
+  }
+
+  async #end(statement: Statement): Promise<Completed> {
+    const ended = await pipelined(this.client, [...this.#last, statement]);
+    return ended.at(-1) as Completed; // Cast: one for each statement.
   }
 
   readonly #onError = (error: Error): void => {
@@ -122,12 +146,21 @@ export class LocalTransaction {
 // The error of every statement after the one that failed, so that one's own error was caught.
 export const isFailedTransaction = (error: unknown): boolean => isDatabaseError(error) && error.code === '25P02';
 
-// One message: the settings cost no round trip of their own. All numbers are checked integers. What is told to be done must have
-// been written to disk, however careless the role's settings are.
-const begin = (client: PoolClient, { timeouts, mode, label }: LocalTransactionOptions): string => `
-  begin isolation level read committed ${mode};
-  set local lock_timeout = ${timeouts.lockMs};
-  set local statement_timeout = ${timeouts.statementMs};
-  set local idle_in_transaction_session_timeout = ${timeouts.idleInTransactionMs};
-  set local application_name = ${client.escapeLiteral(label.slice(0, 63))};
-  ${mode === 'read write' ? DURABLE : ''}`;
+// What is told to be done must have been written to disk, however careless the role's settings are.
+const SETTINGS = `
+  select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
+         set_config('idle_in_transaction_session_timeout', $3, true), set_config('application_name', $4, true),
+         set_config('synchronous_commit', ${DURABLE}, true)`;
+
+const begin = ({ timeouts, mode, label }: LocalTransactionOptions): readonly Statement[] => [
+  { text: `begin isolation level read committed ${mode}` },
+  {
+    text: SETTINGS,
+    values: [
+      String(timeouts.lockMs),
+      String(timeouts.statementMs),
+      String(timeouts.idleInTransactionMs),
+      label.slice(0, 63),
+    ],
+  },
+];

@@ -9,16 +9,19 @@ import { AbortCode, crashpoint, prepareBranch, run } from '../protocol';
 import type { AbortReason, Driver, PrepareAnswer, Prepared, PrepareReplies, PrepareRequest } from '../protocol';
 import { guarded, labelOf, readInput, writeResult } from './branch';
 import type { Branch } from './branch';
-import { insertBranch, recordResult } from './branch-log';
+import { branchInsertion, resultRecord, wasInserted } from './branch-log';
 import { BranchInProgressError, RefusalError, ResourceLockedError } from './errors';
 import { execute, refusalOfOpen } from './execute';
 import type { Gid } from './gid';
 import { readGid, sameBranch } from './gid';
 import { hashOf } from './hash';
-import { releaseBranchLocks } from './isolation/semantic-lock';
+import { branchLocksRelease } from './isolation/semantic-lock';
 import { inLocalTransaction, isFailedTransaction, LocalTransaction } from './local-transaction';
 import { look } from './look';
-import { isOfAnother, readDecision } from './register';
+import { onOneConnection } from './one-connection';
+import { pipelined } from './pipeline';
+import type { Statement } from './pipeline';
+import { decisionSearch, foundDecision, isOfAnother } from './register';
 import { describe, isContention, isDatabaseError, isStatementError, SqlState } from './sqlstate';
 import { withTx } from './tx';
 
@@ -41,7 +44,9 @@ export async function prepare(branch: PreparableBranch, request: PrepareRequest)
 }
 
 async function voteByPreparing(branch: PreparableBranch, request: PrepareRequest): Promise<PrepareAnswer> {
-  await recordPreparation(branch, request);
+  // A first attempt sends it along with the rest.
+  if (branch.attempt === 'later')
+    await onOneConnection(branch.pool, (client) => pipelined(client, preparationOf(branch, request)));
   const session = new PreparingSession(branch, request);
   try {
     const prepared = await run<PrepareReplies, Prepared>(prepareBranch(branch.attempt), session);
@@ -89,23 +94,34 @@ const RECORD_PREPARATION = `
   where (txn.preparation.namespace, txn.preparation.namespace_id, txn.preparation.workflow_id)
         is distinct from (excluded.namespace, excluded.namespace_id, excluded.workflow_id)`;
 
-async function recordPreparation(
-  { pool, gid, name, caller, namespaceId }: PreparableBranch,
+// It is on disk before what is prepared is: the log is written in its order. So it does not wait for the disk by itself.
+// @see PostgreSQL manual, Asynchronous Commit
+const preparationOf = (
+  { gid, name, caller, namespaceId }: PreparableBranch,
   request: PrepareRequest,
-): Promise<void> {
-  await pool.query(RECORD_PREPARATION, [
-    gid,
-    request.transaction,
-    request.branch,
-    name,
-    hashOf(request.input),
-    request.request ?? null,
-    request.register,
-    caller?.namespace ?? null,
-    namespaceId ?? null,
-    caller?.workflowId ?? null,
-  ]);
-}
+): readonly Statement[] => [
+  { text: 'begin isolation level read committed read write' },
+  { text: `select set_config('synchronous_commit', 'off', true)` },
+  {
+    text: RECORD_PREPARATION,
+    values: [
+      gid,
+      request.transaction,
+      request.branch,
+      name,
+      hashOf(request.input),
+      request.request ?? null,
+      request.register,
+      caller?.namespace ?? null,
+      namespaceId ?? null,
+      caller?.workflowId ?? null,
+    ],
+  },
+  { text: 'commit' },
+];
+
+/** For what is known of the transaction when nothing else is left of it. */
+const XID: Statement = { text: 'select pg_current_xact_id()::text as xid' };
 
 /** What PostgreSQL answers, on one pinned connection as long as the transaction is open. */
 class PreparingSession implements Driver<PrepareReplies> {
@@ -122,16 +138,26 @@ class PreparingSession implements Driver<PrepareReplies> {
   ) {}
 
   readonly fence = async (): Promise<'inserted' | 'taken' | 'blocked'> => {
-    const { pool, timeouts, name, caller } = this.branch;
+    const { pool, timeouts, name, caller, attempt } = this.branch;
     this.branch.checkWithdrawn?.();
-    this.#open = await LocalTransaction.begin(pool, { timeouts, mode: 'read write', label: labelOf(this.request) });
+    const isPrimary = this.request.register === this.branch.participant;
     try {
-      if (await insertBranch(this.#open.client, name, this.request, 'applied', caller)) return 'inserted';
+      this.#open = await LocalTransaction.begin(pool, {
+        timeouts,
+        mode: 'read write',
+        label: labelOf(this.request),
+        before: attempt === 'first' ? preparationOf(this.branch, this.request) : [],
+        first: [
+          branchInsertion(name, this.request, 'applied', caller),
+          XID,
+          ...(isPrimary ? [decisionSearch(this.request.transaction)] : []),
+        ],
+      });
     } catch (error) {
-      if (!isBlocked(error)) throw error;
-      await this.rollback();
-      return 'blocked';
+      if (isBlocked(error)) return 'blocked';
+      throw error;
     }
+    if (wasInserted(this.#open)) return 'inserted';
     await this.rollback();
     return 'taken';
   };
@@ -152,24 +178,23 @@ class PreparingSession implements Driver<PrepareReplies> {
   };
 
   readonly register = async () => {
-    if (this.request.register !== this.branch.participant) return 'none';
-    // On its own connection: a second one may be long in coming where the pool is small.
-    const decided = await readDecision(this.#transaction().client, this.request.transaction);
+    const [, , found] = this.#transaction().first;
+    const decided = found && foundDecision(found);
     if (decided === undefined) return 'none';
     return isOfAnother(decided, this.request.request) ? 'other-request' : decided.decision;
   };
 
   readonly work = async (): Promise<'done' | { readonly refused: AbortReason }> => {
-    const { client } = this.#transaction();
+    const open = this.#transaction();
     const { name, operation } = this.branch;
     await crashpoint('branch.logged-before-work');
     try {
       // Whoever commits it wakes the relays.
-      await withTx(client, this.request, undefined, async (tx) => {
+      await withTx(open.client, this.request, undefined, async (tx) => {
         const json = writeResult(name, await operation.execute(tx, await readInput(operation, this.request.input)));
         // The rows of the locks stay locked until the transaction ends, and that is as long as they are needed.
-        if (tx.holdsLocks) await releaseBranchLocks(client, this.request);
-        await recordResult(client, this.request, json);
+        if (tx.holdsLocks) open.atEnd(branchLocksRelease(this.request));
+        open.atEnd(resultRecord(this.request, json));
         this.result = { result: JSON.parse(json) as unknown };
       });
       return 'done';
@@ -184,18 +209,20 @@ class PreparingSession implements Driver<PrepareReplies> {
 
   readonly prepare = async (): Promise<PrepareReplies['prepare']> => {
     const open = this.#transaction();
-    const xid = await readXid(open);
     await crashpoint('two-phase.before-prepare');
     this.branch.checkWithdrawn?.();
     try {
       const tag = await open.prepare(this.branch.gid);
-      if (tag === 'PREPARE') this.xid = xid;
-      if (tag === 'PREPARE') await crashpoint('two-phase.prepared-before-vote');
+      if (tag !== 'PREPARE') return tag;
+      const [, known] = open.first;
+      this.xid = known?.rows[0] as { readonly xid: string }; // Cast: the answer to XID.
+      await crashpoint('two-phase.prepared-before-vote');
       return tag;
     } catch (error) {
       // A lost connection proves nothing (P4): the next attempt finds out.
       if (!isStatementError(error)) throw error;
       await this.rollback();
+      if (isFailedTransaction(error)) return 'ROLLBACK';
       this.trouble = describe(error);
       return whyNotPrepared(error.code ?? '', this.trouble);
     }
@@ -215,8 +242,13 @@ class PreparingSession implements Driver<PrepareReplies> {
     try {
       const stored = await inLocalTransaction(
         pool,
-        { timeouts, mode: 'read write', label: labelOf(this.request) },
-        (client) => insertBranch(client, name, this.request, 'refused', caller, reason),
+        {
+          timeouts,
+          mode: 'read write',
+          label: labelOf(this.request),
+          first: [branchInsertion(name, this.request, 'refused', caller, reason)],
+        },
+        async (_, transaction) => wasInserted(transaction),
       );
       if (stored) await crashpoint('two-phase.refused-before-vote');
       return stored ? 'stored' : 'taken';
@@ -234,17 +266,6 @@ class PreparingSession implements Driver<PrepareReplies> {
   #transaction(): LocalTransaction {
     if (!this.#open) throw new Error('Nothing was changed: the program worked before it had its row.');
     return this.#open;
-  }
-}
-
-async function readXid({ client }: LocalTransaction): Promise<{ readonly xid?: string }> {
-  try {
-    const { rows } = await client.query<{ xid: string }>('select pg_current_xact_id()::text as xid');
-    return rows[0] ? { xid: rows[0].xid } : {};
-  } catch (error) {
-    // A statement of the operation failed and nobody told us: PREPARE TRANSACTION will say so.
-    if (isStatementError(error)) return {};
-    throw error;
   }
 }
 

@@ -5,7 +5,7 @@
 import type { BranchRequest, QueryAnswer } from '../protocol';
 import { labelOf } from './branch';
 import type { Branch } from './branch';
-import { findBranch, insertBranch } from './branch-log';
+import { branchInsertion, findBranch, wasInserted } from './branch-log';
 import { BranchInProgressError } from './errors';
 import { inLocalTransaction } from './local-transaction';
 
@@ -13,9 +13,14 @@ import { inLocalTransaction } from './local-transaction';
 export const query = (branch: Branch, request: BranchRequest): Promise<QueryAnswer> =>
   inLocalTransaction(
     branch.pool,
-    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
-    async (client) => {
-      if (await insertBranch(client, branch.name, request, 'fenced', branch.caller)) return { answer: 'never-applied' };
+    {
+      timeouts: branch.timeouts,
+      mode: 'read write',
+      label: labelOf(request),
+      first: [branchInsertion(branch.name, request, 'fenced', branch.caller)],
+    },
+    async (client, transaction) => {
+      if (wasInserted(transaction)) return { answer: 'never-applied' };
       const row = await findBranch(client, branch.name, request);
       if (!row) throw new BranchInProgressError(request.transaction, request.branch);
       switch (row.state) {

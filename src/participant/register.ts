@@ -13,6 +13,8 @@ import { keyOf } from './gid';
 import type { TransactionKey } from './gid';
 import { DURABLE } from './local-transaction';
 import { onOneConnection } from './one-connection';
+import { pipelined } from './pipeline';
+import type { Completed, Statement } from './pipeline';
 
 /** What somebody would like to be decided. */
 export interface Proposal {
@@ -40,7 +42,13 @@ export interface Registered extends Decided {
 
 // A worker that stops between two statements would keep the row from coordinator, recovery and operator alike, as long as TCP
 // believes in its connection.
-const IMPATIENT = 'set local idle_in_transaction_session_timeout = 5000';
+const BEGIN: readonly Statement[] = [
+  { text: 'begin isolation level read committed' },
+  {
+    text: `
+  select set_config('idle_in_transaction_session_timeout', '5000', true), set_config('synchronous_commit', ${DURABLE}, true)`,
+  },
+];
 
 const INSERT = `
   insert into txn.decision (transaction_key, transaction_id, outcome, reason, decided_by, request_hash, branches)
@@ -52,6 +60,18 @@ const COLUMNS = `
          decided_by as by, request_hash as "requestHash", branches::text as branches, decided_at as "decidedAt"
     from txn.decision`;
 
+const searchFor = (key: TransactionKey): Statement => ({
+  text: `${COLUMNS} where transaction_key = $1`,
+  values: [key],
+});
+
+/** What reads the register, and {@link foundDecision} its answer. */
+export const decisionSearch = (transaction: TransactionId): Statement => searchFor(keyOf(transaction));
+
+/** Undefined when nothing is decided. */
+export const foundDecision = ({ rows: [row] }: Pick<Completed, 'rows'>): Registered | undefined =>
+  row === undefined ? undefined : read(row as Stored); // Cast: it has the columns of the search.
+
 /**
  * The only way to an outcome: writes the proposal, or reads what was decided before.
  *
@@ -61,22 +81,30 @@ const COLUMNS = `
 export const decide = (pool: Pool, proposal: Proposal): Promise<Registered> =>
   onOneConnection(pool, async (client) => {
     // READ COMMITTED: `do nothing` waits for an inserter in flight, and the select sees what that one committed.
-    await client.query(`begin isolation level read committed; ${IMPATIENT}; ${DURABLE}`);
-    await client.query(INSERT, [
-      proposal.key,
-      proposal.transaction ?? null,
-      proposal.propose,
-      proposal.reason === undefined ? null : JSON.stringify(proposal.reason),
-      proposal.by,
-      proposal.request ?? null,
-      proposal.branches === undefined ? null : JSON.stringify(proposal.branches),
+    const completed = await pipelined(client, [
+      ...BEGIN,
+      insertionOf(proposal),
+      searchFor(proposal.key),
+      { text: 'commit' },
     ]);
-    const decided = await find(client, proposal.key);
-    await client.query('commit');
+    const decided = foundDecision(completed.at(-2) as Completed); // Cast: one for each statement.
     if (!decided) throw new Error('Nothing is decided: the register lost a row between two statements. Try again.');
     checkSameRequest(decided, proposal);
     return decided;
   });
+
+const insertionOf = (proposal: Proposal): Statement => ({
+  text: INSERT,
+  values: [
+    proposal.key,
+    proposal.transaction ?? null,
+    proposal.propose,
+    proposal.reason === undefined ? null : JSON.stringify(proposal.reason),
+    proposal.by,
+    proposal.request ?? null,
+    proposal.branches === undefined ? null : JSON.stringify(proposal.branches),
+  ],
+});
 
 /** Reads the register. Undefined when nothing is decided. */
 export const readDecision = (pool: Pool | PoolClient, transaction: string): Promise<Registered | undefined> =>
@@ -104,7 +132,8 @@ type Stored = Omit<Registered, 'reason' | 'branches'> & {
 };
 
 async function find(client: Pool | PoolClient, key: TransactionKey): Promise<Registered | undefined> {
-  const { rows } = await client.query<Stored>(`${COLUMNS} where transaction_key = $1`, [key]);
+  const { text, values } = searchFor(key);
+  const { rows } = await client.query<Stored>(text, [...(values ?? [])]);
   return rows[0] && read(rows[0]);
 }
 

@@ -1,9 +1,10 @@
 /** What is reserved in a participant's database and neither confirmed nor cancelled: one row for each, next to its branch. */
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import type { BranchRequest } from '../protocol';
 import type { Caller } from './branch-log';
 import { keyOf } from './gid';
 import type { TransactionKey } from './gid';
+import type { Statement } from './pipeline';
 
 /** What a try leaves for whoever has to end it. */
 export interface NewReservation extends BranchRequest {
@@ -22,29 +23,33 @@ const INSERT = `
     (transaction_id, branch_id, operation, input, request_hash, register, participant, hold_ms, namespace, namespace_id, workflow_id)
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
 
-/** Writes it, in the local transaction of the try. */
-export async function insertReservation(client: PoolClient, reservation: NewReservation): Promise<void> {
+/** What writes it, in the local transaction of the try. */
+export const reservationInsertion = (reservation: NewReservation): Statement => {
   const { transaction, branch, operation, input, request, register, participant, holdMs, caller, namespaceId } =
     reservation;
-  await client.query(INSERT, [
-    transaction,
-    branch,
-    operation,
-    JSON.stringify(input ?? null),
-    request ?? null,
-    register,
-    participant,
-    holdMs ?? null,
-    caller?.namespace ?? null,
-    namespaceId ?? null,
-    caller?.workflowId ?? null,
-  ]);
-}
+  return {
+    text: INSERT,
+    values: [
+      transaction,
+      branch,
+      operation,
+      JSON.stringify(input ?? null),
+      request ?? null,
+      register,
+      participant,
+      holdMs === undefined ? null : String(holdMs),
+      caller?.namespace ?? null,
+      namespaceId ?? null,
+      caller?.workflowId ?? null,
+    ],
+  };
+};
 
-/** Removes it, in the local transaction that confirms or cancels. */
-export async function deleteReservation(client: PoolClient, { transaction, branch }: BranchKey): Promise<void> {
-  await client.query('delete from txn.reservation where transaction_id = $1 and branch_id = $2', [transaction, branch]);
-}
+/** What removes it, in the local transaction that confirms or cancels. */
+export const reservationDeletion = ({ transaction, branch }: BranchKey): Statement => ({
+  text: 'delete from txn.reservation where transaction_id = $1 and branch_id = $2',
+  values: [transaction, branch],
+});
 
 type BranchKey = Pick<BranchRequest, 'transaction' | 'branch'>;
 

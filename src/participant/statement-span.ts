@@ -1,9 +1,13 @@
 /** The statements that end or prepare a local transaction, as spans: what they wait for, a disk or a standby, is seen nowhere else. */
-import type { QueryResult } from 'pg';
 import { inSpan, SPAN_ATTRIBUTES } from '../observability';
 
+/** What it came to, by the first word of its command tag. */
+interface Tagged {
+  readonly command: string;
+}
+
 /** @param name the words that the statement begins with, which are its span's name */
-export const inStatementSpan = (name: string, work: () => Promise<QueryResult>): Promise<QueryResult> =>
+export const inStatementSpan = <T extends Tagged>(name: string, work: () => Promise<T>): Promise<T> =>
   inSpan(
     { name, kind: 'client', attributes: { [SPAN_ATTRIBUTES.database]: 'postgresql' } },
     work,

@@ -17,13 +17,14 @@ import type { Ack, BranchRequest, Decision, FinishRequest, PrepareAnswer, TryReq
 import { guarded, labelOf, PARTICIPANT_CIRCUIT, readInput, writeResult } from './branch';
 import { refusalOfOpen } from './execute';
 import type { Branch } from './branch';
-import { findBranch, findState, insertBranch, markEnded, recordResult } from './branch-log';
+import { branchInsertion, endMark, findBranch, findState, resultRecord, wasInserted } from './branch-log';
 import type { BranchRow, BranchState } from './branch-log';
 import { BranchInProgressError, InputMismatchError, RefusalError, UnsettledReservationError } from './errors';
-import { releaseBranchLocks } from './isolation/semantic-lock';
+import { branchLocksRelease } from './isolation/semantic-lock';
 import { inLocalTransaction } from './local-transaction';
+import type { LocalTransaction } from './local-transaction';
 import { readDecision } from './register';
-import { deleteReservation, insertReservation } from './reservations';
+import { reservationDeletion, reservationInsertion } from './reservations';
 import { withTx } from './tx';
 
 /** A branch of an operation that reserves. */
@@ -54,24 +55,30 @@ class AlreadyLogged extends Error {}
 const reserve = (branch: ReservableBranch, request: TryRequest): Promise<unknown> =>
   inLocalTransaction(
     branch.pool,
-    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
-    async (client) => {
+    {
+      timeouts: branch.timeouts,
+      mode: 'read write',
+      label: labelOf(request),
+      first: [branchInsertion(branch.name, request, 'tried', branch.caller)],
+    },
+    async (client, transaction) => {
       const { name, operation, participant, caller, namespaceId, wakeRelays } = branch;
       branch.checkWithdrawn?.();
-      if (!(await insertBranch(client, name, request, 'tried', caller))) throw new AlreadyLogged();
+      if (!wasInserted(transaction)) throw new AlreadyLogged();
       await crashpoint('try.logged-before-work');
       await checkUndecided(client, branch, request);
       const json = await withTx(client, request, wakeRelays, async (tx) =>
         writeResult(name, await operation.execute(tx, await readInput(operation, request.input))),
       );
-      await recordResult(client, request, json);
-      await insertReservation(client, {
+      transaction.atEnd(resultRecord(request, json));
+      const reservation = {
         ...request,
         operation: name,
         participant,
         ...(caller ? { caller } : {}),
         ...(namespaceId === undefined ? {} : { namespaceId }),
-      });
+      };
+      transaction.atEnd(reservationInsertion(reservation));
       branch.checkWithdrawn?.();
       return JSON.parse(json) as unknown;
     },
@@ -117,8 +124,13 @@ async function refuseForGood(branch: Branch, request: TryRequest, { refusal }: R
   writeResult(branch.name, refusal);
   const stored = await inLocalTransaction(
     branch.pool,
-    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
-    (client) => insertBranch(client, branch.name, request, 'refused', branch.caller, refusal),
+    {
+      timeouts: branch.timeouts,
+      mode: 'read write',
+      label: labelOf(request),
+      first: [branchInsertion(branch.name, request, 'refused', branch.caller, refusal)],
+    },
+    async (_, transaction) => wasInserted(transaction),
   );
   return stored ? { vote: 'abort', reason: refusal } : voteFromLog(branch, request);
 }
@@ -141,7 +153,7 @@ const confirm = (branch: Branch, request: Ending): Promise<Ack> =>
   inLocalTransaction(
     branch.pool,
     { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
-    async (client) => {
+    async (client, transaction) => {
       const row = await findBranch(client, branch.name, request, 'for update');
       if (!row) return LOST;
       const told: Ack = { kind: 'applied', ...(request.wantsResult ? { result: row.result } : {}) };
@@ -149,8 +161,8 @@ const confirm = (branch: Branch, request: Ending): Promise<Ack> =>
         case 'confirmed':
           return told;
         case 'tried':
-          await settle(client, branch, request, row, 'confirm');
-          await markEnded(client, request, 'confirmed');
+          await settle(transaction, branch, request, row, 'confirm');
+          transaction.atEnd(endMark(request, 'confirmed'));
           await crashpoint('confirm.before-commit');
           return told;
         default:
@@ -162,16 +174,21 @@ const confirm = (branch: Branch, request: Ending): Promise<Ack> =>
 const cancel = (branch: Branch, request: Ending): Promise<Ack> =>
   inLocalTransaction(
     branch.pool,
-    { timeouts: branch.timeouts, mode: 'read write', label: labelOf(request) },
-    async (client) => {
-      if (await insertBranch(client, branch.name, request, 'fenced', branch.caller)) return { kind: 'applied' };
+    {
+      timeouts: branch.timeouts,
+      mode: 'read write',
+      label: labelOf(request),
+      first: [branchInsertion(branch.name, request, 'fenced', branch.caller)],
+    },
+    async (client, transaction) => {
+      if (wasInserted(transaction)) return { kind: 'applied' };
       const row = await findBranch(client, branch.name, request, 'for update');
       // Purged between the two statements: the next attempt leaves the tombstone.
       if (!row) throw new BranchInProgressError(request.transaction, request.branch);
       switch (row.state) {
         case 'tried':
-          await settle(client, branch, request, row, 'cancel');
-          await markEnded(client, request, 'cancelled');
+          await settle(transaction, branch, request, row, 'cancel');
+          transaction.atEnd(endMark(request, 'cancelled'));
           await crashpoint('cancel.before-commit');
           return { kind: 'applied' };
         case 'confirmed':
@@ -220,7 +237,7 @@ const otherwise = (took: Decision, state: BranchState): Ack => ({
 
 /** The operation's own part, and the end of the reservation's row and of what the branch has locked. */
 async function settle(
-  client: PoolClient,
+  transaction: LocalTransaction,
   { name, operation, wakeRelays }: Branch,
   request: Ending,
   row: BranchRow,
@@ -228,12 +245,12 @@ async function settle(
 ): Promise<void> {
   try {
     const input = await readInput(operation, request.input);
-    await withTx(client, request, wakeRelays, async (tx) => operation[how]?.(tx, input, row.result));
+    await withTx(transaction.client, request, wakeRelays, async (tx) => operation[how]?.(tx, input, row.result));
   } catch (error) {
     // What was decided has to happen: a "no" that comes now is a mistake of the operation, and is retried until it is mended.
     if (error instanceof RefusalError) throw new UnsettledReservationError(name, how, error.message);
     throw error;
   }
-  await releaseBranchLocks(client, request);
-  await deleteReservation(client, request);
+  transaction.atEnd(branchLocksRelease(request));
+  transaction.atEnd(reservationDeletion(request));
 }

@@ -46,13 +46,20 @@ describe('an operation that catches the error of a statement', () => {
     onTestFinished(() => pool.end());
     pool.on('connect', (client) => {
       const query = client.query.bind(client) as (...all: unknown[]) => Promise<unknown>;
+      const ofAnother = (error: Error): Error => Object.assign(new Error(error.message), error);
       Object.assign(client, {
-        query: (...all: unknown[]) =>
-          typeof all.at(-1) === 'function'
-            ? query(...all)
-            : query(...all).catch((error: Error) => {
-                throw Object.assign(new Error(error.message), error);
-              }),
+        query: (...all: unknown[]) => {
+          if (typeof all.at(-1) === 'function') return query(...all);
+          const [sent] = all as [{ handleError?(error: Error): void }];
+          const hear = sent.handleError?.bind(sent);
+          if (hear) {
+            sent.handleError = (error) => hear(ofAnother(error));
+            return query(...all);
+          }
+          return query(...all).catch((error: Error) => {
+            throw ofAnother(error);
+          });
+        },
       });
     });
     const { transaction, input } = await debit();

@@ -8,10 +8,11 @@
  * @see Frank, Zahle: "Semantic ACID properties in multidatabases using remote procedure calls and update propagations", 1998
  * @see Richardson: "Microservices Patterns", 4.3.2
  */
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import type { BranchRequest, TransactionId } from '../../protocol';
 import { refuse } from '../refuse';
 import { ResourceLockedError } from '../errors';
+import type { Statement } from '../pipeline';
 import type { OpenTx, Tx } from '../tx';
 
 const ACQUIRE = `
@@ -60,13 +61,11 @@ async function checkOwner(tx: Tx, resource: string, onConflict: 'retry' | 'refus
   throw new ResourceLockedError(resource, owner);
 }
 
-/** Releases what one branch locked. Part of its compensation, and of the end of a reservation. */
-export async function releaseBranchLocks(client: PoolClient, { transaction, branch }: BranchRequest): Promise<void> {
-  await client.query('delete from txn.semantic_lock where transaction_id = $1 and branch_id = $2', [
-    transaction,
-    branch,
-  ]);
-}
+/** What releases the locks of one branch. Part of its compensation, and of the end of a reservation. */
+export const branchLocksRelease = ({ transaction, branch }: BranchRequest): Statement => ({
+  text: 'delete from txn.semantic_lock where transaction_id = $1 and branch_id = $2',
+  values: [transaction, branch],
+});
 
 /** Releases what a transaction locked in this database. Asked for by the coordinator when the transaction has completed. */
 export async function releaseLocks(pool: Pool, transaction: TransactionId): Promise<number> {

@@ -1,0 +1,193 @@
+/** Statements that travel together, and how many messages a branch takes: what a database far away costs. */
+import { randomUUID } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Pool, PoolClient } from 'pg';
+import { PostgresServer } from 'temporal-txn/testing';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { pipelined } from '../../src/participant/pipeline';
+import { useLedger } from '../branch-log/fixture';
+import { Ledger } from '../branch-log/ledger';
+import { Bank, newId, useBanks } from '../prepared/fixture';
+import { quietPool } from '../quiet-pool';
+
+let server: PostgresServer;
+let directory: string;
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'txn-test-'));
+  chmodSync(directory, 0o711);
+  server = await PostgresServer.start({ directory, durable: false });
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+});
+const test = useLedger({ createService: (name) => server.createService(name) }, 'pipeline');
+const banks = useBanks();
+
+function poolOf(connectionString: string, more: object = {}): Pool {
+  const pool = quietPool({ connectionString, max: 2, ...more });
+  onTestFinished(() => pool.end());
+  return pool;
+}
+
+async function connect(more: object = {}): Promise<PoolClient> {
+  const client = await poolOf(test.url, more).connect();
+  onTestFinished(() => client.release());
+  return client;
+}
+
+describe.each([
+  ['in one message', {}],
+  ['where the pool pipelines by itself', { pipeline: true }],
+])('statements that travel together, %s', (_, more) => {
+  it('are answered each, with the types that node-postgres gives', async () => {
+    const client = await connect(more);
+    const completed = await pipelined(client, [
+      { text: 'begin' },
+      { text: `create table "t ${newId()}" (id text) ` },
+      {
+        text: 'select $1::int as n, $2 as nothing, $3 as word union all select 2, null, $3',
+        values: ['1', null, "it's"],
+      },
+      { text: 'select 1 where false' },
+      { text: 'rollback' },
+    ]);
+    expect(completed).toMatchObject([
+      { command: 'BEGIN', rowCount: null, rows: [] },
+      { command: 'CREATE', rowCount: null, rows: [] },
+      {
+        command: 'SELECT',
+        rowCount: 2,
+        rows: [
+          { n: 1, nothing: null, word: "it's" },
+          { n: 2, nothing: null, word: "it's" },
+        ],
+      },
+      { command: 'SELECT', rowCount: 0, rows: [] },
+      { command: 'ROLLBACK', rowCount: null, rows: [] },
+    ]);
+  });
+
+  it('are not run after one that fails, and the session is fit for others', async () => {
+    const client = await connect(more);
+    const table = `t_${newId().replaceAll('-', '_')}`;
+    await client.query(`create table ${table} (n int)`);
+    const statements = [
+      { text: 'begin' },
+      { text: `insert into ${table} values (1)` },
+      { text: 'select 1 / 0' },
+      { text: 'commit' },
+    ];
+    await expect(pipelined(client, statements)).rejects.toMatchObject({ code: '22012' });
+    await client.query('rollback');
+    expect((await client.query(`select n from ${table}`)).rows).toEqual([]);
+  });
+
+  it('end with the session', async () => {
+    const client = await connect(more);
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const waiting = pipelined(client, [{ text: 'begin' }, { text: 'select pg_sleep(20)' }, { text: 'commit' }]);
+    const cut = test.ledger.rows('select pg_terminate_backend($1, 5000)', [rows[0]?.pid]);
+    await expect(waiting).rejects.toThrow();
+    await cut;
+  });
+
+  it('do for a branch what they do in any other pool', async () => {
+    const ledger = new Ledger(poolOf(test.url, more));
+    const branch = ledger.branch();
+    expect(await branch.execute(async () => 'done')).toEqual({ answer: 'applied', result: 'done' });
+    expect(await branch.execute()).toEqual({ answer: 'applied-before', result: 'done' });
+    expect(await branch.compensate()).toEqual({ answer: 'compensated' });
+    expect(await branch.marks()).toEqual({ effects: 1, undos: 1 });
+  });
+});
+
+it('keeps values out of what others see of a session', async () => {
+  const client = await connect();
+  const secret = randomUUID();
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  await pipelined(client, [
+    { text: 'select $1', values: [secret] },
+    { text: 'select $1 as last', values: [secret] },
+  ]);
+  const [seen] = await test.ledger.rows('select query from pg_stat_activity where pid = $1', [rows[0]?.pid]);
+  expect(seen).toEqual({ query: 'select $1 as last' });
+});
+
+/** A pool that counts what is sent, which is how often somebody waits for the network. */
+function counting(connectionString: string): { readonly pool: Pool; readonly sent: () => number } {
+  const pool = poolOf(connectionString);
+  let messages = 0;
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...all: unknown[]) => unknown;
+    const counted = (...all: unknown[]): unknown => {
+      // What the pool passes on from a query of its own is counted there.
+      messages++;
+      return query(...all);
+    };
+    Object.assign(client, { query: counted });
+  });
+  const sent = (): number => {
+    const so = messages;
+    messages = 0;
+    return so;
+  };
+  return { pool, sent };
+}
+
+/** The one statement of the operation itself is in each of these. */
+describe('messages', () => {
+  it('of a step: begin with its row, the operation, its result with the commit', async () => {
+    const { pool, sent } = counting(test.url);
+    const branch = new Ledger(pool).branch();
+    await branch.execute();
+    expect(sent()).toBe(3);
+    await branch.compensate();
+    // It looks at what there is to undo.
+    expect(sent()).toBe(4);
+  });
+
+  it('of a branch that prepares: begin with its rows, the operation, its result with the vote; and one to finish', async () => {
+    const { pool, sent } = counting(banks.north.url);
+    const north = new Bank('north', pool, banks.north.url);
+    const finish = async (): Promise<number> => {
+      const account = await banks.north.account();
+      const request = { transaction: newId(), input: { account, amount: 30 } };
+      expect(await north.ask('debit.prepare', request)).toMatchObject({ vote: 'commit' });
+      expect(sent()).toBe(3);
+      expect(await north.ask('debit.decide', { ...request, propose: 'commit' })).toMatchObject({ decision: 'commit' });
+      return sent();
+    };
+    // The register and COMMIT PREPARED; once for a session, that it has no statement timeout.
+    expect(await finish()).toBe(3);
+    expect(await finish()).toBe(2);
+  });
+});
+
+describe('a session with a statement timeout', () => {
+  it('has none while it finishes what is prepared, and has it again afterwards', async () => {
+    const pool = poolOf(banks.south.url, { max: 1, statement_timeout: 1_234 });
+    const south = new Bank('south', pool, banks.south.url);
+    const statements: string[] = [];
+    pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (...all: unknown[]) => unknown;
+      const noted = (...all: unknown[]): unknown => {
+        if (typeof all[0] === 'string') statements.push(all[0]);
+        return query(...all);
+      };
+      Object.assign(client, { query: noted });
+    });
+    const account = await banks.south.account();
+    const request = { transaction: newId(), input: { account, amount: 30 } };
+    await south.ask('debit.prepare', request);
+    await south.ask('debit.commit', request);
+    expect(statements.slice(-3)).toEqual([
+      'set statement_timeout = 0',
+      expect.stringContaining('commit prepared'),
+      'reset statement_timeout',
+    ]);
+    expect((await pool.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '1234ms' }]);
+  });
+});
