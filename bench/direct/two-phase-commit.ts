@@ -22,7 +22,8 @@ export interface Databases {
   readonly audit: Pool;
 }
 
-interface Branch {
+/** A part of a transaction. */
+export interface Branch {
   readonly pool: Pool;
   readonly gid: string;
   readonly work: (client: PoolClient) => Promise<unknown>;
@@ -35,29 +36,32 @@ export async function transferDirectly(
   transfer: Transfer,
   decided: () => void,
 ): Promise<void> {
-  const { from, to, amount, currency } = transfer;
   const branches: readonly Branch[] = [
-    {
-      pool: north,
-      gid: `${id}-north`,
-      work: async (client) => {
-        const { balance } = await lockForMovement(client, from, currency);
-        if (balance < amount) throw refusal('insufficient-funds', `Account ${from} cannot pay ${amount} ${currency}`);
-        await book(client, 'debit', from, -amount, id);
-      },
-    },
-    {
-      pool: south,
-      gid: `${id}-south`,
-      work: async (client) => {
-        const { balance } = await lockForMovement(client, to, currency);
-        if (balance > Number.MAX_SAFE_INTEGER - amount)
-          throw refusal('balance-limit', `Account ${to} cannot hold ${amount} ${currency} more`);
-        await book(client, 'credit', to, amount, id);
-      },
-    },
+    { pool: north, gid: `${id}-north`, work: (client) => debit(client, id, transfer) },
+    { pool: south, gid: `${id}-south`, work: (client) => credit(client, id, transfer) },
     { pool: audit, gid: `${id}-audit`, work: (client) => record(client, recordOf(transfer), id) },
   ];
+  await commitTogether(branches, async () => {
+    await north.query(`insert into direct_decision (id, outcome) values ($1, 'commit')`, [id]);
+    decided();
+  });
+}
+
+export async function debit(client: PoolClient, id: string, { from, amount, currency }: Transfer): Promise<void> {
+  const { balance } = await lockForMovement(client, from, currency);
+  if (balance < amount) throw refusal('insufficient-funds', `Account ${from} cannot pay ${amount} ${currency}`);
+  await book(client, 'debit', from, -amount, id);
+}
+
+export async function credit(client: PoolClient, id: string, { to, amount, currency }: Transfer): Promise<void> {
+  const { balance } = await lockForMovement(client, to, currency);
+  if (balance > Number.MAX_SAFE_INTEGER - amount)
+    throw refusal('balance-limit', `Account ${to} cannot hold ${amount} ${currency} more`);
+  await book(client, 'credit', to, amount, id);
+}
+
+/** @param decide writes down that it is committed, between the two phases */
+export async function commitTogether(branches: readonly Branch[], decide: () => Promise<void>): Promise<void> {
   const votes = await Promise.allSettled(branches.map(prepare));
   const objection = votes.find((vote) => vote.status === 'rejected');
   if (objection) {
@@ -65,8 +69,7 @@ export async function transferDirectly(
     await Promise.all(prepared.map(({ pool, gid }) => pool.query(`rollback prepared ${escapeLiteral(gid)}`)));
     throw objection.reason;
   }
-  await north.query(`insert into direct_decision (id, outcome) values ($1, 'commit')`, [id]);
-  decided();
+  await decide();
   await Promise.all(branches.map(({ pool, gid }) => pool.query(`commit prepared ${escapeLiteral(gid)}`)));
 }
 

@@ -1,5 +1,6 @@
 /** What is aimed at: ratios within a round, and counts. */
 import { spreadOf } from '../statistics';
+import { contestantOf, limitOf } from './contestants';
 import type { Way } from './contestants';
 import type { Figures } from './report';
 import type { Callers, Cell } from './rounds';
@@ -30,6 +31,7 @@ interface Measures {
 const GROUPED = [
   { way: 'saga-house', what: 'grouped sagas, one process' },
   { way: 'saga-sets', what: 'grouped sagas' },
+  { way: 'saga-house-grouped', what: 'grouped sagas, one by one, one process' },
   { way: 'saga-grouped', what: 'grouped sagas, one by one' },
   { way: '2pc-grouped', what: 'grouped two-phase commits' },
 ] as const;
@@ -58,7 +60,7 @@ const AIMS: readonly Wanted[] = [
       atLeast: 4,
     },
     {
-      aim: `${what}, 1,000 callers: at least 0.7 times direct pg`,
+      aim: `${what}, 1,000 callers: at least 0.7 times ${contestantOf(limitOf(way)).title}`,
       way,
       callers: 1_000,
       measure: ({ figures }) => figures.toDirect?.median,

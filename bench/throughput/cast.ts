@@ -1,5 +1,6 @@
 /** Starts the processes of the contestants. */
 import { freePort } from '../../src/testing';
+import { DECISION } from '../direct/two-phase-commit';
 import { HANDLED } from '../hand-written/activities';
 import type { Stage } from '../stage';
 import { BANKS } from '../transfer';
@@ -20,6 +21,7 @@ export const COLLECTOR = require.resolve('./collector');
 /** @returns where the callers of each contestant listen */
 export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(way: Way) => string> {
   for (const bank of BANKS) await stage.pool(bank).query(HANDLED);
+  await stage.pool('north-bank').query(DECISION);
   const names = new Set(ways.flatMap((way) => contestantOf(way).processes));
   const restate = names.has('restate service') ? await startRestate(stage.directory) : undefined;
   if (restate) stage.stopToo(restate.stop);

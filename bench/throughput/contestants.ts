@@ -32,6 +32,8 @@ export interface Contestant {
   readonly server?: 'temporal' | 'restate';
   /** The package of npm, where it is not this one. */
   readonly peer?: string;
+  /** Whom it can at best be as fast as, where that is not direct pg. */
+  readonly limit?: 'direct-2pc';
   /** Whether its transfers can be held open in the middle. */
   readonly holds: boolean;
 }
@@ -44,6 +46,12 @@ const COORDINATED = {
 
 const CONTESTANTS = {
   direct: { title: 'direct pg', callers: 'direct', processes: ['direct'], holds: true },
+  'direct-2pc': {
+    title: 'direct pg, two-phase commit',
+    callers: 'direct',
+    processes: ['direct'],
+    holds: false,
+  },
   'node-sagas': {
     title: 'node-sagas',
     callers: 'node-sagas',
@@ -59,7 +67,7 @@ const CONTESTANTS = {
     holds: true,
   },
   saga: { title: 'saga', ...COORDINATED, holds: true },
-  '2pc': { title: 'two-phase commit', ...COORDINATED, holds: false },
+  '2pc': { title: 'two-phase commit', ...COORDINATED, limit: 'direct-2pc', holds: false },
   'saga-grouped': { title: 'saga, grouped', ...COORDINATED, holds: false },
   'saga-sets': { title: 'saga, grouped, executeMany', ...COORDINATED, holds: false },
   'saga-house': {
@@ -69,7 +77,14 @@ const CONTESTANTS = {
     server: 'temporal',
     holds: false,
   },
-  '2pc-grouped': { title: 'two-phase commit, grouped', ...COORDINATED, holds: false },
+  'saga-house-grouped': {
+    title: 'saga, grouped, one process',
+    callers: 'house',
+    processes: ['house'],
+    server: 'temporal',
+    holds: false,
+  },
+  '2pc-grouped': { title: 'two-phase commit, grouped', ...COORDINATED, limit: 'direct-2pc', holds: false },
   dbos: { title: 'DBOS', callers: 'dbos', processes: ['dbos'], peer: '@dbos-inc/dbos-sdk', holds: true },
   restate: {
     title: 'Restate',
@@ -85,3 +100,5 @@ export type Way = keyof typeof CONTESTANTS;
 export const WAYS = Object.keys(CONTESTANTS) as readonly Way[]; // Cast: its own keys.
 
 export const contestantOf = (way: Way): Contestant => CONTESTANTS[way];
+
+export const limitOf = (way: Way): Way => contestantOf(way).limit ?? 'direct';

@@ -23,7 +23,13 @@ async function main(): Promise<void> {
     health,
   });
   const grouped = coordinator.transactions({ patienceMs: PATIENCE_MS, grouping: true });
-  serveCallers({ 'saga-house': by(grouped, 'transferBySagaInHouse') }, async () => undefined);
+  serveCallers(
+    {
+      'saga-house': by(grouped, 'transferBySagaInHouse'),
+      'saga-house-grouped': by(grouped, 'transferBySagaInHouseOneByOne'),
+    },
+    async () => undefined,
+  );
 }
 
 main().catch((error: unknown) => {

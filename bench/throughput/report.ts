@@ -3,7 +3,7 @@ import { spreadOf } from '../statistics';
 import type { Spread } from '../statistics';
 import { aimsOf } from './aims';
 import type { Aim } from './aims';
-import { contestantOf } from './contestants';
+import { contestantOf, limitOf } from './contestants';
 import type { Way } from './contestants';
 import type { BlockCost } from './cost';
 import type { Taken } from './machine';
@@ -24,7 +24,7 @@ export interface Figures {
   /** Milliseconds for each transfer. */
   readonly cpu?: CpuParts;
   readonly cost?: BlockCost;
-  /** Its throughput, as a multiple of the limit's. */
+  /** Its throughput, as a multiple of the limit's: for two-phase commits that of direct ones. */
   readonly toDirect?: Spread;
   /** Its throughput, as a multiple of that of the better one of DBOS and Restate. */
   readonly toPeers?: Spread;
@@ -55,6 +55,7 @@ export interface Measured extends Omit<ThroughputReport, 'figures' | 'aims'> {
 }
 
 const RIVALS: readonly Way[] = ['dbos', 'restate'];
+const LIMITS: readonly Way[] = ['direct', 'direct-2pc'];
 
 export function reportOf({ cells, ...measured }: Measured): ThroughputReport {
   const figures = [...new Set(cells.map(({ callers }) => callers))]
@@ -69,7 +70,7 @@ function figuresOf(cells: readonly Cell[], way: Way, callers: Callers): Figures 
   const [first] = own;
   if (!first) return undefined;
   const median = (of: (cell: Cell) => number): number => spreadOf(own.map(of)).median;
-  const toDirect = ratioTo(cells, own, ['direct']);
+  const toDirect = ratioTo(cells, own, [limitOf(way)]);
   const toPeers = ratioTo(cells, own, RIVALS);
   return {
     way,
@@ -93,7 +94,7 @@ function figuresOf(cells: readonly Cell[], way: Way, callers: Callers): Figures 
         actions: median(({ cost }) => cost?.actions ?? Number.NaN),
       },
     }),
-    ...(toDirect && way !== 'direct' && { toDirect }),
+    ...(toDirect && !LIMITS.includes(way) && { toDirect }),
     ...(toPeers && !RIVALS.includes(way) && { toPeers }),
   };
 }

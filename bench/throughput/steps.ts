@@ -1,11 +1,14 @@
 /** The two local transactions of a transfer, those of the hand-written activities, for contestants that have both databases in one process. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bankActivities } from '../hand-written/activities';
+import type { Pool } from 'pg';
 import type { Balance } from '../hand-written/statements';
 import { openBankPool } from '../hand-written/pool';
 import type { Call } from './block';
 
 export interface Steps {
+  /** Of the two banks. */
+  readonly pools: readonly [Pool, Pool];
   readonly debit: (call: Call) => Promise<Balance>;
   readonly credit: (call: Call) => Promise<Balance>;
   readonly reverseDebit: (call: Call) => Promise<Balance>;
@@ -17,9 +20,13 @@ export interface Steps {
 
 /** On the databases that the environment names. */
 export function openSteps(): Steps {
-  const pools = [process.env['NORTH_DATABASE_URL'], process.env['SOUTH_DATABASE_URL']].map(openBankPool);
-  const [north, south] = pools.map(bankActivities) as [Bank, Bank]; // Cast: there are two.
+  const pools = [
+    openBankPool(process.env['NORTH_DATABASE_URL']),
+    openBankPool(process.env['SOUTH_DATABASE_URL']),
+  ] as const;
+  const [north, south] = [bankActivities(pools[0]), bankActivities(pools[1])];
   return {
+    pools,
     debit: ({ id, transfer: { from: account, amount, currency } }) =>
       north.debit({ key: `${id}/debit`, account, amount, currency }),
     credit: ({ id, transfer: { to: account, amount, currency } }) =>
@@ -34,5 +41,3 @@ export function openSteps(): Steps {
     },
   };
 }
-
-type Bank = ReturnType<typeof bankActivities>;

@@ -42,6 +42,14 @@ export async function transferBySagaInHouse({ from, to, amount, currency }: Held
   });
 }
 
+export async function transferBySagaInHouseOneByOne({ from, to, amount, currency }: HeldTransfer): Promise<number> {
+  return saga(async (s) => {
+    const debit = await s.step(house.north.debitOneByOne, { account: from, amount, currency });
+    await s.step(house.south.creditOneByOne, { account: to, amount, currency });
+    return debit.balance;
+  });
+}
+
 /** Never held: its branches would keep their locks. */
 export async function transferByTwoPhaseCommit({ from, to, amount, currency }: HeldTransfer): Promise<number> {
   const [debit] = await twoPhaseCommit([
@@ -55,5 +63,6 @@ export const runGroup = groupOf({
   transferBySaga,
   transferBySagaOneByOne,
   transferBySagaInHouse,
+  transferBySagaInHouseOneByOne,
   transferByTwoPhaseCommit,
 });
