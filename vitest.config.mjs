@@ -18,7 +18,7 @@ export default defineConfig({
     // No test takes as long by itself; on a busy machine one may.
     testTimeout: 60_000,
     // A second, the default, is no time on a busy machine.
-    expect: { poll: { timeout: 20_000 } },
+    expect: { poll: { timeout: 20_000, interval: 100 } },
     // A hook may start PostgreSQL and a Temporal server, the first time with a download.
     hookTimeout: 120_000,
     teardownTimeout: 30_000,

@@ -38,7 +38,7 @@ export const serviceNames = Object.keys(services) as ServiceName[];
 export interface ShopOptions {
   /** Where databases, logs and Temporal's state are kept. A second start finds them again. */
   readonly directory: string;
-  /** Whether databases survive a crash of the machine. @default true */
+  /** Whether databases and what Temporal remembers survive a crash of the machine. @default true */
   readonly durable?: boolean;
   /** Throws away what the directory holds. @default false */
   readonly fresh?: boolean;

@@ -29,7 +29,7 @@ export interface StackOptions<Service extends string> {
   readonly temporalMetricsPort?: number;
   /** Whether to start a mail server. Default: false. */
   readonly mail?: boolean;
-  /** Whether databases survive a crash of the machine. Default: true; tests are faster with false. */
+  /** Whether databases and what Temporal remembers survive a crash of the machine. Default: true; tests are faster with false. */
   readonly durable?: boolean;
   /** Throws away what the directory holds, once it is ours alone. Default: false. */
   readonly fresh?: boolean;
@@ -133,12 +133,13 @@ async function startPostgres(
 
 async function startTemporal(
   directory: string,
-  { searchAttributes = [], dynamicConfig, temporalMetricsPort, progress }: StackOptions<string>,
+  { durable = true, searchAttributes = [], dynamicConfig, temporalMetricsPort, progress }: StackOptions<string>,
 ): Promise<TemporalDevServer> {
   progress?.('starting Temporal');
   const onProgress = progress && { onProgress: progress };
   const server = await TemporalDevServer.start({
     directory: join(directory, 'temporal'),
+    durable,
     searchAttributes,
     ...(dynamicConfig === undefined ? {} : { dynamicConfig }),
     ...(temporalMetricsPort === undefined ? {} : { metricsPort: temporalMetricsPort }),

@@ -84,7 +84,7 @@ function readIfThere(file: string): string {
 
 /** Waits until something is so. */
 export async function until(what: string, isSo: () => Promise<boolean>, patienceMs = 60_000): Promise<void> {
-  for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await sleep(50)) if (await isSo()) return;
+  for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await sleep(150)) if (await isSo()) return;
   throw new Error(`Waited ${patienceMs / 1000} s until ${what}, in vain.`);
 }
 

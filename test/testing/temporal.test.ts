@@ -65,21 +65,27 @@ describe('a Temporal dev server', () => {
     expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringMatching(/^text\/html/)]);
   });
 
-  it('keeps workflows and addresses through a crash and a stop, and registers attributes that came later', async () => {
-    const directory = temporaryDirectory();
-    const server = await start({ directory, uiPort: false });
-    await (await connect(server)).workflow.start('anything', { workflowId: 'kept', taskQueue: 'nobody' });
-    await server.kill();
-    expect(server.running).toBe(false);
-    await server.restart();
-    expect((await (await connect(server)).workflow.getHandle('kept').describe()).status.name).toBe('RUNNING');
-    await server.stop();
-    await server.stop();
+  it.each([
+    ['durable', true],
+    ['not durable', false],
+  ])(
+    '%s, keeps workflows and addresses through a crash and a stop, and registers attributes that came later',
+    async (_, durable) => {
+      const directory = temporaryDirectory();
+      const server = await start({ directory, uiPort: false, durable });
+      await (await connect(server)).workflow.start('anything', { workflowId: 'kept', taskQueue: 'nobody' });
+      await server.kill();
+      expect(server.running).toBe(false);
+      await server.restart();
+      expect((await (await connect(server)).workflow.getHandle('kept').describe()).status.name).toBe('RUNNING');
+      await server.stop();
+      await server.stop();
 
-    const second = await start({ directory, uiPort: false, searchAttributes });
-    expect(second.address).toBe(server.address);
-    await startWorkflow(await connect(second), 'later');
-  });
+      const second = await start({ directory, uiPort: false, durable, searchAttributes });
+      expect(second.address).toBe(server.address);
+      await startWorkflow(await connect(second), 'later');
+    },
+  );
 
   it('is started again when it panics while it starts, and after a kill at the same address', async () => {
     const noted = await panicking(2);

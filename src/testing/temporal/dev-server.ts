@@ -25,6 +25,11 @@ import type { SearchAttribute } from './search-attributes';
 export interface TemporalDevServerOptions {
   /** Where the database, the ports and the log are kept. Default: nothing is kept, and a kill loses everything. */
   readonly directory?: string;
+  /**
+   * Whether what is kept in the directory survives a crash of the machine too. With false it survives that of the server, and the server
+   * does not wait for the disk: twice as many workflows a second. Default: true.
+   */
+  readonly durable?: boolean;
   /** The gRPC port. Default: the one used last in this directory if it is free, else any free one. */
   readonly port?: number;
   /** The Web UI's port, or false for no Web UI. Default: as for `port`. */
@@ -173,6 +178,7 @@ export class TemporalDevServer {
     else args.push('--ui-port', String(uiPort), '--ui-disable-news-fetch');
     if (this.options.metricsPort !== undefined) args.push('--metrics-port', String(this.options.metricsPort));
     if (this.options.directory !== undefined) args.push('--db-filename', join(this.directory, 'temporal.db'));
+    if (this.options.durable === false) args.push('--sqlite-pragma', 'synchronous=OFF');
     for (const [key, value] of Object.entries({ ...DYNAMIC_CONFIG, ...this.options.dynamicConfig })) {
       args.push('--dynamic-config-value', `${key}=${JSON.stringify(value)}`);
     }
