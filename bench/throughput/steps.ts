@@ -1,7 +1,7 @@
 /** The two local transactions of a transfer, those of the hand-written activities, for contestants that have both databases in one process. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bankActivities } from '../hand-written/activities';
 import type { Pool } from 'pg';
+import { bankActivities } from '../hand-written/activities';
 import type { Balance } from '../hand-written/statements';
 import { openBankPool } from '../hand-written/pool';
 import type { Call } from './block';

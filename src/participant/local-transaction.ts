@@ -22,7 +22,10 @@ export interface LocalTransactionOptions {
   readonly label: string;
   /** Statements that are sent along with BEGIN, and cost no round trip of their own. */
   readonly first?: readonly Statement[];
-  /** The same, to be committed before it begins, in a transaction of their own. */
+  /**
+   * The same, in a transaction of their own that is committed before this one begins, and does not wait for the disk: it is there
+   * when this one has waited.
+   */
   readonly before?: readonly Statement[];
 }
 
@@ -77,9 +80,10 @@ export class LocalTransaction {
 
   static async begin(pool: Pool, options: LocalTransactionOptions): Promise<LocalTransaction> {
     const { before = [], first = [] } = options;
+    const ahead = before.length > 0 ? [...begin(options, `'off'`), ...before, COMMIT] : [];
     const transaction = new LocalTransaction(await pool.connect());
     try {
-      const begun = await pipelined(transaction.client, [...before, ...begin(options), ...first]);
+      const begun = await pipelined(transaction.client, [...ahead, ...begin(options, DURABLE), ...first]);
       transaction.first = begun.slice(begun.length - first.length);
       return transaction;
     } catch (error) {
@@ -95,7 +99,7 @@ export class LocalTransaction {
 
   /** @throws {SwallowedFailureError} when PostgreSQL had nothing to commit, because a statement had failed */
   async commit(): Promise<void> {
-    const { command } = await inStatementSpan(SPANS.commit, () => this.#end({ text: 'commit' }));
+    const command = await this.#end(SPANS.commit, COMMIT);
     if (command !== 'COMMIT') throw new SwallowedFailureError();
     const due = hints.get(this.client) ?? [];
     this.#release();
@@ -109,10 +113,14 @@ export class LocalTransaction {
    */
   async prepare(gid: Gid): Promise<'PREPARE' | 'ROLLBACK'> {
     const text = `prepare transaction ${this.client.escapeLiteral(gid)}`;
-    const { command } = await inStatementSpan(SPANS.prepare, () => this.#end({ text }));
-    this.#release();
-    // node-postgres names the command by the first word of the tag, here of PREPARE TRANSACTION.
-    return command === 'PREPARE' ? 'PREPARE' : 'ROLLBACK';
+    const command = await this.#end(SPANS.prepare, { text });
+    // The tag of PREPARE TRANSACTION, by its first word.
+    if (command === 'PREPARE') {
+      this.#release();
+      return 'PREPARE';
+    }
+    await this.rollback();
+    return 'ROLLBACK';
   }
 
   async rollback(): Promise<void> {
@@ -125,9 +133,18 @@ export class LocalTransaction {
     this.#release();
   }
 
-  async #end(statement: Statement): Promise<Completed> {
-    const ended = await pipelined(this.client, [...this.#last, statement]);
-    return ended.at(-1) as Completed; // Cast: one for each statement.
+  /** @returns the command tag of the statement, `ROLLBACK` where a statement had failed before: then nothing can be ended otherwise */
+  async #end(span: string, statement: Statement): Promise<string> {
+    try {
+      const { command } = await inStatementSpan(span, async () => {
+        const ended = await pipelined(this.client, [...this.#last, statement]);
+        return ended.at(-1) as Completed; // Cast: one for each statement.
+      });
+      return command;
+    } catch (error) {
+      if (isFailedTransaction(error)) return 'ROLLBACK';
+      throw error;
+    }
   }
 
   readonly #onError = (error: Error): void => {
@@ -146,16 +163,18 @@ export class LocalTransaction {
 // The error of every statement after the one that failed, so that one's own error was caught.
 export const isFailedTransaction = (error: unknown): boolean => isDatabaseError(error) && error.code === '25P02';
 
-// What is told to be done must have been written to disk, however careless the role's settings are.
-const SETTINGS = `
+const COMMIT: Statement = { text: 'commit' };
+
+const settings = (synchronousCommit: string): string => `
   select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
          set_config('idle_in_transaction_session_timeout', $3, true), set_config('application_name', $4, true),
-         set_config('synchronous_commit', ${DURABLE}, true)`;
+         set_config('synchronous_commit', ${synchronousCommit}, true)`;
 
-const begin = ({ timeouts, mode, label }: LocalTransactionOptions): readonly Statement[] => [
+/** @param synchronousCommit as SQL */
+const begin = ({ timeouts, mode, label }: LocalTransactionOptions, synchronousCommit: string): readonly Statement[] => [
   { text: `begin isolation level read committed ${mode}` },
   {
-    text: SETTINGS,
+    text: settings(synchronousCommit),
     values: [
       String(timeouts.lockMs),
       String(timeouts.statementMs),

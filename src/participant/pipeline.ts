@@ -7,7 +7,6 @@
  * @see PostgreSQL manual, "Message Flow", 55.2.4 Pipelining
  */
 import type { Connection, PoolClient, Submittable } from 'pg';
-import { types } from 'pg';
 
 /** One SQL statement. */
 export interface Statement {
@@ -31,12 +30,24 @@ export interface Completed<Row = unknown> {
  * @throws what the first one threw that failed; those after it were not run
  */
 export async function pipelined(client: PoolClient, statements: readonly Statement[]): Promise<readonly Completed[]> {
-  if (!(client as MayPipeline).pipeline) {
-    const pipeline = new Pipeline(statements);
-    client.query(pipeline);
-    return pipeline.completed;
+  if ((client as MayPipeline).pipeline) return oneByOne(client, statements);
+  try {
+    return await new Promise((resolve, reject) => {
+      client.query(new Pipeline(client, statements, resolve, reject));
+    });
+  } catch (error) {
+    // It was made where the answer was read. Whoever looks for the statement finds who sent it.
+    if (error instanceof Error) Error.captureStackTrace(error);
+    throw error;
   }
-  // A client that pipelines by itself takes its own queries only.
+}
+
+/** True where its pool was made with `pipeline: true`. Such a client pipelines by itself, and takes its own queries only. */
+interface MayPipeline {
+  readonly pipeline?: boolean;
+}
+
+async function oneByOne(client: PoolClient, statements: readonly Statement[]): Promise<readonly Completed[]> {
   const completed: Completed[] = [];
   for (const { text, values = [] } of statements) {
     const query = { text, values: [...values], queryMode: 'extended' };
@@ -45,46 +56,48 @@ export async function pipelined(client: PoolClient, statements: readonly Stateme
   return completed;
 }
 
-/** True where its pool was made with `pipeline: true`. */
-interface MayPipeline {
-  readonly pipeline?: boolean;
-}
-
 interface Field {
   readonly name: string;
   readonly dataTypeID: number;
 }
 
-/** As node-postgres takes queries of others: its Client calls these methods with what the server sends. */
+/** As node-postgres takes queries of others: its Client calls these methods with what the server sends, and the callback on a timeout. */
 class Pipeline implements Submittable {
-  readonly completed: Promise<readonly Completed[]>;
-  #resolve!: (completed: readonly Completed[]) => void;
-  #reject!: (error: Error) => void;
   readonly #done: Completed[] = [];
   #fields: readonly Field[] = [];
   #rows: unknown[] = [];
+  /** Of a row that could not be read. The server has gone on. */
+  #unread: Error | undefined;
 
-  constructor(private readonly statements: readonly Statement[]) {
-    this.completed = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-  }
+  constructor(
+    private readonly client: PoolClient,
+    private readonly statements: readonly Statement[],
+    private readonly resolve: (completed: readonly Completed[]) => void,
+    private readonly reject: (error: Error) => void,
+  ) {}
 
-  submit(connection: Connection): void {
+  /** Called once. The client puts another one in its place that also stops its `query_timeout`. */
+  callback = (error: Error | null): void => {
+    if (error) this.reject(error);
+    else this.resolve(this.#done);
+  };
+
+  /** @returns an error when nothing was sent: half a message would leave the session waiting for the rest */
+  submit(connection: Connection): TypeError | undefined {
+    const strange = this.statements.find(({ values = [] }) => values.some((value) => !isText(value)));
+    if (strange)
+      return new TypeError(`Nothing was sent: a value is neither a text nor null. The statement: ${strange.text}`);
     connection.stream.cork();
-    try {
-      for (const { text, values = [] } of this.statements) {
-        connection.parse({ text, name: '', types: [] }, true);
-        connection.bind({ values: [...values] }, true);
-        connection.describe({ type: 'P', name: '' }, true);
-        connection.execute({}, true);
-      }
-      // One for all: up to it the server skips what comes after a failure.
-      connection.sync();
-    } finally {
-      connection.stream.uncork();
+    for (const { text, values = [] } of this.statements) {
+      connection.parse({ text, name: '', types: [] }, true);
+      connection.bind({ values: [...values] }, true);
+      connection.describe({ type: 'P', name: '' }, true);
+      connection.execute({}, true);
     }
+    // One for all: up to it the server skips what comes after a failure.
+    connection.sync();
+    connection.stream.uncork();
+    return undefined;
   }
 
   handleRowDescription({ fields }: { readonly fields: readonly Field[] }): void {
@@ -92,11 +105,17 @@ class Pipeline implements Submittable {
   }
 
   handleDataRow({ fields: values }: { readonly fields: readonly (string | null)[] }): void {
-    const row = this.#fields.map(({ name, dataTypeID }, i) => {
-      const value = values[i] ?? null;
-      return [name, value === null ? null : (types.getTypeParser(dataTypeID)(value) as unknown)];
-    });
-    this.#rows.push(Object.fromEntries(row));
+    try {
+      const row = this.#fields.map(({ name, dataTypeID }, i) => {
+        const value = values[i] ?? null;
+        // Cast: its own type is any.
+        const parse = this.client.getTypeParser(dataTypeID) as (text: string) => unknown;
+        return [name, value === null ? null : parse(value)];
+      });
+      this.#rows.push(Object.fromEntries(row));
+    } catch (error) {
+      this.#unread ??= error instanceof Error ? error : new Error(String(error));
+    }
   }
 
   handleCommandComplete({ text: tag }: { readonly text: string }): void {
@@ -111,12 +130,13 @@ class Pipeline implements Submittable {
   }
 
   handleError(error: Error): void {
-    // It was made where the answer was read: whoever looks for the statement finds who sent it.
-    Error.captureStackTrace(error);
-    this.#reject(error);
+    this.callback(error);
   }
 
   handleReadyForQuery(): void {
-    this.#resolve(this.#done);
+    this.callback(this.#unread ?? null);
   }
 }
+
+/** What comes over the wire is data, whatever its type says. */
+const isText = (value: unknown): boolean => value === null || typeof value === 'string';

@@ -18,8 +18,6 @@ import { hashOf } from './hash';
 import { branchLocksRelease } from './isolation/semantic-lock';
 import { inLocalTransaction, isFailedTransaction, LocalTransaction } from './local-transaction';
 import { look } from './look';
-import { onOneConnection } from './one-connection';
-import { pipelined } from './pipeline';
 import type { Statement } from './pipeline';
 import { decisionSearch, foundDecision, isOfAnother } from './register';
 import { describe, isContention, isDatabaseError, isStatementError, SqlState } from './sqlstate';
@@ -45,8 +43,7 @@ export async function prepare(branch: PreparableBranch, request: PrepareRequest)
 
 async function voteByPreparing(branch: PreparableBranch, request: PrepareRequest): Promise<PrepareAnswer> {
   // A first attempt sends it along with the rest.
-  if (branch.attempt === 'later')
-    await onOneConnection(branch.pool, (client) => pipelined(client, preparationOf(branch, request)));
+  if (branch.attempt === 'later') await recordAgain(branch, request);
   const session = new PreparingSession(branch, request);
   try {
     const prepared = await run<PrepareReplies, Prepared>(prepareBranch(branch.attempt), session);
@@ -90,35 +87,36 @@ const RECORD_PREPARATION = `
   insert into txn.preparation (gid, transaction_id, branch_id, operation, input_hash, request_hash, register, namespace, namespace_id, workflow_id)
   values ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9, $10)
   on conflict (gid) do update
-    set namespace = excluded.namespace, namespace_id = excluded.namespace_id, workflow_id = excluded.workflow_id
-  where (txn.preparation.namespace, txn.preparation.namespace_id, txn.preparation.workflow_id)
-        is distinct from (excluded.namespace, excluded.namespace_id, excluded.workflow_id)`;
+    set namespace = excluded.namespace, namespace_id = excluded.namespace_id, workflow_id = excluded.workflow_id`;
 
-// It is on disk before what is prepared is: the log is written in its order. So it does not wait for the disk by itself.
-// @see PostgreSQL manual, Asynchronous Commit
-const preparationOf = (
-  { gid, name, caller, namespaceId }: PreparableBranch,
-  request: PrepareRequest,
-): readonly Statement[] => [
-  { text: 'begin isolation level read committed read write' },
-  { text: `select set_config('synchronous_commit', 'off', true)` },
-  {
-    text: RECORD_PREPARATION,
-    values: [
-      gid,
-      request.transaction,
-      request.branch,
-      name,
-      hashOf(request.input),
-      request.request ?? null,
-      request.register,
-      caller?.namespace ?? null,
-      namespaceId ?? null,
-      caller?.workflowId ?? null,
-    ],
-  },
-  { text: 'commit' },
-];
+const preparationOf = ({ gid, name, caller, namespaceId }: PreparableBranch, request: PrepareRequest): Statement => ({
+  text: RECORD_PREPARATION,
+  values: [
+    gid,
+    request.transaction,
+    request.branch,
+    name,
+    hashOf(request.input),
+    request.request ?? null,
+    request.register,
+    caller?.namespace ?? null,
+    namespaceId ?? null,
+    caller?.workflowId ?? null,
+  ],
+});
+
+/** On disk when it returns: whoever finds that it is prepared already commits nothing that would take it there. */
+const recordAgain = (branch: PreparableBranch, request: PrepareRequest): Promise<void> =>
+  inLocalTransaction(
+    branch.pool,
+    {
+      timeouts: branch.timeouts,
+      mode: 'read write',
+      label: labelOf(request),
+      first: [preparationOf(branch, request)],
+    },
+    async () => undefined,
+  );
 
 /** For what is known of the transaction when nothing else is left of it. */
 const XID: Statement = { text: 'select pg_current_xact_id()::text as xid' };
@@ -146,7 +144,8 @@ class PreparingSession implements Driver<PrepareReplies> {
         timeouts,
         mode: 'read write',
         label: labelOf(this.request),
-        before: attempt === 'first' ? preparationOf(this.branch, this.request) : [],
+        // PREPARE TRANSACTION takes it to the disk: the log is written in its order (PostgreSQL manual, Asynchronous Commit).
+        before: attempt === 'first' ? [preparationOf(this.branch, this.request)] : [],
         first: [
           branchInsertion(name, this.request, 'applied', caller),
           XID,
@@ -154,8 +153,9 @@ class PreparingSession implements Driver<PrepareReplies> {
         ],
       });
     } catch (error) {
-      if (isBlocked(error)) return 'blocked';
-      throw error;
+      if (!isBlocked(error)) throw error;
+      await recordAgain(this.branch, this.request);
+      return 'blocked';
     }
     if (wasInserted(this.#open)) return 'inserted';
     await this.rollback();
@@ -222,7 +222,6 @@ class PreparingSession implements Driver<PrepareReplies> {
       // A lost connection proves nothing (P4): the next attempt finds out.
       if (!isStatementError(error)) throw error;
       await this.rollback();
-      if (isFailedTransaction(error)) return 'ROLLBACK';
       this.trouble = describe(error);
       return whyNotPrepared(error.code ?? '', this.trouble);
     }
@@ -300,7 +299,7 @@ function abortReasonOf(error: unknown): AbortReason | undefined {
   return undefined;
 }
 
-/** PREPARE TRANSACTION was refused, so PostgreSQL has rolled the transaction back. */
+/** PREPARE TRANSACTION was refused, or the statement before it, so nothing of the transaction is left. */
 function whyNotPrepared(code: string, description: string): PrepareReplies['prepare'] {
   // Constraints, and what a deferred trigger raises.
   if (/^(23|P0)/.test(code)) return { refused: { code: AbortCode.ConstraintViolated, message: `${description}.` } };

@@ -23,9 +23,9 @@ import { inStatementSpan } from './statement-span';
 export async function finishPrepared(pool: Pool, gid: Gid, decision: Decision): Promise<'done' | 'unknown'> {
   const statement = `${decision === 'commit' ? 'commit' : 'rollback'} prepared ${escapeLiteral(gid)}`;
   return onOneConnection(pool, async (client, spoil) => {
-    // They stand alone: it may not be in a transaction block, as the statements of one message are.
-    const limited = await isLimited(client);
-    if (limited) await client.query('set statement_timeout = 0');
+    // Each stands alone: COMMIT PREPARED may not be in a transaction block, as the statements of one message are.
+    const hasTimeout = await isLimited(client);
+    if (hasTimeout) await client.query('set statement_timeout = 0');
     try {
       await inStatementSpan(decision === 'commit' ? SPANS.commitPrepared : SPANS.rollbackPrepared, () =>
         client.query(statement),
@@ -35,24 +35,25 @@ export async function finishPrepared(pool: Pool, gid: Gid, decision: Decision): 
       if (isStatementError(error) && error.code === SqlState.UndefinedObject) return 'unknown';
       throw error;
     } finally {
-      if (limited) await client.query('reset statement_timeout').catch(spoil);
+      if (hasTimeout) await client.query('reset statement_timeout').catch(spoil);
     }
   });
 }
 
-const unlimited = new WeakSet<PoolClient>();
+const limited = new WeakMap<PoolClient, boolean>();
 
 /**
- * Whether statements of a session have a timeout. Where they have none that is made sure of for as long as the session lasts, which
- * changes nothing for others and saves two round trips each time.
+ * Whether statements of a session have a timeout, asked once. Where they have none that is made sure of for as long as the session
+ * lasts, whatever is configured meanwhile, and saves two round trips each time.
  */
 async function isLimited(client: PoolClient): Promise<boolean> {
-  if (unlimited.has(client)) return false;
+  const known = limited.get(client);
+  if (known !== undefined) return known;
   const { rowCount } = await client.query(
     `select set_config('statement_timeout', '0', false) where current_setting('statement_timeout') = '0'`,
   );
-  if (rowCount === 1) unlimited.add(client);
-  return rowCount !== 1;
+  limited.set(client, rowCount === 0);
+  return rowCount === 0;
 }
 
 /** A prepared transaction, as PostgreSQL lists it and as the branch that left it said before it began. */

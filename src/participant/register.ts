@@ -40,8 +40,8 @@ export interface Registered extends Decided {
   readonly requestHash: string | null;
 }
 
-// A worker that stops between two statements would keep the row from coordinator, recovery and operator alike, as long as TCP
-// believes in its connection.
+// A worker that stops in the middle, where its pool pipelines by itself, would keep the row from coordinator, recovery and operator
+// alike, as long as TCP believes in its connection.
 const BEGIN: readonly Statement[] = [
   { text: 'begin isolation level read committed' },
   {

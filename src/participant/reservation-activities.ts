@@ -2,6 +2,7 @@
  * The questions of try-confirm-cancel about a branch: `try`, `decide` at the primary, and `confirm` or `cancel` at
  * the others.
  */
+import { parseParticipantName } from '../protocol';
 import type { Ack, DecideAnswer, DecideRequest, FinishRequest, PrepareAnswer, TryRequest } from '../protocol';
 import { parseRequest } from './answering';
 import { asked } from './asked';
@@ -22,7 +23,7 @@ export const reservationActivities = (open: () => Branch, reopen: () => Branch):
     const { holdMs } = given;
     const request: TryRequest = {
       ...parseRequest(given),
-      register: given.register,
+      register: parseParticipantName(given.register),
       ...(Number.isSafeInteger(holdMs) ? { holdMs: holdMs as number } : {}), // Cast: it is a number then.
     };
     return tryBranch({ ...open(), participant: asked().participant }, request);

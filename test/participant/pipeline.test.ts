@@ -104,6 +104,43 @@ describe.each([
   });
 });
 
+it('sends nothing when a value is none, and the session is fit for others', async () => {
+  const client = await connect();
+  const strange = 5 as unknown as string;
+  const statements = [{ text: 'begin' }, { text: 'select $1', values: [strange] }, { text: 'commit' }];
+  await expect(pipelined(client, statements)).rejects.toThrow('Nothing was sent');
+  expect((await client.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
+});
+
+it('reads what comes as the pool was told to, and says so when it cannot', async () => {
+  const getTypeParser = (oid: number) => (text: string) => {
+    if (text === 'bad') throw new RangeError('It cannot be read.');
+    return `${oid}: ${text}`;
+  };
+  const client = await connect({ types: { getTypeParser } });
+  expect(await pipelined(client, [{ text: 'select 7 as n' }])).toMatchObject([{ rows: [{ n: '23: 7' }] }]);
+  await expect(pipelined(client, [{ text: `select 'bad' as word` }])).rejects.toThrow('It cannot be read.');
+  expect(await pipelined(client, [{ text: 'select 8 as n' }])).toMatchObject([{ rows: [{ n: '23: 8' }] }]);
+});
+
+it('is given up after the query timeout of the pool, and leaves no timer behind otherwise', async () => {
+  const client = await connect({ query_timeout: 30_000 });
+  const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  for (let n = 0; n < 20; n++) await pipelined(client, [{ text: 'begin' }, { text: 'commit' }]);
+  await expect(pipelined(client, [{ text: 'select 1 / 0' }])).rejects.toMatchObject({ code: '22012' });
+  expect(timers() - before).toBeLessThan(10);
+
+  const hasty = await connect({ query_timeout: 200 });
+  await expect(pipelined(hasty, [{ text: 'begin' }, { text: 'select pg_sleep(1)' }])).rejects.toThrow('timeout');
+});
+
+it('tells who has sent what failed', async () => {
+  const client = await connect();
+  const failed = await pipelined(client, [{ text: 'select 1 / 0' }]).catch((error: unknown) => error);
+  expect((failed as Error).stack).toContain('pipeline.test.ts');
+});
+
 it('keeps values out of what others see of a session', async () => {
   const client = await connect();
   const secret = randomUUID();

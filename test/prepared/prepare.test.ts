@@ -1,5 +1,6 @@
 /** How a branch prepares and votes, when nobody is in its way. */
 import { armCrashpoints } from 'temporal-txn/testing';
+import { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
 import { newId, useBanks } from './fixture';
 
@@ -47,6 +48,41 @@ describe('a branch that prepares', () => {
       { transaction_id: transaction, branch_id: 'debit', operation: 'debit', register: 'north', workflow_id: 'test' },
     ]);
     await south.ask('debit.abort', { transaction, input: { account, amount: 1 } });
+  });
+});
+
+describe('who asked', () => {
+  const recorded = async (gid: unknown): Promise<unknown> =>
+    (await banks.south.rows('select workflow_id from txn.preparation where gid = $1', [gid]))[0]?.['workflow_id'];
+
+  it('is on disk as soon as a branch has voted, at the first attempt and at a later one', async () => {
+    const { south, server } = banks;
+    // Otherwise it would be there soon anyway.
+    const admin = new Client({ connectionString: server.adminUrl });
+    await admin.connect();
+    await admin.query(`alter system set wal_writer_delay = '10s'`);
+    await admin.query('select pg_reload_conf()');
+    await admin.end();
+    const request = { transaction: newId(), input: { account: await south.account(), amount: 1 } };
+    await south.ask('debit.prepare', request);
+    await server.kill();
+    await server.restart();
+    const [gid] = await south.prepared();
+    expect(await recorded(gid)).toBe('test');
+
+    await south.rows(`update txn.preparation set workflow_id = 'an-older-one' where gid = $1`, [gid]);
+    expect(await south.ask('debit.prepare', { ...request, attempt: 2 })).toMatchObject({ vote: 'commit' });
+    await server.kill();
+    await server.restart();
+    expect(await recorded(gid)).toBe('test');
+
+    // A first attempt of another coordinator finds it prepared.
+    await south.rows(`update txn.preparation set workflow_id = 'an-older-one' where gid = $1`, [gid]);
+    expect(await south.ask('debit.prepare', request)).toMatchObject({ vote: 'commit' });
+    await server.kill();
+    await server.restart();
+    expect(await recorded(gid)).toBe('test');
+    await south.ask('debit.abort', request);
   });
 });
 
