@@ -124,54 +124,66 @@ async function openCrowd(): Promise<readonly { readonly id: string; readonly tra
 it.each(some(HAND_OVERS, 1, 'lost while a group hands over'))(
   'a group of %s hands all over once, where %s is lost when %s',
   async (type, lost, moment) => {
-    const { stack, workers, transactions } = shop();
-    const crowd = await openCrowd();
-    const before = await readBooks(shop());
-    const client = await connect();
-    const grouping = new TransactionClient({ client, grouping: true, patienceMs: 60_000 });
-    const at = 'many.done-before-report';
-    const crashed = lost === UNHEARD ? await arm(shop(), 'south-bank', { at, action: { kind: 'kill' } }) : undefined;
-    // So that none of them ends before.
-    await workers.audit.stop();
-    const ends = crowd.map(({ id, transfer }) => endOf(grouping.execute(type, { id, input: transfer })));
-    for (const { id } of crowd.slice(0, -1))
-      if (type === TYPES[0]) await until(`${id} is booked`, async () => (await entriesOf(shop(), id)).length === 2);
-      else await untilPrepared(shop(), id, 2);
-    let group = '';
-    await until('the group is listed', async () => ([group = ''] = await running(client, 'runGroup')).length === 1);
-    // These are there already when the group wants to start them.
-    for (const { id, transfer } of crowd.slice(0, 2)) await transactions.start(type, { id, input: transfer });
-    const handle = client.workflow.getHandle(group);
-    await handle.cancel();
-    if (moment !== BEFORE) {
-      await untilEvent(handle, MOMENTS[moment]);
-      if (lost === 'Temporal') {
-        await stack.temporal.kill();
-        await stack.temporal.restart();
-      } else {
-        await workers.transactions.kill();
-        // With its last signal the group may have ended in the same moment.
-        if (moment !== LAST) expect((await handle.describe()).status.name).toBe('RUNNING');
-      }
-    }
-    await workers.audit.start();
-    const heard = await Promise.all(ends);
-    expect(heard).toEqual(crowd.map((_, n) => (n === crowd.length - 1 ? 'compensated' : 'committed')));
-    if (crashed) expect(crashed()).toContain(at);
-    await untilNothingPrepared(shop());
-    for (const [n, { id, transfer }] of crowd.entries())
-      if (type === TYPES[0]) await expectTransferOnce(shop(), id, transfer, heard[n]!);
-      else await expectAtomicOnce(shop(), id, transfer, heard[n]!);
-    for (const { id } of crowd.slice(0, -1))
-      expect(await endOf(transactions.handle(id).result()), `the workflow of ${id}`).toBe('committed');
-    await until('nobody is left open', async () =>
-      (await Promise.all(['runGroup', type].map((one) => running(client, one)))).every(({ length }) => length === 0),
-    );
-    await expectSoundBooks(shop(), before);
-    await client.connection.close();
+    for (let tries = 1; !(await handOver(type, lost, moment)); tries++)
+      expect(tries, 'groups that ended before anything was lost').toBeLessThan(5);
   },
-  120_000,
+  300_000,
 );
+
+/** @returns whether what is lost was lost in time: the group may have ended in the same moment, and all the rest holds then too */
+async function handOver(
+  type: (typeof TYPES)[number],
+  lost: (typeof LOST_MEANWHILE)[number] | typeof UNHEARD,
+  moment: Moment | typeof BEFORE,
+): Promise<boolean> {
+  const { stack, workers, transactions } = shop();
+  let inTime = true;
+  const crowd = await openCrowd();
+  const before = await readBooks(shop());
+  const client = await connect();
+  const grouping = new TransactionClient({ client, grouping: true, patienceMs: 60_000 });
+  const at = 'many.done-before-report';
+  const crashed = lost === UNHEARD ? await arm(shop(), 'south-bank', { at, action: { kind: 'kill' } }) : undefined;
+  // So that none of them ends before.
+  await workers.audit.stop();
+  const ends = crowd.map(({ id, transfer }) => endOf(grouping.execute(type, { id, input: transfer })));
+  for (const { id } of crowd.slice(0, -1))
+    if (type === TYPES[0]) await until(`${id} is booked`, async () => (await entriesOf(shop(), id)).length === 2);
+    else await untilPrepared(shop(), id, 2);
+  let group = '';
+  await until('the group is listed', async () => ([group = ''] = await running(client, 'runGroup')).length === 1);
+  // These are there already when the group wants to start them.
+  for (const { id, transfer } of crowd.slice(0, 2)) await transactions.start(type, { id, input: transfer });
+  const handle = client.workflow.getHandle(group);
+  await handle.cancel();
+  if (moment !== BEFORE) {
+    await untilEvent(handle, MOMENTS[moment]);
+    if (lost === 'Temporal') {
+      await stack.temporal.kill();
+      await stack.temporal.restart();
+    } else {
+      await workers.transactions.kill();
+      // With its last signal it mostly has.
+      inTime = moment === LAST || (await handle.describe()).status.name === 'RUNNING';
+    }
+  }
+  await workers.audit.start();
+  const heard = await Promise.all(ends);
+  expect(heard).toEqual(crowd.map((_, n) => (n === crowd.length - 1 ? 'compensated' : 'committed')));
+  if (crashed) expect(crashed()).toContain(at);
+  await untilNothingPrepared(shop());
+  for (const [n, { id, transfer }] of crowd.entries())
+    if (type === TYPES[0]) await expectTransferOnce(shop(), id, transfer, heard[n]!);
+    else await expectAtomicOnce(shop(), id, transfer, heard[n]!);
+  for (const { id } of crowd.slice(0, -1))
+    expect(await endOf(transactions.handle(id).result()), `the workflow of ${id}`).toBe('committed');
+  await until('nobody is left open', async () =>
+    (await Promise.all(['runGroup', type].map((one) => running(client, one)))).every(({ length }) => length === 0),
+  );
+  await expectSoundBooks(shop(), before);
+  await client.connection.close();
+  return inTime;
+}
 
 /** Those of a type. */
 async function running({ workflow }: Client, type: string): Promise<string[]> {
