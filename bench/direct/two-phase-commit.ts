@@ -5,7 +5,7 @@
  */
 import { escapeLiteral } from 'pg';
 import type { Pool, PoolClient } from 'pg';
-import { book, lockForMovement, record, refusal } from '../hand-written/statements';
+import { credit, debit, record } from '../hand-written/statements';
 import { recordOf } from '../transfer';
 import type { Transfer } from '../transfer';
 
@@ -36,32 +36,24 @@ export async function transferDirectly(
   transfer: Transfer,
   decided: () => void,
 ): Promise<void> {
+  const { from, to, amount, currency } = transfer;
   const branches: readonly Branch[] = [
-    { pool: north, gid: `${id}-north`, work: (client) => debit(client, id, transfer) },
-    { pool: south, gid: `${id}-south`, work: (client) => credit(client, id, transfer) },
+    { pool: north, gid: `${id}-north`, work: (client) => debit(client, { account: from, amount, currency }, id) },
+    { pool: south, gid: `${id}-south`, work: (client) => credit(client, { account: to, amount, currency }, id) },
     { pool: audit, gid: `${id}-audit`, work: (client) => record(client, recordOf(transfer), id) },
   ];
   await commitTogether(branches, async () => {
-    await north.query(`insert into direct_decision (id, outcome) values ($1, 'commit')`, [id]);
+    await writeDecision(north, id);
     decided();
   });
 }
 
-export async function debit(client: PoolClient, id: string, { from, amount, currency }: Transfer): Promise<void> {
-  const { balance } = await lockForMovement(client, from, currency);
-  if (balance < amount) throw refusal('insufficient-funds', `Account ${from} cannot pay ${amount} ${currency}`);
-  await book(client, 'debit', from, -amount, id);
-}
-
-export async function credit(client: PoolClient, id: string, { to, amount, currency }: Transfer): Promise<void> {
-  const { balance } = await lockForMovement(client, to, currency);
-  if (balance > Number.MAX_SAFE_INTEGER - amount)
-    throw refusal('balance-limit', `Account ${to} cannot hold ${amount} ${currency} more`);
-  await book(client, 'credit', to, amount, id);
-}
+/** Writes down that a transaction is committed. */
+export const writeDecision = (pool: Pool, id: string): Promise<unknown> =>
+  pool.query(`insert into direct_decision (id, outcome) values ($1, 'commit')`, [id]);
 
 /** @param decide writes down that it is committed, between the two phases */
-export async function commitTogether(branches: readonly Branch[], decide: () => Promise<void>): Promise<void> {
+export async function commitTogether(branches: readonly Branch[], decide: () => Promise<unknown>): Promise<void> {
   const votes = await Promise.allSettled(branches.map(prepare));
   const objection = votes.find((vote) => vote.status === 'rejected');
   if (objection) {

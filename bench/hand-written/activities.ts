@@ -4,7 +4,7 @@
  */
 import type { Pool, PoolClient } from 'pg';
 import { Movement } from '../../activities/accounts/operations';
-import { book, lockForMovement, refusal } from './statements';
+import { book, credit, debit } from './statements';
 import type { Balance } from './statements';
 
 export const HANDLED = `
@@ -23,20 +23,9 @@ export interface BankActivities {
 }
 
 export const bankActivities = (pool: Pool): BankActivities => ({
-  debit: (request) =>
-    once(pool, request, async (client, { account, amount, currency }) => {
-      const { balance } = await lockForMovement(client, account, currency);
-      if (balance < amount) throw refusal('insufficient-funds', `Account ${account} cannot pay ${amount} ${currency}`);
-      return book(client, 'debit', account, -amount, request.key);
-    }),
+  debit: (request) => once(pool, request, (client, movement) => debit(client, movement, request.key)),
 
-  credit: (request) =>
-    once(pool, request, async (client, { account, amount, currency }) => {
-      const { balance } = await lockForMovement(client, account, currency);
-      if (balance > Number.MAX_SAFE_INTEGER - amount)
-        throw refusal('balance-limit', `Account ${account} cannot hold ${amount} ${currency} more`);
-      return book(client, 'credit', account, amount, request.key);
-    }),
+  credit: (request) => once(pool, request, (client, movement) => credit(client, movement, request.key)),
 
   reverseDebit: (request) =>
     once(pool, request, (client, { account, amount }) => book(client, 'reversal', account, amount, request.key)),

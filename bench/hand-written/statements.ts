@@ -4,6 +4,7 @@
  */
 import { ApplicationFailure } from '@temporalio/common';
 import type { PoolClient } from 'pg';
+import type { Movement } from '../../activities/accounts/operations';
 import type { AuditRecord } from '../../activities/audit/operations';
 
 export interface Balance {
@@ -16,7 +17,7 @@ interface AccountRow {
   blocked: boolean;
 }
 
-export async function lockForMovement(client: PoolClient, id: string, currency: string): Promise<{ balance: number }> {
+async function lockForMovement(client: PoolClient, id: string, currency: string): Promise<{ balance: number }> {
   const { rows } = await client.query<AccountRow>(
     'select currency, balance, blocked from account where id = $1 for no key update',
     [id],
@@ -46,7 +47,28 @@ export async function book(
   return { balance: Number(rows[0]?.value) };
 }
 
-export const refusal = (type: string, message: string): ApplicationFailure =>
+export async function debit(
+  client: PoolClient,
+  { account, amount, currency }: Movement,
+  key: string,
+): Promise<Balance> {
+  const { balance } = await lockForMovement(client, account, currency);
+  if (balance < amount) throw refusal('insufficient-funds', `Account ${account} cannot pay ${amount} ${currency}`);
+  return book(client, 'debit', account, -amount, key);
+}
+
+export async function credit(
+  client: PoolClient,
+  { account, amount, currency }: Movement,
+  key: string,
+): Promise<Balance> {
+  const { balance } = await lockForMovement(client, account, currency);
+  if (balance > Number.MAX_SAFE_INTEGER - amount)
+    throw refusal('balance-limit', `Account ${account} cannot hold ${amount} ${currency} more`);
+  return book(client, 'credit', account, amount, key);
+}
+
+const refusal = (type: string, message: string): ApplicationFailure =>
   ApplicationFailure.create({ type, message, nonRetryable: true });
 
 export async function record(client: PoolClient, movement: AuditRecord, key: string): Promise<void> {

@@ -4,29 +4,31 @@
  */
 import { DatabaseError } from 'pg';
 import type { Pool, PoolClient } from 'pg';
-import { commitTogether, credit, debit } from '../direct/two-phase-commit';
+import { commitTogether, writeDecision } from '../direct/two-phase-commit';
+import type { Branch } from '../direct/two-phase-commit';
+import { credit, debit } from '../hand-written/statements';
 import type { Call } from './block';
 
 const UNIQUE_VIOLATION = '23505';
 
 export async function transferInTwoPhases([north, south]: readonly [Pool, Pool], call: Call): Promise<void> {
-  const { id, transfer } = call;
+  const { from, to, amount, currency } = call.transfer;
   const branches = [
-    { pool: north, gid: `${id}/debit`, work: once(`${id}/debit`, (client) => debit(client, id, transfer)) },
-    { pool: south, gid: `${id}/credit`, work: once(`${id}/credit`, (client) => credit(client, id, transfer)) },
+    once(north, `${call.id}/debit`, (client, key) => debit(client, { account: from, amount, currency }, key)),
+    once(south, `${call.id}/credit`, (client, key) => credit(client, { account: to, amount, currency }, key)),
   ];
   try {
-    await commitTogether(branches, async () => {
-      await north.query('insert into direct_decision (id, outcome) values ($1, $2)', [id, 'commit']);
-    });
+    await commitTogether(branches, () => writeDecision(north, call.id));
   } catch (error) {
     if (!(error instanceof DatabaseError && error.code === UNIQUE_VIOLATION)) throw error;
   }
 }
 
-const once =
-  (key: string, work: (client: PoolClient) => Promise<void>) =>
-  async (client: PoolClient): Promise<void> => {
+const once = (pool: Pool, key: string, work: (client: PoolClient, key: string) => Promise<unknown>): Branch => ({
+  pool,
+  gid: key,
+  work: async (client) => {
     await client.query('insert into handled (key) values ($1)', [key]);
-    await work(client);
-  };
+    await work(client, key);
+  },
+});

@@ -3,7 +3,7 @@ import { spreadOf } from '../statistics';
 import type { Spread } from '../statistics';
 import { aimsOf } from './aims';
 import type { Aim } from './aims';
-import { contestantOf, limitOf } from './contestants';
+import { contestantOf, limitOf, WAYS } from './contestants';
 import type { Way } from './contestants';
 import type { BlockCost } from './cost';
 import type { Taken } from './machine';
@@ -55,7 +55,7 @@ export interface Measured extends Omit<ThroughputReport, 'figures' | 'aims'> {
 }
 
 const RIVALS: readonly Way[] = ['dbos', 'restate'];
-const LIMITS: readonly Way[] = ['direct', 'direct-2pc'];
+const LIMITS: readonly Way[] = WAYS.map(limitOf);
 
 export function reportOf({ cells, ...measured }: Measured): ThroughputReport {
   const figures = [...new Set(cells.map(({ callers }) => callers))]

@@ -6,13 +6,13 @@
  */
 import { crashpoint, isGroupId } from '../protocol';
 import type { BranchRequest, CompensateAnswer } from '../protocol';
-import { labelOf, readInput } from './branch';
+import { readInput } from './branch';
 import type { Branch } from './branch';
-import { branchInsertion, endMark, findBranch, wasInserted } from './branch-log';
+import { endMark, findBranch } from './branch-log';
 import type { BranchRow } from './branch-log';
+import { inBranchTransaction } from './branch-transaction';
 import { BegunInGroupError, BranchInProgressError, NotCompensatableError } from './errors';
 import { branchLocksRelease } from './isolation/semantic-lock';
-import { inLocalTransaction } from './local-transaction';
 import { withTx } from './tx';
 
 /**
@@ -22,47 +22,39 @@ import { withTx } from './tx';
  * @throws {NotCompensatableError} when it took effect and its operation has no `compensate`
  */
 export const compensate = (branch: Branch, request: BranchRequest, cleared?: string): Promise<CompensateAnswer> =>
-  inLocalTransaction(
-    branch.pool,
-    {
-      timeouts: branch.timeouts,
-      mode: 'read write',
-      label: labelOf(request),
-      first: [branchInsertion(branch.name, request, 'fenced', branch.caller)],
-    },
-    async (client, transaction) => {
-      if (wasInserted(transaction)) {
-        await crashpoint('compensation.before-commit');
+  inBranchTransaction(branch, request, 'fenced', async (transaction, inserted) => {
+    const { client } = transaction;
+    if (inserted) {
+      await crashpoint('compensation.before-commit');
+      return { answer: 'nothing-to-compensate' };
+    }
+    const row = await findBranch(client, branch.name, request, 'for update');
+    // Purged between the two statements: the next attempt leaves the tombstone.
+    if (!row) throw new BranchInProgressError(request.transaction, request.branch);
+    switch (row.state) {
+      case 'refused':
+      case 'fenced':
         return { answer: 'nothing-to-compensate' };
+      case 'compensated':
+        return { answer: 'compensated-before' };
+      case 'applied': {
+        const { operation } = branch;
+        const group = groupIn(row, request);
+        if (group !== undefined && group !== cleared) throw new BegunInGroupError(group);
+        if (!operation.compensate) throw new NotCompensatableError(branch.name);
+        const input = await readInput(operation, request.input);
+        await withTx(client, request, branch.wakeRelays, async (tx) => operation.compensate?.(tx, input, row.result));
+        transaction.atEnd(branchLocksRelease(request));
+        transaction.atEnd(endMark(request, 'compensated'));
+        await crashpoint('compensation.before-commit');
+        return { answer: 'compensated' };
       }
-      const row = await findBranch(client, branch.name, request, 'for update');
-      // Purged between the two statements: the next attempt leaves the tombstone.
-      if (!row) throw new BranchInProgressError(request.transaction, request.branch);
-      switch (row.state) {
-        case 'refused':
-        case 'fenced':
-          return { answer: 'nothing-to-compensate' };
-        case 'compensated':
-          return { answer: 'compensated-before' };
-        case 'applied': {
-          const { operation } = branch;
-          const group = groupIn(row, request);
-          if (group !== undefined && group !== cleared) throw new BegunInGroupError(group);
-          if (!operation.compensate) throw new NotCompensatableError(branch.name);
-          const input = await readInput(operation, request.input);
-          await withTx(client, request, branch.wakeRelays, async (tx) => operation.compensate?.(tx, input, row.result));
-          transaction.atEnd(branchLocksRelease(request));
-          transaction.atEnd(endMark(request, 'compensated'));
-          await crashpoint('compensation.before-commit');
-          return { answer: 'compensated' };
-        }
-        case 'tried':
-        case 'confirmed':
-        case 'cancelled':
-          throw new NotCompensatableError(branch.name);
-      }
-    },
-  );
+      case 'tried':
+      case 'confirmed':
+      case 'cancelled':
+        throw new NotCompensatableError(branch.name);
+    }
+  });
 
 /** The group that did it, unless it has handed the transaction over to whoever asks. */
 const groupIn = ({ workflowId }: BranchRow, { inherits }: BranchRequest): string | undefined =>

@@ -11,8 +11,9 @@ import { AbortCode, crashpoint } from '../protocol';
 import type { BranchRequest, ExecuteAnswer } from '../protocol';
 import { guarded, labelOf, readInput, writeResult } from './branch';
 import type { Branch } from './branch';
-import { branchInsertion, findBranch, resultRecord, wasInserted } from './branch-log';
+import { findBranch, resultRecord } from './branch-log';
 import type { BranchRow } from './branch-log';
+import { forbidBranch, inBranchTransaction } from './branch-transaction';
 import { BranchFencedError, BranchInProgressError, RefusalError } from './errors';
 import { inLocalTransaction } from './local-transaction';
 import { withTx } from './tx';
@@ -42,25 +43,16 @@ export const refusalOfOpen = ({ message, circuit, retryAfterMs }: CircuitOpen): 
 class AlreadyLogged extends Error {}
 
 const apply = (branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> =>
-  inLocalTransaction(
-    branch.pool,
-    {
-      timeouts: branch.timeouts,
-      mode: 'read write',
-      label: labelOf(request),
-      first: [branchInsertion(branch.name, request, 'applied', branch.caller)],
-    },
-    async (client, transaction) => {
-      branch.checkWithdrawn?.();
-      if (!wasInserted(transaction)) throw new AlreadyLogged();
-      await crashpoint('branch.logged-before-work');
-      const { json, holdsLocks } = await work(client, branch, request);
-      transaction.atEnd(resultRecord(request, json));
-      await crashpoint('branch.before-commit');
-      branch.checkWithdrawn?.();
-      return { answer: 'applied', result: JSON.parse(json) as unknown, ...(holdsLocks ? { locks: true } : {}) };
-    },
-  );
+  inBranchTransaction(branch, request, 'applied', async (transaction, inserted) => {
+    branch.checkWithdrawn?.();
+    if (!inserted) throw new AlreadyLogged();
+    await crashpoint('branch.logged-before-work');
+    const { json, holdsLocks } = await work(transaction.client, branch, request);
+    transaction.atEnd(resultRecord(request, json));
+    await crashpoint('branch.before-commit');
+    branch.checkWithdrawn?.();
+    return { answer: 'applied', result: JSON.parse(json) as unknown, ...(holdsLocks ? { locks: true } : {}) };
+  });
 
 const read = (branch: Branch, request: BranchRequest): Promise<ExecuteAnswer> =>
   inLocalTransaction(
@@ -114,16 +106,6 @@ const isOfAnother = (
 async function storeRefusal(branch: Branch, request: BranchRequest, error: RefusalError): Promise<ExecuteAnswer> {
   // A refusal that cannot be stored or told could never become final: it is a mistake of the operation.
   writeResult(branch.name, error.refusal);
-  const stored = await inLocalTransaction(
-    branch.pool,
-    {
-      timeouts: branch.timeouts,
-      mode: 'read write',
-      label: labelOf(request),
-      first: [branchInsertion(branch.name, request, 'refused', branch.caller, error.refusal)],
-    },
-    async (_, transaction) => wasInserted(transaction),
-  );
-  if (stored) throw error;
+  if (await forbidBranch(branch, request, 'refused', error.refusal)) throw error;
   return answerFromLog(branch, request);
 }

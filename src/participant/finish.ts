@@ -22,14 +22,13 @@ import type {
   FinishReplies,
   FinishRequest,
 } from '../protocol';
-import { labelOf } from './branch';
 import type { Branch } from './branch';
-import { branchInsertion, findBranch, wasInserted } from './branch-log';
+import { findBranch } from './branch-log';
 import type { LoggedRequest } from './branch-log';
+import { forbidBranch } from './branch-transaction';
 import { BranchInProgressError } from './errors';
 import { keyOf } from './gid';
 import type { Gid } from './gid';
-import { inLocalTransaction } from './local-transaction';
 import { look } from './look';
 import { finishPrepared } from './prepared';
 import { decide as register } from './register';
@@ -141,7 +140,7 @@ const NOTHING_TO_FINISH: Driver<FinishReplies> = {
 
 function driverOf(branch: FinishableBranch, request: Finishing): Driver<FinishReplies> {
   if (branch.readOnly) return NOTHING_TO_FINISH;
-  const { pool, timeouts, name, caller, gid, wakeRelays } = branch;
+  const { pool, name, gid, wakeRelays } = branch;
   return {
     commitPrepared: async () => {
       const answer = await finishPrepared(pool, gid, 'commit');
@@ -171,17 +170,7 @@ function driverOf(branch: FinishableBranch, request: Finishing): Driver<FinishRe
     },
     tombstone: async () => {
       try {
-        const inserted = await inLocalTransaction(
-          pool,
-          {
-            timeouts,
-            mode: 'read write',
-            label: labelOf(request),
-            first: [branchInsertion(name, request, 'fenced', caller)],
-          },
-          async (_, transaction) => wasInserted(transaction),
-        );
-        return inserted ? 'inserted' : 'taken';
+        return (await forbidBranch(branch, request, 'fenced')) ? 'inserted' : 'taken';
       } catch (error) {
         if (isDatabaseError(error) && error.code === SqlState.LockNotAvailable) return 'blocked';
         throw error;

@@ -16,11 +16,11 @@ export interface Statement {
 }
 
 /** What one statement came to. */
-export interface Completed<Row = unknown> {
+export interface Completed {
   /** The first word of its command tag, as node-postgres has it: of PREPARE TRANSACTION it is `PREPARE`. */
   readonly command: string;
   readonly rowCount: number | null;
-  readonly rows: readonly Row[];
+  readonly rows: readonly unknown[];
 }
 
 /**

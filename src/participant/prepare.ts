@@ -10,6 +10,7 @@ import type { AbortReason, Driver, PrepareAnswer, Prepared, PrepareReplies, Prep
 import { guarded, labelOf, readInput, writeResult } from './branch';
 import type { Branch } from './branch';
 import { branchInsertion, resultRecord, wasInserted } from './branch-log';
+import { forbidBranch } from './branch-transaction';
 import { BranchInProgressError, RefusalError, ResourceLockedError } from './errors';
 import { execute, refusalOfOpen } from './execute';
 import type { Gid } from './gid';
@@ -233,22 +234,12 @@ class PreparingSession implements Driver<PrepareReplies> {
   };
 
   readonly refuse = async (about: unknown): Promise<'stored' | 'taken' | 'blocked'> => {
-    const { pool, timeouts, name, caller } = this.branch;
     const reason = about as AbortReason; // Cast: the program asks with the reason.
     // A reason that cannot be stored or told could never become final: it is a mistake of the operation.
-    writeResult(name, reason);
+    writeResult(this.branch.name, reason);
     await this.rollback();
     try {
-      const stored = await inLocalTransaction(
-        pool,
-        {
-          timeouts,
-          mode: 'read write',
-          label: labelOf(this.request),
-          first: [branchInsertion(name, this.request, 'refused', caller, reason)],
-        },
-        async (_, transaction) => wasInserted(transaction),
-      );
+      const stored = await forbidBranch(this.branch, this.request, 'refused', reason);
       if (stored) await crashpoint('two-phase.refused-before-vote');
       return stored ? 'stored' : 'taken';
     } catch (error) {

@@ -17,8 +17,9 @@ import type { Ack, BranchRequest, Decision, FinishRequest, PrepareAnswer, TryReq
 import { guarded, labelOf, PARTICIPANT_CIRCUIT, readInput, writeResult } from './branch';
 import { refusalOfOpen } from './execute';
 import type { Branch } from './branch';
-import { branchInsertion, endMark, findBranch, findState, resultRecord, wasInserted } from './branch-log';
+import { endMark, findBranch, findState, resultRecord } from './branch-log';
 import type { BranchRow, BranchState } from './branch-log';
+import { forbidBranch, inBranchTransaction } from './branch-transaction';
 import { BranchInProgressError, InputMismatchError, RefusalError, UnsettledReservationError } from './errors';
 import { branchLocksRelease } from './isolation/semantic-lock';
 import { inLocalTransaction } from './local-transaction';
@@ -53,36 +54,28 @@ export async function tryBranch(branch: ReservableBranch, request: TryRequest): 
 class AlreadyLogged extends Error {}
 
 const reserve = (branch: ReservableBranch, request: TryRequest): Promise<unknown> =>
-  inLocalTransaction(
-    branch.pool,
-    {
-      timeouts: branch.timeouts,
-      mode: 'read write',
-      label: labelOf(request),
-      first: [branchInsertion(branch.name, request, 'tried', branch.caller)],
-    },
-    async (client, transaction) => {
-      const { name, operation, participant, caller, namespaceId, wakeRelays } = branch;
-      branch.checkWithdrawn?.();
-      if (!wasInserted(transaction)) throw new AlreadyLogged();
-      await crashpoint('try.logged-before-work');
-      await checkUndecided(client, branch, request);
-      const json = await withTx(client, request, wakeRelays, async (tx) =>
-        writeResult(name, await operation.execute(tx, await readInput(operation, request.input))),
-      );
-      transaction.atEnd(resultRecord(request, json));
-      const reservation = {
-        ...request,
-        operation: name,
-        participant,
-        ...(caller ? { caller } : {}),
-        ...(namespaceId === undefined ? {} : { namespaceId }),
-      };
-      transaction.atEnd(reservationInsertion(reservation));
-      branch.checkWithdrawn?.();
-      return JSON.parse(json) as unknown;
-    },
-  );
+  inBranchTransaction(branch, request, 'tried', async (transaction, inserted) => {
+    const { client } = transaction;
+    const { name, operation, participant, caller, namespaceId, wakeRelays } = branch;
+    branch.checkWithdrawn?.();
+    if (!inserted) throw new AlreadyLogged();
+    await crashpoint('try.logged-before-work');
+    await checkUndecided(client, branch, request);
+    const json = await withTx(client, request, wakeRelays, async (tx) =>
+      writeResult(name, await operation.execute(tx, await readInput(operation, request.input))),
+    );
+    transaction.atEnd(resultRecord(request, json));
+    const reservation = {
+      ...request,
+      operation: name,
+      participant,
+      ...(caller ? { caller } : {}),
+      ...(namespaceId === undefined ? {} : { namespaceId }),
+    };
+    transaction.atEnd(reservationInsertion(reservation));
+    branch.checkWithdrawn?.();
+    return JSON.parse(json) as unknown;
+  });
 
 /** A coordinator that starts late, after somebody had its transaction cancelled, stops here. */
 async function checkUndecided(
@@ -122,16 +115,7 @@ function voteOf({ state, result, refusal }: BranchRow): PrepareAnswer {
 /** In a transaction of its own, after the work was rolled back: another attempt may have come between, and then it counts. */
 async function refuseForGood(branch: Branch, request: TryRequest, { refusal }: RefusalError): Promise<PrepareAnswer> {
   writeResult(branch.name, refusal);
-  const stored = await inLocalTransaction(
-    branch.pool,
-    {
-      timeouts: branch.timeouts,
-      mode: 'read write',
-      label: labelOf(request),
-      first: [branchInsertion(branch.name, request, 'refused', branch.caller, refusal)],
-    },
-    async (_, transaction) => wasInserted(transaction),
-  );
+  const stored = await forbidBranch(branch, request, 'refused', refusal);
   return stored ? { vote: 'abort', reason: refusal } : voteFromLog(branch, request);
 }
 
@@ -172,32 +156,23 @@ const confirm = (branch: Branch, request: Ending): Promise<Ack> =>
   );
 
 const cancel = (branch: Branch, request: Ending): Promise<Ack> =>
-  inLocalTransaction(
-    branch.pool,
-    {
-      timeouts: branch.timeouts,
-      mode: 'read write',
-      label: labelOf(request),
-      first: [branchInsertion(branch.name, request, 'fenced', branch.caller)],
-    },
-    async (client, transaction) => {
-      if (wasInserted(transaction)) return { kind: 'applied' };
-      const row = await findBranch(client, branch.name, request, 'for update');
-      // Purged between the two statements: the next attempt leaves the tombstone.
-      if (!row) throw new BranchInProgressError(request.transaction, request.branch);
-      switch (row.state) {
-        case 'tried':
-          await settle(transaction, branch, request, row, 'cancel');
-          transaction.atEnd(endMark(request, 'cancelled'));
-          await crashpoint('cancel.before-commit');
-          return { kind: 'applied' };
-        case 'confirmed':
-          return otherwise('commit', row.state);
-        default:
-          return { kind: 'applied' };
-      }
-    },
-  );
+  inBranchTransaction(branch, request, 'fenced', async (transaction, inserted) => {
+    if (inserted) return { kind: 'applied' };
+    const row = await findBranch(transaction.client, branch.name, request, 'for update');
+    // Purged between the two statements: the next attempt leaves the tombstone.
+    if (!row) throw new BranchInProgressError(request.transaction, request.branch);
+    switch (row.state) {
+      case 'tried':
+        await settle(transaction, branch, request, row, 'cancel');
+        transaction.atEnd(endMark(request, 'cancelled'));
+        await crashpoint('cancel.before-commit');
+        return { kind: 'applied' };
+      case 'confirmed':
+        return otherwise('commit', row.state);
+      default:
+        return { kind: 'applied' };
+    }
+  });
 
 /**
  * What became of a reservation whose record is gone, by its branch alone: its coordinator may have been faster, or a person.

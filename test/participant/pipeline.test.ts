@@ -1,30 +1,15 @@
 /** Statements that travel together, and how many messages a branch takes: what a database far away costs. */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Pool, PoolClient } from 'pg';
-import { PostgresServer } from 'temporal-txn/testing';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { pipelined } from '../../src/participant/pipeline';
 import { useLedger } from '../branch-log/fixture';
 import { Ledger } from '../branch-log/ledger';
 import { Bank, newId, useBanks } from '../prepared/fixture';
 import { quietPool } from '../quiet-pool';
 
-let server: PostgresServer;
-let directory: string;
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'txn-test-'));
-  chmodSync(directory, 0o711);
-  server = await PostgresServer.start({ directory, durable: false });
-});
-afterAll(async () => {
-  await server.stop();
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-});
-const test = useLedger({ createService: (name) => server.createService(name) }, 'pipeline');
 const banks = useBanks();
+const test = useLedger({ createService: (name) => banks.server.createService(name) }, 'pipeline');
 
 function poolOf(connectionString: string, more: object = {}): Pool {
   const pool = quietPool({ connectionString, max: 2, ...more });
@@ -153,25 +138,25 @@ it('keeps values out of what others see of a session', async () => {
   expect(seen).toEqual({ query: 'select $1 as last' });
 });
 
-/** A pool that counts what is sent, which is how often somebody waits for the network. */
-function counting(connectionString: string): { readonly pool: Pool; readonly sent: () => number } {
-  const pool = poolOf(connectionString);
-  let messages = 0;
+/** What is sent on the connections of a pool from now on: each is a time that somebody waits for the network. */
+function messagesOf(pool: Pool): unknown[] {
+  const messages: unknown[] = [];
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...all: unknown[]) => unknown;
-    const counted = (...all: unknown[]): unknown => {
-      // What the pool passes on from a query of its own is counted there.
-      messages++;
+    const noted = (...all: unknown[]): unknown => {
+      messages.push(all[0]);
       return query(...all);
     };
-    Object.assign(client, { query: counted });
+    Object.assign(client, { query: noted });
   });
-  const sent = (): number => {
-    const so = messages;
-    messages = 0;
-    return so;
-  };
-  return { pool, sent };
+  return messages;
+}
+
+/** A pool that counts what it has sent since it was asked last. */
+function counting(connectionString: string): { readonly pool: Pool; readonly sent: () => number } {
+  const pool = poolOf(connectionString);
+  const messages = messagesOf(pool);
+  return { pool, sent: () => messages.splice(0).length };
 }
 
 /** The one statement of the operation itself is in each of these. */
@@ -207,20 +192,12 @@ describe('a session with a statement timeout', () => {
   it('has none while it finishes what is prepared, and has it again afterwards', async () => {
     const pool = poolOf(banks.south.url, { max: 1, statement_timeout: 1_234 });
     const south = new Bank('south', pool, banks.south.url);
-    const statements: string[] = [];
-    pool.on('connect', (client) => {
-      const query = client.query.bind(client) as (...all: unknown[]) => unknown;
-      const noted = (...all: unknown[]): unknown => {
-        if (typeof all[0] === 'string') statements.push(all[0]);
-        return query(...all);
-      };
-      Object.assign(client, { query: noted });
-    });
+    const messages = messagesOf(pool);
     const account = await banks.south.account();
     const request = { transaction: newId(), input: { account, amount: 30 } };
     await south.ask('debit.prepare', request);
     await south.ask('debit.commit', request);
-    expect(statements.slice(-3)).toEqual([
+    expect(messages.filter((one) => typeof one === 'string').slice(-3)).toEqual([
       'set statement_timeout = 0',
       expect.stringContaining('commit prepared'),
       'reset statement_timeout',
