@@ -59,11 +59,10 @@ async function start(script: string, env: Record<string, string>, ...nodeArgs: s
 async function startInVain(
   script: string,
   env: Record<string, string>,
-): Promise<{ code: number | null; output: string; seconds: number }> {
-  const began = Date.now();
+): Promise<{ code: number | null; output: string }> {
   const { process: worker, output } = await start(script, env);
   const { code } = await worker.exited;
-  return { code, output: output(), seconds: (Date.now() - began) / 1000 };
+  return { code, output: output() };
 }
 
 const statusOf = async (url: string, method = 'GET'): Promise<number> => {
@@ -122,16 +121,15 @@ describe('a worker does not start', () => {
     expect(code).toBe(1);
   });
 
-  // 192.0.2.1 answers nobody: a worker that tried to connect would wait for it.
+  // 192.0.2.1 answers nobody: a worker that tried to connect would wait for it, and say that.
   it.each([BANK, WORKFLOWS])('over a network in plain text, and does not even connect (%s)', async (script) => {
     const env = { TEMPORAL_ADDRESS: '192.0.2.1:7233', DATABASE_URL: stack.databaseUrl('north_bank') };
-    const { code, output, seconds } = await startInVain(script, env);
+    const { code, output } = await startInVain(script, env);
     expect(output).toContain(
       'InsecureTemporalConnection: Nothing was started: "192.0.2.1:7233" is not on this machine',
     );
     expect(output).toContain('TXN_ALLOW_INSECURE=1');
     expect(code).toBe(1);
-    expect(seconds).toBeLessThan(8);
   });
 });
 

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { readBooks } from '../../demo/books';
 import type { Shop, WorkerName } from '../../demo/shop';
 import type { CrashpointName } from '../../src/protocol';
@@ -146,6 +146,9 @@ async function handOver(
   const crashed = lost === UNHEARD ? await arm(shop(), 'south-bank', { at, action: { kind: 'kill' } }) : undefined;
   // So that none of them ends before.
   await workers.audit.stop();
+  onTestFinished(async () => {
+    if (!workers.audit.running) await workers.audit.start();
+  });
   const ends = crowd.map(({ id, transfer }) => endOf(grouping.execute(type, { id, input: transfer })));
   for (const { id } of crowd.slice(0, -1))
     if (type === TYPES[0]) await until(`${id} is booked`, async () => (await entriesOf(shop(), id)).length === 2);

@@ -133,7 +133,7 @@ export function startRelay(
 }
 
 /** Waits until something is so. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, mostMs = 10_000): Promise<void> {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, mostMs = 30_000): Promise<void> {
   for (const deadline = Date.now() + mostMs; Date.now() < deadline; await sleep(5)) if (await isSo()) return;
   throw new Error(`Waited ${mostMs} ms in vain until ${what}.`);
 }

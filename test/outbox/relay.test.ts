@@ -581,19 +581,14 @@ describe('seats', () => {
 describe('a relay is woken', () => {
   it('far sooner than it would look', async () => {
     const topic = new Topic();
-    startRelay(test, topic, { pollMs: 60_000 });
+    // It looks once an hour: whatever it publishes before that, it was woken for.
+    startRelay(test, topic, { pollMs: 3_600_000 });
     await until('it listens', async () => (await listeners()).length === 1);
-    const took: number[] = [];
     for (const n of upTo(30)) {
       await test.append('k');
-      const committed = performance.now();
       wakeRelays(test.pool);
-      while (topic.received.length < n) await sleep(1);
-      took.push(performance.now() - committed);
+      await until(`${n} are published`, () => topic.received.length === n);
     }
-    took.sort((a, b) => a - b);
-    expect(took[15]).toBeLessThan(100);
-    expect(took[29]).toBeLessThan(2_000);
   });
 
   it('by what comes while it publishes', async () => {

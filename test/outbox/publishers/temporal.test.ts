@@ -252,6 +252,6 @@ describe.each([
     const startedAt = Date.now();
     abort.abort(new Error('over'));
     await expect(waiting).rejects.not.toThrow(UnpublishableEventError);
-    expect(Date.now() - startedAt).toBeLessThan(2_000);
+    expect(Date.now() - startedAt).toBeLessThan(15_000);
   });
 });
