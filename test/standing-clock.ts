@@ -5,14 +5,18 @@
  * when that runs out of time too. A test that fails in any other way fails at once.
  */
 import type { RunnerTask } from 'vitest';
-import { afterEach, beforeAll, beforeEach } from 'vitest';
+import { afterEach, beforeAll, beforeEach, vi } from 'vitest';
 
 const OUT_OF_TIME = /timed out in \d+ms/;
 const HOOK_TIMEOUT_MS = 120_000;
+/** Whoever waits for longer waits in vain. */
+const TEST_TIMEOUT_MS = 30_000;
 
-/** To be called beside the hooks that start and stop the environment. */
+/** To be called beside the hooks that start and stop the environment, before any test. */
 export function surviveStandingClock(environment: { start(): Promise<void>; stop(): Promise<void> }): void {
   let stands = false;
+  // Until the file ends.
+  vi.setConfig({ testTimeout: TEST_TIMEOUT_MS });
   // The runner reads which fixtures are asked for from the pattern: none.
   // eslint-disable-next-line no-empty-pattern
   beforeAll(({}, { file }) => {
