@@ -88,6 +88,7 @@ export const branchInsertion = (
     caller?.namespace ?? null,
     caller ? (request.coordinator ?? caller.workflowId) : null,
   ],
+  keptAs: 'txn branch',
 });
 
 /** Whether the first statement of a local transaction, a {@link branchInsertion}, has written its row. */

@@ -80,10 +80,10 @@ export class LocalTransaction {
 
   static async begin(pool: Pool, options: LocalTransactionOptions): Promise<LocalTransaction> {
     const { before = [], first = [] } = options;
-    const ahead = before.length > 0 ? [...begin(options, `'off'`), ...before, COMMIT] : [];
+    const ahead = before.length > 0 ? [...begin(options, 'off'), ...before, COMMIT] : [];
     const transaction = new LocalTransaction(await pool.connect());
     try {
-      const begun = await pipelined(transaction.client, [...ahead, ...begin(options, DURABLE), ...first]);
+      const begun = await pipelined(transaction.client, [...ahead, ...begin(options, 'durable'), ...first]);
       transaction.first = begun.slice(begun.length - first.length);
       return transaction;
     } catch (error) {
@@ -170,16 +170,22 @@ const settings = (synchronousCommit: string): string => `
          set_config('idle_in_transaction_session_timeout', $3, true), set_config('application_name', $4, true),
          set_config('synchronous_commit', ${synchronousCommit}, true)`;
 
-/** @param synchronousCommit as SQL */
-const begin = ({ timeouts, mode, label }: LocalTransactionOptions, synchronousCommit: string): readonly Statement[] => [
-  { text: `begin isolation level read committed ${mode}` },
+const SETTINGS = { durable: settings(DURABLE), off: settings(`'off'`) };
+
+/** @param durability whether its commit waits for the disk */
+const begin = (
+  { timeouts, mode, label }: LocalTransactionOptions,
+  durability: keyof typeof SETTINGS,
+): readonly Statement[] => [
+  { text: `begin isolation level read committed ${mode}`, keptAs: `txn begin ${mode}` },
   {
-    text: settings(synchronousCommit),
+    text: SETTINGS[durability],
     values: [
       String(timeouts.lockMs),
       String(timeouts.statementMs),
       String(timeouts.idleInTransactionMs),
       label.slice(0, 63),
     ],
+    keptAs: `txn settings ${durability}`,
   },
 ];

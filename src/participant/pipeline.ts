@@ -7,12 +7,18 @@
  * @see PostgreSQL manual, "Message Flow", 55.2.4 Pipelining
  */
 import type { Connection, PoolClient, Submittable } from 'pg';
+import { isDatabaseError } from './sqlstate';
 
 /** One SQL statement. */
 export interface Statement {
   readonly text: string;
   /** For `$1`, `$2`, … */
   readonly values?: readonly (string | null)[];
+  /**
+   * Of what is sent all the time: the session keeps it under this name, parsed and planned, as long as it lives. For statements whose plan
+   * cannot become a bad one while tables grow, and whose rows nobody reads.
+   */
+  readonly keptAs?: string;
 }
 
 /** What one statement came to. */
@@ -20,6 +26,7 @@ export interface Completed {
   /** The first word of its command tag, as node-postgres has it: of PREPARE TRANSACTION it is `PREPARE`. */
   readonly command: string;
   readonly rowCount: number | null;
+  /** None of a statement that the session keeps. */
   readonly rows: readonly unknown[];
 }
 
@@ -32,12 +39,24 @@ export interface Completed {
 export async function pipelined(client: PoolClient, statements: readonly Statement[]): Promise<readonly Completed[]> {
   if ((client as MayPipeline).pipeline) return oneByOne(client, statements);
   try {
-    return await new Promise((resolve, reject) => {
-      client.query(new Pipeline(client, statements, resolve, reject));
-    });
+    return await inOneMessage(client, statements);
   } catch (error) {
     // It was made where the answer was read. Whoever looks for the statement finds who sent it.
     if (error instanceof Error) Error.captureStackTrace(error);
+    throw error;
+  }
+}
+
+async function inOneMessage(client: PoolClient, statements: readonly Statement[]): Promise<readonly Completed[]> {
+  const send = (): Promise<readonly Completed[]> =>
+    new Promise((resolve, reject) => {
+      client.query(new Pipeline(client, statements, resolve, reject));
+    });
+  try {
+    return await send();
+  } catch (error) {
+    // Nothing was run, and nothing is kept from now on.
+    if (isForgotten(error) && statements[0]?.keptAs !== undefined) return send();
     throw error;
   }
 }
@@ -56,6 +75,14 @@ async function oneByOne(client: PoolClient, statements: readonly Statement[]): P
   return completed;
 }
 
+/**
+ * What the session of a connection keeps. Nothing, once it has forgotten something: it was told to (DISCARD ALL), or a pooler has put
+ * another session in its place.
+ */
+const keptBy = new WeakMap<Connection, Set<string> | 'nothing'>();
+
+const isForgotten = (error: unknown): boolean => isDatabaseError(error) && error.code === '26000';
+
 interface Field {
   readonly name: string;
   readonly dataTypeID: number;
@@ -68,6 +95,7 @@ class Pipeline implements Submittable {
   #rows: unknown[] = [];
   /** Of a row that could not be read. The server has gone on. */
   #unread: Error | undefined;
+  #connection: Connection | undefined;
 
   constructor(
     private readonly client: PoolClient,
@@ -87,11 +115,20 @@ class Pipeline implements Submittable {
     const strange = this.statements.find(({ values = [] }) => values.some((value) => !isText(value)));
     if (strange)
       return new TypeError(`Nothing was sent: a value is neither a text nor null. The statement: ${strange.text}`);
+    this.#connection = connection;
+    const known = keptBy.get(connection);
+    const kept = new Set(known === 'nothing' ? [] : known);
     connection.stream.cork();
-    for (const { text, values = [] } of this.statements) {
-      connection.parse({ text, name: '', types: [] }, true);
-      connection.bind({ values: [...values] }, true);
-      connection.describe({ type: 'P', name: '' }, true);
+    for (const { text, values = [], keptAs } of this.statements) {
+      const name = known === 'nothing' ? '' : (keptAs ?? '');
+      if (!kept.has(name)) {
+        // Where it was parsed and then failed, it is there, and cannot be parsed again.
+        if (name !== '') connection.close({ type: 'S', name }, true);
+        connection.parse({ text, name, types: [] }, true);
+        if (name !== '') kept.add(name);
+      }
+      connection.bind({ statement: name, values: [...values] }, true);
+      if (keptAs === undefined) connection.describe({ type: 'P', name: '' }, true);
       connection.execute({}, true);
     }
     // One for all: up to it the server skips what comes after a failure.
@@ -105,6 +142,7 @@ class Pipeline implements Submittable {
   }
 
   handleDataRow({ fields: values }: { readonly fields: readonly (string | null)[] }): void {
+    if (this.statements[this.#done.length]?.keptAs !== undefined) return;
     try {
       const row = this.#fields.map(({ name, dataTypeID }, i) => {
         const value = values[i] ?? null;
@@ -130,11 +168,27 @@ class Pipeline implements Submittable {
   }
 
   handleError(error: Error): void {
+    this.#remember(isForgotten(error));
     this.callback(error);
   }
 
   handleReadyForQuery(): void {
+    this.#remember(false);
     this.callback(this.#unread ?? null);
+  }
+
+  /** What was run is kept. */
+  #remember(forgotten: boolean): void {
+    const connection = this.#connection;
+    const known = connection && keptBy.get(connection);
+    if (!connection || known === 'nothing') return;
+    if (forgotten) {
+      keptBy.set(connection, 'nothing');
+      return;
+    }
+    const kept = known ?? new Set<string>();
+    for (const { keptAs } of this.statements.slice(0, this.#done.length)) if (keptAs !== undefined) kept.add(keptAs);
+    keptBy.set(connection, kept);
   }
 }
 

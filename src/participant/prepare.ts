@@ -104,6 +104,7 @@ const preparationOf = ({ gid, name, caller, namespaceId }: PreparableBranch, req
     namespaceId ?? null,
     caller?.workflowId ?? null,
   ],
+  keptAs: 'txn preparation',
 });
 
 /** On disk when it returns: whoever finds that it is prepared already commits nothing that would take it there. */

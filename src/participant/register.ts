@@ -43,10 +43,11 @@ export interface Registered extends Decided {
 // A worker that stops in the middle, where its pool pipelines by itself, would keep the row from coordinator, recovery and operator
 // alike, as long as TCP believes in its connection.
 const BEGIN: readonly Statement[] = [
-  { text: 'begin isolation level read committed' },
+  { text: 'begin isolation level read committed', keptAs: 'txn begin' },
   {
     text: `
   select set_config('idle_in_transaction_session_timeout', '5000', true), set_config('synchronous_commit', ${DURABLE}, true)`,
+    keptAs: 'txn register settings',
   },
 ];
 
@@ -104,6 +105,7 @@ const insertionOf = (proposal: Proposal): Statement => ({
     proposal.request ?? null,
     proposal.branches === undefined ? null : JSON.stringify(proposal.branches),
   ],
+  keptAs: 'txn decision',
 });
 
 /** Reads the register. Undefined when nothing is decided. */

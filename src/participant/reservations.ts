@@ -42,6 +42,7 @@ export const reservationInsertion = (reservation: NewReservation): Statement => 
       namespaceId ?? null,
       caller?.workflowId ?? null,
     ],
+    keptAs: 'txn reservation',
   };
 };
 

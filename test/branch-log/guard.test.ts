@@ -22,7 +22,7 @@ beforeAll(async () => {
     union all select 'role', current_user || '/' || session_user
     union all select 'locks', count(*)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()
     union all select 'channels', count(*)::text from pg_listening_channels()
-    union all select 'prepared', count(*)::text from pg_prepared_statements
+    union all select 'prepared', count(*)::text from pg_prepared_statements where name not like 'txn %'
     union all select 'cursors', count(*)::text from pg_cursors where is_holdable
     union all select 'temporary', count(*)::text from pg_class where relnamespace = pg_my_temp_schema() and relkind in ('r', 'S', 'v')
   $$`);

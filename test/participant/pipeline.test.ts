@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { pipelined } from '../../src/participant/pipeline';
+import type { Statement } from '../../src/participant/pipeline';
 import { useLedger } from '../branch-log/fixture';
 import { Ledger } from '../branch-log/ledger';
+import { startPooler } from '../cli/shared-sessions';
 import { Bank, newId, useBanks } from '../prepared/fixture';
 import { quietPool } from '../quiet-pool';
 
@@ -86,6 +88,89 @@ describe.each([
     expect(await branch.execute()).toEqual({ answer: 'applied-before', result: 'done' });
     expect(await branch.compensate()).toEqual({ answer: 'compensated' });
     expect(await branch.marks()).toEqual({ effects: 1, undos: 1 });
+  });
+});
+
+describe('what is sent all the time', () => {
+  const kept = async (client: PoolClient): Promise<readonly string[]> => {
+    const { rows } = await client.query<{ name: string }>('select name from pg_prepared_statements order by name');
+    return rows.map(({ name }) => name);
+  };
+
+  it('is parsed once for a session', async () => {
+    const pool = poolOf(test.url, { max: 1 });
+    const client = await pool.connect();
+    expect(await kept(client)).toEqual([]);
+    client.release();
+    for (let n = 0; n < 3; n++) expect(await new Ledger(pool).branch().execute()).toMatchObject({ answer: 'applied' });
+    const { rows } = await pool.query('select name, generic_plans + custom_plans as runs from pg_prepared_statements');
+    expect(rows).toEqual(
+      expect.arrayContaining([
+        { name: 'txn begin read write', runs: expect.anything() },
+        { name: 'txn settings durable', runs: '3' },
+        { name: 'txn branch', runs: '3' },
+      ]),
+    );
+  });
+
+  it('is sent as a whole again where the session has forgotten it, at once and from then on', async () => {
+    const pool = poolOf(test.url, { max: 1 });
+    const ledger = new Ledger(pool);
+    await ledger.branch().execute();
+    await pool.query('discard all');
+    const branch = ledger.branch();
+    expect(await branch.execute()).toMatchObject({ answer: 'applied' });
+    expect(await branch.marks()).toEqual({ effects: 1, undos: 0 });
+    const client = await pool.connect();
+    expect(await kept(client)).toEqual([]);
+    client.release();
+  });
+
+  it('is run by whichever session a pooler puts behind a connection', async () => {
+    const pooler = await startPooler(test.url);
+    const url = new URL(test.url);
+    url.port = String(pooler.port);
+    const pools = [1, 2].map(() => quietPool({ connectionString: url.href, max: 1 }));
+    for (let n = 0; n < 2; n++)
+      for (const pool of pools) expect(await new Ledger(pool).branch().execute()).toMatchObject({ answer: 'applied' });
+    await Promise.all(pools.map((pool) => pool.end()));
+    await pooler.close();
+  });
+
+  it('may fail when it has been parsed, and is run the next time', async () => {
+    const client = await connect();
+    const word = (value: string): Statement[] => [
+      { text: 'begin', keptAs: 'a begin' },
+      { text: 'select $1::int', values: [value], keptAs: 'a number' },
+      { text: 'commit' },
+    ];
+    await expect(pipelined(client, word('none'))).rejects.toMatchObject({ code: '22P02' });
+    await client.query('rollback');
+    expect(await kept(client)).toEqual(['a begin', 'a number']);
+    expect(await pipelined(client, word('7'))).toMatchObject([
+      { command: 'BEGIN' },
+      { command: 'SELECT', rowCount: 1, rows: [] },
+      { command: 'COMMIT' },
+    ]);
+  });
+
+  it('is run again where its table was changed meanwhile', async () => {
+    const client = await connect();
+    const table = `t_${newId().replaceAll('-', '_')}`;
+    await client.query(`create table ${table} (n int)`);
+    const insertion = { text: `insert into ${table} values ($1)`, values: ['1'], keptAs: 'an insertion' };
+    await pipelined(client, [insertion]);
+    await test.ledger.rows(`alter table ${table} add column word text default 'none'`);
+    expect(await pipelined(client, [insertion])).toMatchObject([{ command: 'INSERT', rowCount: 1 }]);
+  });
+
+  it('is not begun a second time where something was run before it', async () => {
+    const client = await connect();
+    const statements: Statement[] = [{ text: 'select 1' }, { text: 'select 2', keptAs: 'two' }];
+    await pipelined(client, statements);
+    await client.query('deallocate all');
+    await expect(pipelined(client, statements)).rejects.toMatchObject({ code: '26000' });
+    expect(await pipelined(client, statements)).toHaveLength(2);
   });
 });
 
