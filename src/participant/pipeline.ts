@@ -6,6 +6,7 @@
  *
  * @see PostgreSQL manual, "Message Flow", 55.2.4 Pipelining
  */
+import { createHash } from 'node:crypto';
 import type { Connection, PoolClient, Submittable } from 'pg';
 import { isDatabaseError } from './sqlstate';
 
@@ -16,7 +17,7 @@ export interface Statement {
   readonly values?: readonly (string | null)[];
   /**
    * Of what is sent all the time: the session keeps it under this name, parsed and planned, as long as it lives. For statements whose plan
-   * cannot become a bad one while tables grow, and whose rows nobody reads.
+   * cannot become a bad one while tables grow, whose rows nobody reads, and which run nothing of others: no COMMIT, for its triggers.
    */
   readonly keptAs?: string;
 }
@@ -48,15 +49,12 @@ export async function pipelined(client: PoolClient, statements: readonly Stateme
 }
 
 async function inOneMessage(client: PoolClient, statements: readonly Statement[]): Promise<readonly Completed[]> {
-  const send = (): Promise<readonly Completed[]> =>
-    new Promise((resolve, reject) => {
-      client.query(new Pipeline(client, statements, resolve, reject));
-    });
+  const first = new Pipeline(client, statements);
   try {
-    return await send();
+    return await first.sent();
   } catch (error) {
-    // Nothing was run, and nothing is kept from now on.
-    if (isForgotten(error) && statements[0]?.keptAs !== undefined) return send();
+    // Nothing was run. From now on the session keeps nothing.
+    if (first.isForgottenAtOnce) return new Pipeline(client, statements).sent();
     throw error;
   }
 }
@@ -81,7 +79,17 @@ async function oneByOne(client: PoolClient, statements: readonly Statement[]): P
  */
 const keptBy = new WeakMap<Connection, Set<string> | 'nothing'>();
 
-const isForgotten = (error: unknown): boolean => isDatabaseError(error) && error.code === '26000';
+const names = new Map<string, string>();
+
+/** Another text, of another version of this package, has another name: sessions may be shared. */
+function nameOf({ keptAs, text }: Statement): string {
+  if (keptAs === undefined) return '';
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  const name = `${keptAs} ${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
+  names.set(text, name);
+  return name;
+}
 
 interface Field {
   readonly name: string;
@@ -96,18 +104,35 @@ class Pipeline implements Submittable {
   /** Of a row that could not be read. The server has gone on. */
   #unread: Error | undefined;
   #connection: Connection | undefined;
+  /** Those that the session was said to have, by position. */
+  readonly #trusted = new Set<number>();
+  #isForgotten = false;
+  #resolve: (completed: readonly Completed[]) => void = () => undefined;
+  #reject: (error: Error) => void = () => undefined;
 
   constructor(
     private readonly client: PoolClient,
     private readonly statements: readonly Statement[],
-    private readonly resolve: (completed: readonly Completed[]) => void,
-    private readonly reject: (error: Error) => void,
   ) {}
+
+  /** Sends it, once. */
+  sent(): Promise<readonly Completed[]> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.client.query(this);
+    });
+  }
+
+  /** Whether the session did not have the first one, and so has run none. */
+  get isForgottenAtOnce(): boolean {
+    return this.#isForgotten && this.#done.length === 0;
+  }
 
   /** Called once. The client puts another one in its place that also stops its `query_timeout`. */
   callback = (error: Error | null): void => {
-    if (error) this.reject(error);
-    else this.resolve(this.#done);
+    if (error) this.#reject(error);
+    else this.#resolve(this.#done);
   };
 
   /** @returns an error when nothing was sent: half a message would leave the session waiting for the rest */
@@ -119,16 +144,18 @@ class Pipeline implements Submittable {
     const known = keptBy.get(connection);
     const kept = new Set(known === 'nothing' ? [] : known);
     connection.stream.cork();
-    for (const { text, values = [], keptAs } of this.statements) {
-      const name = known === 'nothing' ? '' : (keptAs ?? '');
-      if (!kept.has(name)) {
+    for (const [i, statement] of this.statements.entries()) {
+      const { text, values = [] } = statement;
+      const name = known === 'nothing' ? '' : nameOf(statement);
+      if (kept.has(name)) this.#trusted.add(i);
+      else {
         // Where it was parsed and then failed, it is there, and cannot be parsed again.
         if (name !== '') connection.close({ type: 'S', name }, true);
         connection.parse({ text, name, types: [] }, true);
         if (name !== '') kept.add(name);
       }
       connection.bind({ statement: name, values: [...values] }, true);
-      if (keptAs === undefined) connection.describe({ type: 'P', name: '' }, true);
+      if (statement.keptAs === undefined) connection.describe({ type: 'P', name: '' }, true);
       connection.execute({}, true);
     }
     // One for all: up to it the server skips what comes after a failure.
@@ -168,27 +195,28 @@ class Pipeline implements Submittable {
   }
 
   handleError(error: Error): void {
-    this.#remember(isForgotten(error));
+    // Whatever else an operation has run may have the same code.
+    this.#isForgotten = this.#trusted.has(this.#done.length) && isDatabaseError(error) && error.code === '26000';
+    this.#remember();
     this.callback(error);
   }
 
   handleReadyForQuery(): void {
-    this.#remember(false);
+    this.#remember();
     this.callback(this.#unread ?? null);
   }
 
   /** What was run is kept. */
-  #remember(forgotten: boolean): void {
+  #remember(): void {
     const connection = this.#connection;
-    const known = connection && keptBy.get(connection);
-    if (!connection || known === 'nothing') return;
-    if (forgotten) {
-      keptBy.set(connection, 'nothing');
-      return;
+    if (!connection) return;
+    const known = keptBy.get(connection) ?? new Set();
+    if (known === 'nothing') return;
+    if (this.#isForgotten) keptBy.set(connection, 'nothing');
+    else {
+      const run = this.statements.slice(0, this.#done.length);
+      keptBy.set(connection, new Set([...known, ...run.map(nameOf).filter(Boolean)]));
     }
-    const kept = known ?? new Set<string>();
-    for (const { keptAs } of this.statements.slice(0, this.#done.length)) if (keptAs !== undefined) kept.add(keptAs);
-    keptBy.set(connection, kept);
   }
 }
 
