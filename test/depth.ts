@@ -10,6 +10,29 @@ export const CAMPAIGN = process.env['TXN_CAMPAIGN'] === '1';
 export const depth = ({ sample, campaign }: { readonly sample: number; readonly campaign: number }): number =>
   CAMPAIGN ? campaign : sample;
 
+/** What takes long, and comes by turns: one of each kind in a run. */
+export const TURNS = {
+  nemesis: ['sagas', 'two-phase commit', 'groups'],
+  benchmark: ['throughput', 'scale', 'outbox'],
+  'faults in groups': ['sagas', 'two-phase commit'],
+  'kills of a house': ['alone', 'in groups'],
+} as const;
+
+export type Kind = keyof typeof TURNS;
+
+/**
+ * Whether it is the turn of one of several. All have it in a campaign, and where files are named on the command line. TXN_TURN, which is
+ * printed when a run begins, repeats the choice.
+ *
+ * @example it.skipIf(!isTurnOf('nemesis', 'groups'))('ends every one of them', …)
+ */
+export function isTurnOf<K extends Kind>(kind: K, one: (typeof TURNS)[K][number]): boolean {
+  const turn = process.env['TXN_TURN'];
+  if (CAMPAIGN || turn === undefined || turn === 'all') return true;
+  const all: readonly string[] = TURNS[kind];
+  return all.indexOf(one) === Number(turn) % all.length;
+}
+
 /**
  * Some of many, others in each run, and all of them in a campaign: one of each of as many stretches of equal length, so that what is
  * ordered, such as the events of a history, is tried from its beginning to its end. TXN_SEED repeats the choice.

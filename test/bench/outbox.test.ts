@@ -16,6 +16,7 @@ import type { OutboxRound } from '../../bench/outbox/report';
 import type * as StageModule from '../../bench/outbox/stage';
 import { Tally } from '../../bench/outbox/tally';
 import { defineOutbox } from '../../src/outbox';
+import { isTurnOf } from '../depth';
 
 const compiled = <Module>(name: string): Promise<Module> =>
   import(resolve(__dirname, `../../dist/bench/outbox/${name}.js`)) as Promise<Module>; // Cast: compiled from it.
@@ -23,13 +24,6 @@ const compiled = <Module>(name: string): Promise<Module> =>
 const outbox = defineOutbox('/test');
 
 let stage: StageModule.OutboxStage;
-
-beforeAll(async () => {
-  const { openOutboxStage } = await compiled<typeof StageModule>('stage');
-  stage = await openOutboxStage();
-});
-
-afterAll(() => stage?.stop());
 
 /** What is written is published by one relay, in a process of its own. */
 async function relayed(events: number): Promise<{ readonly count: number; readonly astray: number }> {
@@ -65,68 +59,77 @@ const append = (...keys: readonly string[]): Promise<void> =>
     keys.map((key) => ({ type: 'Happened', key, data: {} })),
   );
 
-describe('a backlog', () => {
-  it('is published whole and in order by each way', async () => {
-    const { drain } = await compiled<typeof DrainModule>('drain');
-    for (const name of DRAIN_NAMES) {
-      const { msPerEvent, astray } = await drain(stage, name, 40);
-      expect(astray, name).toBe(0);
-      expect(msPerEvent, name).toBeGreaterThan(0);
+describe.skipIf(!isTurnOf('benchmark', 'outbox'))('on its stage', () => {
+  beforeAll(async () => {
+    const { openOutboxStage } = await compiled<typeof StageModule>('stage');
+    stage = await openOutboxStage();
+  });
+
+  afterAll(() => stage?.stop());
+
+  describe('a backlog', () => {
+    it('is published whole and in order by each way', async () => {
+      const { drain } = await compiled<typeof DrainModule>('drain');
+      for (const name of DRAIN_NAMES) {
+        const { msPerEvent, astray } = await drain(stage, name, 40);
+        expect(astray, name).toBe(0);
+        expect(msPerEvent, name).toBeGreaterThan(0);
+      }
+      const { rows } = await stage.pool.query('select from txn.outbox_queue');
+      expect(rows).toHaveLength(0);
+      const slots = await stage.pool.query('select from pg_replication_slots');
+      expect(slots.rows).toHaveLength(0);
+    }, 90_000);
+
+    it('shows an event that comes out of its turn', async () => {
+      await stage.empty();
+      await append('a', 'a', 'b');
+      await stage.pool.query("delete from txn.outbox_queue where key = 'a' and version = 1");
+      expect(await relayed(2)).toEqual({ count: 1, astray: 1 });
+    });
+
+    it('is given up when the process has ended', async () => {
+      await stage.empty();
+      const publishing = await stage.publish([{ kind: 'ours', seat: 0, seats: 1 }]);
+      const given = expect(publishing.finished(1, 20_000)).rejects.toThrow('has ended');
+      await publishing.stop();
+      await given;
+    });
+  });
+
+  describe('one event at a time', () => {
+    it('has its turns, in which the relay leaves out nothing', async () => {
+      const { latencies } = await compiled<typeof LatencyModule>('latency');
+      const { result, notifications } = await counted(() => latencies(stage, 1));
+      const { samples, lost, astray } = result;
+      expect(astray).toBe(0);
+      // The one before the counted ones is woken too, and nothing else is.
+      expect(notifications).toBe(21);
+      expect([samples.unwoken.length, samples.polling.length, samples.woken.length]).toEqual([1, 1, 20]);
+      expect(samples.replication.length + lost).toBe(20);
+      expect(Math.min(...samples.unwoken)).toBeGreaterThan(0);
+    }, 90_000);
+  });
+
+  describe('producers', () => {
+    /** Notifications and transactions of a way. */
+    async function notified(way: WakeWay): Promise<{ readonly notifications: number; readonly transactions: number }> {
+      await stage.empty();
+      const { notifications } = await counted(() => produce(stage.pool, way, 300));
+      const { rows } = await stage.pool.query<{ n: number }>('select count(*)::int as n from business');
+      return { notifications, transactions: rows[0]?.n ?? 0 };
     }
-    const { rows } = await stage.pool.query('select from txn.outbox_queue');
-    expect(rows).toHaveLength(0);
-    const slots = await stage.pool.query('select from pg_replication_slots');
-    expect(slots.rows).toHaveLength(0);
-  }, 90_000);
 
-  it('shows an event that comes out of its turn', async () => {
-    await stage.empty();
-    await append('a', 'a', 'b');
-    await stage.pool.query("delete from txn.outbox_queue where key = 'a' and version = 1");
-    expect(await relayed(2)).toEqual({ count: 1, astray: 1 });
-  });
-
-  it('is given up when the process has ended', async () => {
-    await stage.empty();
-    const publishing = await stage.publish([{ kind: 'ours', seat: 0, seats: 1 }]);
-    const given = expect(publishing.finished(1, 20_000)).rejects.toThrow('has ended');
-    await publishing.stop();
-    await given;
-  });
-});
-
-describe('one event at a time', () => {
-  it('has its turns, in which the relay leaves out nothing', async () => {
-    const { latencies } = await compiled<typeof LatencyModule>('latency');
-    const { result, notifications } = await counted(() => latencies(stage, 1));
-    const { samples, lost, astray } = result;
-    expect(astray).toBe(0);
-    // The one before the counted ones is woken too, and nothing else is.
-    expect(notifications).toBe(21);
-    expect([samples.unwoken.length, samples.polling.length, samples.woken.length]).toEqual([1, 1, 20]);
-    expect(samples.replication.length + lost).toBe(20);
-    expect(Math.min(...samples.unwoken)).toBeGreaterThan(0);
-  }, 90_000);
-});
-
-describe('producers', () => {
-  /** Notifications and transactions of a way. */
-  async function notified(way: WakeWay): Promise<{ readonly notifications: number; readonly transactions: number }> {
-    await stage.empty();
-    const { notifications } = await counted(() => produce(stage.pool, way, 300));
-    const { rows } = await stage.pool.query<{ n: number }>('select count(*)::int as n from business');
-    return { notifications, transactions: rows[0]?.n ?? 0 };
-  }
-
-  it('wake nobody, after their commits, or inside of each transaction', async () => {
-    const none = await notified('none');
-    expect(none.notifications).toBe(0);
-    expect(none.transactions).toBeGreaterThan(0);
-    const inside = await notified('inside');
-    expect(inside.notifications).toBe(inside.transactions);
-    const after = await notified('after commit');
-    expect(after.notifications).toBeGreaterThan(0);
-    expect(after.notifications).toBeLessThan(after.transactions);
+    it('wake nobody, after their commits, or inside of each transaction', async () => {
+      const none = await notified('none');
+      expect(none.notifications).toBe(0);
+      expect(none.transactions).toBeGreaterThan(0);
+      const inside = await notified('inside');
+      expect(inside.notifications).toBe(inside.transactions);
+      const after = await notified('after commit');
+      expect(after.notifications).toBeGreaterThan(0);
+      expect(after.notifications).toBeLessThan(after.transactions);
+    });
   });
 });
 

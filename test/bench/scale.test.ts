@@ -25,13 +25,14 @@ import type { ScaleReport } from '../../bench/scale/report';
 import { exceeds, trendOf } from '../../bench/scale/trend';
 import type { Memory } from '../../bench/scale/usage';
 import type { Window } from '../../bench/scale/windows';
+import { isTurnOf } from '../depth';
 import { taken } from './taken';
 
 const root = resolve(__dirname, '../..');
 const compiled = <Module>(name: string): Promise<Module> =>
   import(resolve(root, `dist/bench/scale/${name}.js`)) as Promise<Module>; // Cast: compiled from it.
 
-describe('a run', () => {
+describe.skipIf(!isTurnOf('benchmark', 'scale'))('a run', () => {
   let fleet: FleetModule.Fleet;
 
   beforeAll(async () => {

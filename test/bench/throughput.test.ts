@@ -17,6 +17,7 @@ import { whyMissing } from '../../bench/throughput/peers';
 import { reportOf } from '../../bench/throughput/report';
 import type { Measured, ThroughputReport } from '../../bench/throughput/report';
 import type { Callers, Cell } from '../../bench/throughput/rounds';
+import { isTurnOf } from '../depth';
 import { taken } from './taken';
 
 const root = resolve(__dirname, '../..');
@@ -25,7 +26,7 @@ const compiled = <Module>(name: string): Promise<Module> =>
 
 const OURS: readonly Way[] = ['direct', 'saga', '2pc'];
 
-describe('a run', () => {
+describe.skipIf(!isTurnOf('benchmark', 'throughput'))('a run', () => {
   let company: CompanyModule.Company;
 
   beforeAll(async () => {

@@ -183,7 +183,7 @@ const WRONG: readonly (readonly [string, Script, readonly string[], string])[] =
 
 describe('wrong input', () => {
   // Each is a process.
-  it.each(some(WRONG, 8, 'wrong input'))('%s is named, and nothing is started', async (_, script, args, message) => {
+  it.each(some(WRONG, 5, 'wrong input'))('%s is named, and nothing is started', async (_, script, args, message) => {
     const id = newId('wrong');
     const given = args.includes('--id') ? args : [...args, '--id', id];
     const { code, stdout, stderr } = await call(script, given);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ServiceProcess } from '../../src/dev';
 import { TransactionAborted, TransactionCompensated } from '../../src/client';
 import type { CrashpointName } from '../../src/protocol';
-import { some } from '../depth';
+import { isTurnOf, some } from '../depth';
 import { until } from '../end-to-end/fixture';
 import { startAgain } from '../protocols/company';
 import { quiet } from '../saga-more/environment';
@@ -229,7 +229,7 @@ describe('a house that is killed', () => {
     ['transferByTryConfirmCancel', 'many.done-before-report'],
   ];
 
-  it.each(some(IN_GROUPS, 1, 'kills of a house with a group'))(
+  it.skipIf(!isTurnOf('kills of a house', 'in groups')).each(some(IN_GROUPS, 1, 'kills of a house with a group'))(
     'with a group of %s at %s makes each transfer all the same, once',
     async (workflow, at) => {
       await startAgain(house, [{ at, action: { kind: 'kill' } }]);
@@ -254,7 +254,7 @@ describe('a house that is killed', () => {
     ['transferByTryConfirmCancel', 'confirm.committed-before-report'],
   ];
 
-  it.each(some(KILLS, 1, 'kills of a house'))(
+  it.skipIf(!isTurnOf('kills of a house', 'alone')).each(some(KILLS, 1, 'kills of a house'))(
     'in %s at %s makes the transfer all the same, once',
     async (workflow, at) => {
       await startAgain(house, [{ at, action: { kind: 'kill' } }]);

@@ -9,7 +9,7 @@ import { readBooks } from '../../demo/books';
 import { serviceNames } from '../../demo/shop';
 import type { WorkerName } from '../../demo/shop';
 import type { AccountRef, Transfer } from '../../workflows/bank-transfer';
-import { CAMPAIGN, depth } from '../depth';
+import { CAMPAIGN, depth, isTurnOf } from '../depth';
 import {
   branchesOf,
   cartOf,
@@ -61,8 +61,8 @@ const company = useShop({
   open: ['north-bank', 'south-bank', 'audit', 'inventory', 'payments', 'shipping', 'orders', 'notifications'],
 });
 
-// In groups `test/groups/nemesis.test.ts` does the like with each run.
-describe.each(CAMPAIGN ? WAYS : (['alone'] as const))('%s', (way) => {
+// In groups `test/groups/nemesis.test.ts` does the like.
+describe.skipIf(!isTurnOf('nemesis', 'sagas')).each(CAMPAIGN ? WAYS : (['alone'] as const))('%s', (way) => {
   const shop = useWay(way, company);
 
   it(

@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
 import type { Shop, WorkerName } from '../../demo/shop';
 import type { AccountRef, Transfer } from '../../workflows/bank-transfer';
-import { CAMPAIGN, depth } from '../depth';
+import { CAMPAIGN, depth, isTurnOf } from '../depth';
 import { branchesOf, expectAllOrNothing, expectSoundBooks, expectTransferOnce, newId, useShop } from './fixture';
 import {
   ATOMICALLY,
@@ -98,8 +98,8 @@ async function pay(shop: Shop, { id, workflow, transfer, twice, resumes }: Job, 
 
 const company = useShop({ open: ['north-bank', 'south-bank', 'audit'] });
 
-// In groups `test/groups/nemesis.test.ts` does the like with each run.
-describe.each(CAMPAIGN ? WAYS : (['alone'] as const))('%s', (way) => {
+// In groups `test/groups/nemesis.test.ts` does the like.
+describe.skipIf(!isTurnOf('nemesis', 'two-phase commit')).each(CAMPAIGN ? WAYS : (['alone'] as const))('%s', (way) => {
   const shop = useWay(way, company);
 
   it(

@@ -8,6 +8,7 @@ import { expect, it } from 'vitest';
 import { totalMoney } from '../../activities/invariants';
 import { readBooks } from '../../demo/books';
 import type { Transfer } from '../../workflows/bank-transfer';
+import { depth } from '../depth';
 import { countOf, expectSoundBooks, newId, transferOf, until, useShop } from './fixture';
 import { armAll, ATOMICALLY, expectObeyed } from './two-phase-fixture';
 
@@ -73,7 +74,7 @@ it('a plain reader sees the money missing between the two commits; a locking one
   await expectSoundBooks(shop(), before);
 });
 
-const READS = 120;
+const READS = depth({ sample: 60, campaign: 120 });
 const READERS = 2;
 
 it(`of ${READS} reads each among transfers, plain ones see fractures and locking ones none`, async () => {

@@ -46,10 +46,13 @@ describe('without', () => {
     expect(found.violation).toBeDefined();
   });
 
-  it.each(SURVIVORS)('"$mechanism" it keeps them, because something else does', ({ circumstances, mechanisms }) => {
-    const found = explore(new TwoPhaseCommit(circumstances, { ...SHIPPED, ...mechanisms }), LIMIT);
-    expect(found.violation).toBeUndefined();
-  });
+  it.each(some(SURVIVORS, 2, 'what two-phase commit could do without'))(
+    '"$mechanism" it keeps them, because something else does',
+    ({ circumstances, mechanisms }) => {
+      const found = explore(new TwoPhaseCommit(circumstances, { ...SHIPPED, ...mechanisms }), LIMIT);
+      expect(found.violation).toBeUndefined();
+    },
+  );
 });
 
 describe('under the circumstances of the mutants', () => {

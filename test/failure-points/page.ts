@@ -10,7 +10,7 @@ const INTRODUCTION = `# Failure points of two-phase commit
 
 Every point at which two-phase commit can be interrupted or deceived, what holds there, and tests that fail when that is taken away. The protocol is also explored as a
 whole, in every order of these failures, with each mechanism taken out once: [what breaks without it](what-breaks-without.md). Each statement to PostgreSQL is lost, delayed
-and repeated in \`test/fault-matrix\`, and workers die at each named point in \`test/prepared/crashes.test.ts\`.
+and repeated in \`test/fault-matrix\`, and workers die at each named point in \`test/prepared/crashes.test.ts\` (of both a sample with \`npm test\`, all with \`npm run test:campaign\`).
 
 Out of promise is the loss of what PostgreSQL has acknowledged (I4): an asynchronous failover, or a restore of one database alone.
 `;

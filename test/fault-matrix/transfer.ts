@@ -57,6 +57,11 @@ export class Transfer {
     return this;
   }
 
+  /** Whether nothing is wrong but that its fault met no statement: on a busy machine an attempt may end before it comes so far. */
+  get hasOnlyMissed(): boolean {
+    return this.broken.length === 1 && this.#scene.blows.length === 1 && !this.#attempts.blows.firstHasStruck;
+  }
+
   async #coordinate(): Promise<void> {
     const { plan } = this.#scene;
     const votes = { north: await this.#vote('north'), south: 'none' as unknown };

@@ -11,7 +11,7 @@ import { readBooks } from '../../demo/books';
 import type { Shop, WorkerName } from '../../demo/shop';
 import type { CrashpointName } from '../../src/protocol';
 import type { Transfer } from '../../workflows/bank-transfer';
-import { depth, some } from '../depth';
+import { depth, isTurnOf, some } from '../depth';
 import { arm, entriesOf, expectSoundBooks, expectTransferOnce, newId, until, useShop } from '../end-to-end/fixture';
 import { untilNothingPrepared, untilPrepared } from '../end-to-end/two-phase-fixture';
 import { openAccount } from '../end-to-end/ways';
@@ -207,7 +207,7 @@ async function untilEvent(handle: WorkflowHandle, attributes: (typeof MOMENTS)[M
   throw new Error(`${handle.workflowId} has not come to ${attributes}.`);
 }
 
-it(
+it.skipIf(!isTurnOf('nemesis', 'groups'))(
   'ends every one of them as its caller was told, and the books add up',
   async () => {
     const { stack, workers } = shop();

@@ -33,7 +33,7 @@ interface Library {
   close(): Promise<unknown>;
 }
 
-/** The server stops right after the pool's end, which does not wait for its connections to be closed. */
+/** Its database is dropped right after the pool's end, which does not wait for its connections to be closed. */
 function newPool(connectionString: string): Pool {
   const pool = quietPool({ connectionString });
   return pool;

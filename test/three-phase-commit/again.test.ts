@@ -69,7 +69,7 @@ describe.concurrent('a participant that is reset', () => {
     const away = () => {
       throw ApplicationFailure.retryable('The database does not answer.');
     };
-    const tale = await fixture.begin({ branches: TWO, options: IMPATIENT, answers: { 'commit south.credit': away } });
+    const tale = await fixture.begin({ branches: TWO, options: PATIENT, answers: { 'commit south.credit': away } });
     await tale.untilState('south.credit', 'committed');
     tale.say('prepare south.credit', away);
     await reset(tale, 'south.credit');
