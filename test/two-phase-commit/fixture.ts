@@ -1,6 +1,7 @@
 /** One environment for the transactions of a test file: time skipping, and participants that a test holds by their strings. */
 import type { WorkflowHandle } from '@temporalio/client';
-import { DefaultLogger, MetricsBuffer, Runtime } from '@temporalio/worker';
+import { DefaultLogger, IllegalStateError, MetricsBuffer, Runtime } from '@temporalio/worker';
+import type { RuntimeOptions } from '@temporalio/worker';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { TransactionHandle } from '../../src/client';
 import type { SettledCommitReport, TwoPhaseCommitReport } from '../../src/protocol';
@@ -53,12 +54,8 @@ export class TwoPhaseFixture {
   }
 
   async start(): Promise<void> {
-    // Once a process: a second environment has the same.
-    if (!this.#environment)
-      Runtime.install({
-        logger: new DefaultLogger('ERROR'),
-        telemetryOptions: { metrics: { buffer: this.#metrics }, logging: { filter: 'ERROR', forward: {} } },
-      });
+    // A second environment has the same.
+    if (!this.#environment) await this.#installRuntime();
     this.#draining = setInterval(() => this.#drain(), 200);
     const activities = { ...this.participants.activities(), ...this.participants.registerActivities() };
     this.#environment = await TransactionTestEnvironment.start({
@@ -68,6 +65,21 @@ export class TwoPhaseFixture {
         partner: this.participants.partner(),
       },
     });
+  }
+
+  /** There is one in a process, and that of a file before this one may be there still. */
+  async #installRuntime(): Promise<void> {
+    const options: RuntimeOptions = {
+      logger: new DefaultLogger('ERROR'),
+      telemetryOptions: { metrics: { buffer: this.#metrics }, logging: { filter: 'ERROR', forward: {} } },
+    };
+    try {
+      Runtime.install(options);
+    } catch (error) {
+      if (!(error instanceof IllegalStateError)) throw error;
+      await Runtime.instance().shutdown();
+      Runtime.install(options);
+    }
   }
 
   async stop(): Promise<void> {

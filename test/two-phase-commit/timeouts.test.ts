@@ -190,8 +190,25 @@ describe('a prepare that is still under way when the vote has ended', () => {
   });
 });
 
-// Last, because the request that nobody takes holds the clock of the test server.
 describe('a branch that nobody can ask', () => {
+  it('because it hangs is what its caller hears, and not that of a person who took too long', async () => {
+    const options = { timeouts: { prepare: '2 seconds' }, attemptTimeout: '1 second' } as const;
+    const external = await fixture.begin({
+      workflow: 'commits',
+      branches: [...THREE, { id: 'approval', finish: 'none' }],
+    });
+    const failure: unknown = await external.handle.result().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(TransactionAborted);
+    expect(failure).not.toBeInstanceOf(ParticipantUnavailable);
+    const hanging = await fixture.begin({
+      workflow: 'commits',
+      options,
+      answers: { 'prepare south.credit': () => new Promise(() => undefined) },
+    });
+    await expect(hanging.handle.result()).rejects.toBeInstanceOf(ParticipantUnavailable);
+  });
+
+  // Last, because the request that nobody takes holds the clock of the test server.
   it('because nobody polls its queue is named as silent, not as failed, and what prepared is rolled back', async () => {
     const tale = await fixture.begin({
       branches: [
@@ -210,22 +227,5 @@ describe('a branch that nobody can ask', () => {
     expect((await tale.now()).branches[1]).toMatchObject({ vote: 'none', finish: { kind: 'running' } });
     expect(tale.states()).toEqual({ 'north.debit': 'rolled-back' });
     await tale.workflow.terminate();
-  });
-
-  it('because it hangs is what its caller hears, and not that of a person who took too long', async () => {
-    const options = { timeouts: { prepare: '2 seconds' }, attemptTimeout: '1 second' } as const;
-    const external = await fixture.begin({
-      workflow: 'commits',
-      branches: [...THREE, { id: 'approval', finish: 'none' }],
-    });
-    const failure: unknown = await external.handle.result().catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(TransactionAborted);
-    expect(failure).not.toBeInstanceOf(ParticipantUnavailable);
-    const hanging = await fixture.begin({
-      workflow: 'commits',
-      options,
-      answers: { 'prepare south.credit': () => new Promise(() => undefined) },
-    });
-    await expect(hanging.handle.result()).rejects.toBeInstanceOf(ParticipantUnavailable);
   });
 });
