@@ -79,6 +79,12 @@ async function oneByOne(client: PoolClient, statements: readonly Statement[]): P
  */
 const keptBy = new WeakMap<Connection, Set<string> | 'nothing'>();
 
+function keptOf(connection: Connection): Set<string> | 'nothing' {
+  const known = keptBy.get(connection) ?? new Set();
+  keptBy.set(connection, known);
+  return known;
+}
+
 const names = new Map<string, string>();
 
 /** Another text, of another version of this package, has another name: sessions may be shared. */
@@ -141,18 +147,18 @@ class Pipeline implements Submittable {
     if (strange)
       return new TypeError(`Nothing was sent: a value is neither a text nor null. The statement: ${strange.text}`);
     this.#connection = connection;
-    const known = keptBy.get(connection);
-    const kept = new Set(known === 'nothing' ? [] : known);
+    const kept = keptOf(connection);
+    const parsed = new Set<string>();
     connection.stream.cork();
     for (const [i, statement] of this.statements.entries()) {
       const { text, values = [] } = statement;
-      const name = known === 'nothing' ? '' : nameOf(statement);
-      if (kept.has(name)) this.#trusted.add(i);
-      else {
+      const name = kept === 'nothing' ? '' : nameOf(statement);
+      if (kept !== 'nothing' && kept.has(name)) this.#trusted.add(i);
+      else if (!parsed.has(name)) {
         // Where it was parsed and then failed, it is there, and cannot be parsed again.
         if (name !== '') connection.close({ type: 'S', name }, true);
         connection.parse({ text, name, types: [] }, true);
-        if (name !== '') kept.add(name);
+        if (name !== '') parsed.add(name);
       }
       connection.bind({ statement: name, values: [...values] }, true);
       if (statement.keptAs === undefined) connection.describe({ type: 'P', name: '' }, true);
@@ -210,13 +216,12 @@ class Pipeline implements Submittable {
   #remember(): void {
     const connection = this.#connection;
     if (!connection) return;
-    const known = keptBy.get(connection) ?? new Set();
-    if (known === 'nothing') return;
+    const kept = keptOf(connection);
+    if (kept === 'nothing') return;
     if (this.#isForgotten) keptBy.set(connection, 'nothing');
-    else {
-      const run = this.statements.slice(0, this.#done.length);
-      keptBy.set(connection, new Set([...known, ...run.map(nameOf).filter(Boolean)]));
-    }
+    else
+      for (const statement of this.statements.slice(0, this.#done.length))
+        if (statement.keptAs !== undefined) kept.add(nameOf(statement));
   }
 }
 

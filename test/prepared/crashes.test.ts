@@ -1,7 +1,7 @@
 /**
- * A process is killed, or the server crashes, at a named point of a transfer between two banks: every third, and all in a campaign. Then its coordinator goes on,
- * or there is none any more and the recovery of the participants ends it. Either way both banks do the same, once, and nothing
- * is left prepared.
+ * A process is killed, or the server crashes, at a named point of a transfer between two banks: at every third, and at all in a
+ * campaign. Then its coordinator goes on, or there is none any more and the recovery of the participants ends it. Either way both
+ * banks do the same, once, and nothing is left prepared.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
