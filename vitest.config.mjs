@@ -1,6 +1,24 @@
 /** How the tests run: from the sources, four files at a time, with dist/ built for what Temporal loads by path. */
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer } from 'vitest/node';
+import LONGEST from './test/longest-files.json' with { type: 'json' };
+
+/**
+ * What takes longest, most of a minute or more, begins first, so that at the end nobody waits for one file alone. vitest itself knows
+ * that only where it has run them before, and takes the largest file for the longest elsewhere.
+ */
+class LongestFirst extends BaseSequencer {
+  async sort(files) {
+    const sorted = await super.sort(files);
+    const rankOf = ({ moduleId }) => {
+      const rank = LONGEST.indexOf(relative(import.meta.dirname, moduleId));
+      return rank < 0 ? LONGEST.length : rank;
+    };
+    // It is stable: the others keep their order.
+    return sorted.sort((one, other) => rankOf(one) - rankOf(other));
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -15,6 +33,7 @@ export default defineConfig({
     isolate: false,
     // More than there are processors: most tests wait for something that was killed.
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     // No test takes as long by itself; on a busy machine one may.
     testTimeout: 60_000,
     // A second, the default, is no time on a busy machine.

@@ -176,7 +176,7 @@ describe('temporal-txn audit', () => {
       }),
     );
     try {
-      for (let round = 0; round < 4; round++)
+      for (let round = 0; round < 2; round++)
         expect(await auditNow({ pauseMs: 1_000 })).toMatchObject({ verdict: 'well', findings: [] });
     } finally {
       going = false;
