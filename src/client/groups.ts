@@ -138,6 +138,7 @@ export class Groups {
   }
 
   async #waitFor(entry: Entry, wait: WaitOptions): Promise<unknown> {
+    if (wait.timeoutMs === undefined && !wait.signal) return entry.ended;
     const { timeoutMs = 0, signal } = wait;
     let stop: (() => void) | undefined;
     const givenUp = new Promise<never>((_, reject) => {

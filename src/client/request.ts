@@ -1,5 +1,5 @@
 /** What is sent and remembered of the input of a transaction. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../protocol';
 import { InvalidInput } from './errors';
 import { problemOf, TOO_LARGE, MOST_BYTES } from './input-check';
@@ -26,4 +26,4 @@ export function requestOf(id: string, input: unknown): CheckedInput {
   return { input: read, hash: hashOf(read), bytes };
 }
 
-const hashOf = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
+const hashOf = (value: unknown): string => hash('sha256', canonicalJson(value), 'hex');

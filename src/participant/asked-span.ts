@@ -1,17 +1,19 @@
 /** The span of one question among many, in the trace of its transaction: what the span of an activity says of one that is asked alone. */
 import { Context } from '@temporalio/activity';
-import { codeOf, continuing, inSpan, outcomeOfAnswer, SPAN_ATTRIBUTES, SPANS } from '../observability';
+import { codeOf, continuing, inSpan, isTraced, outcomeOfAnswer, SPAN_ATTRIBUTES, SPANS } from '../observability';
 import type { SpanAttributes, SpanEnd } from '../observability';
 import { FailureType, parseBranchId, parseTransactionId } from '../protocol';
 import type { AskedOfMany, BranchRequest, ManyAnswer, ToldFailure } from '../protocol';
 
 /** Answers a question inside its span. */
-export const inAskedSpan = (item: AskedOfMany, work: () => Promise<ManyAnswer>): Promise<ManyAnswer> =>
-  inSpan(
+export function inAskedSpan(item: AskedOfMany, work: () => Promise<ManyAnswer>): Promise<ManyAnswer> {
+  if (!isTraced()) return work();
+  return inSpan(
     { name: `${SPANS.asked}${item.activity}`, attributes: attributesOf(item), ...continuing(item.trace) },
     work,
     endOf,
   );
+}
 
 function attributesOf({ activity, request }: AskedOfMany): SpanAttributes {
   const { taskQueue, workflowExecution } = Context.current().info;

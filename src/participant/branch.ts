@@ -36,7 +36,8 @@ export const guarded = <T>({ circuit }: Branch, work: () => Promise<T>): Promise
 
 /** Reads the input by the operation's schema. What fails is refused: no retry of it can succeed. */
 export async function readInput(operation: AnyOperation, input: unknown): Promise<unknown> {
-  const checked = await operation.input['~standard'].validate(input);
+  const checking = operation.input['~standard'].validate(input);
+  const checked = checking instanceof Promise ? await checking : checking;
   if (checked.issues === undefined) return checked.value;
   const issues = checked.issues.slice(0, 10).map(({ message, path }) => ({
     field: (path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.'),

@@ -13,7 +13,7 @@ import type { Gid } from './gid';
 import { pipelined } from './pipeline';
 import type { Completed, Statement } from './pipeline';
 import { isDatabaseError } from './sqlstate';
-import { inStatementSpan } from './statement-span';
+import { commandOf, inStatementSpan } from './statement-span';
 
 export interface LocalTransactionOptions {
   readonly timeouts: LocalTimeouts;
@@ -136,11 +136,8 @@ export class LocalTransaction {
   /** @returns the command tag of the statement, `ROLLBACK` where a statement had failed before: then nothing can be ended otherwise */
   async #end(span: string, statement: Statement): Promise<string> {
     try {
-      const { command } = await inStatementSpan(span, async () => {
-        const ended = await pipelined(this.client, [...this.#last, statement]);
-        return ended.at(-1) as Completed; // Cast: one for each statement.
-      });
-      return command;
+      const ended = await inStatementSpan(span, () => pipelined(this.client, [...this.#last, statement]));
+      return commandOf(ended);
     } catch (error) {
       if (isFailedTransaction(error)) return 'ROLLBACK';
       throw error;

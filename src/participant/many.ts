@@ -38,9 +38,11 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
   let setsUnderWay = 0;
 
   const begin = (key: unknown, answer: Promise<ManyAnswer>): Promise<ManyAnswer> => {
-    const begun = answer.finally(() => underWay.delete(key));
-    underWay.set(key, begun);
-    return begun;
+    const forget = (): boolean => underWay.delete(key);
+    underWay.set(key, answer);
+    // Before whoever hears of it, for what is forgotten is asked again.
+    void answer.then(forget, forget);
+    return answer;
   };
 
   return async (given: ManyRequest): Promise<ManyAnswers> => {
@@ -54,10 +56,11 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
         // It has its place already, and takes no second one however often it is asked again.
         if (known) await round.hear(at, known);
         else
-          await limiter.run(async () => {
-            if (!round.isOver && !underWay.has(item.key))
-              await round.hear(at, begin(item.key, answerOf(questions, item)));
-          });
+          await limiter.run(() =>
+            round.isOver || underWay.has(item.key)
+              ? Promise.resolve()
+              : round.hear(at, begin(item.key, answerOf(questions, item))),
+          );
       }
     };
     const inSet = async ({ open, members }: BranchSet): Promise<void> => {
@@ -84,11 +87,10 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
         [...set.members].map(([at, request]) => [nameOf(request), { key: itemAt(at).key, done }] as const),
       ),
     );
-    const inTurn = async (at: number): Promise<void> => {
+    const inTurn = (at: number): Promise<void> => {
       const first = ahead.get(nameOf(itemAt(at).request));
       // Something else under the same name: whoever was asked for first has it.
-      if (first && first.key !== itemAt(at).key) await first.done;
-      await alone(at);
+      return first && first.key !== itemAt(at).key ? first.done.then(() => alone(at)) : alone(at);
     };
     await round.untilOver(Promise.all([...running.map(({ done }) => done), ...others.map(inTurn)]));
     await crashpoint('many.done-before-report');

@@ -39,22 +39,14 @@ export interface Completed {
  */
 export async function pipelined(client: PoolClient, statements: readonly Statement[]): Promise<readonly Completed[]> {
   if ((client as MayPipeline).pipeline) return oneByOne(client, statements);
+  const pipeline = new Pipeline(client, statements);
   try {
-    return await inOneMessage(client, statements);
+    return await pipeline.sent();
   } catch (error) {
+    // Nothing was run. From now on the session keeps nothing, and so cannot forget it again.
+    if (pipeline.isForgottenAtOnce) return pipelined(client, statements);
     // It was made where the answer was read. Whoever looks for the statement finds who sent it.
     if (error instanceof Error) Error.captureStackTrace(error);
-    throw error;
-  }
-}
-
-async function inOneMessage(client: PoolClient, statements: readonly Statement[]): Promise<readonly Completed[]> {
-  const first = new Pipeline(client, statements);
-  try {
-    return await first.sent();
-  } catch (error) {
-    // Nothing was run. From now on the session keeps nothing.
-    if (first.isForgottenAtOnce) return new Pipeline(client, statements).sent();
     throw error;
   }
 }

@@ -6,13 +6,23 @@ interface Tagged {
   readonly command: string;
 }
 
-/** @param name the words that the statement begins with, which are its span's name */
-export const inStatementSpan = <T extends Tagged>(name: string, work: () => Promise<T>): Promise<T> =>
+/** What a statement came to, or the last one of several that were sent together. */
+export const commandOf = (result: Tagged | readonly Tagged[]): string =>
+  'command' in result ? result.command : (result.at(-1)?.command ?? '');
+
+/** @param name the words that the statement begins with, or the last one of several; they are its span's name */
+export const inStatementSpan = <T extends Tagged | readonly Tagged[]>(
+  name: string,
+  work: () => Promise<T>,
+): Promise<T> =>
   inSpan(
     { name, kind: 'client', attributes: { [SPAN_ATTRIBUTES.database]: 'postgresql' } },
     work,
     // Where a statement had failed before, PostgreSQL raises nothing and says ROLLBACK (P3).
-    ({ command }) => ({ outcome: command, failed: name !== ROLLBACK_PREPARED && command === 'ROLLBACK' }),
+    (result) => {
+      const command = commandOf(result);
+      return { outcome: command, failed: name !== ROLLBACK_PREPARED && command === 'ROLLBACK' };
+    },
   );
 
 const ROLLBACK_PREPARED = 'ROLLBACK PREPARED';

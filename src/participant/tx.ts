@@ -62,12 +62,14 @@ export async function withManyTx<T>(
 ): Promise<T> {
   let over = false;
   const tx: ManyTx = {
-    async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) {
-      if (over) throw new ForbiddenStatementError('a statement after it has returned', 'Await every statement.');
-      forbid(text);
-      // The extended protocol takes one statement a message: no `select 1; commit` can pass the check above.
-      const query = { text, values: [...values], queryMode: 'extended' };
-      return client.query<Row>(query);
+    query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) {
+      try {
+        if (over) throw new ForbiddenStatementError('a statement after it has returned', 'Await every statement.');
+        forbid(text);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      return sentAlone<Row>(client, text, [...values]);
     },
     wakeRelay() {
       if (wakeRelays && !over) afterCommit(client, wakeRelays);
@@ -79,6 +81,20 @@ export async function withManyTx<T>(
     over = true;
   }
 }
+
+/**
+ * The extended protocol takes one statement a message: no `select 1; commit` can pass the check before. node-postgres uses it where there
+ * are values, and else has to be told; it is told only then, because of what it takes to copy an object.
+ */
+const sentAlone = <Row extends QueryResultRow>(
+  client: PoolClient,
+  text: string,
+  values: unknown[],
+): Promise<QueryResult<Row>> => {
+  if (values.length > 0) return client.query<Row>(text, values);
+  const query = { text, queryMode: 'extended' };
+  return client.query<Row>(query);
+};
 
 const LEADING_NOISE = /^[\s;(]+/;
 const TRANSACTION_CONTROL =

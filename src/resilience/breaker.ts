@@ -84,8 +84,8 @@ export class Breaker {
     try {
       return await this.#policy.execute(async () => {
         begun = true;
-        // Taken here: the call that tries an open circuit changes its state.
-        await Promise.resolve();
+        // Taken after it: the call that tries an open circuit changes its state.
+        if (this.state !== 'closed') await Promise.resolve();
         const age = this.#age;
         try {
           const value = await work();

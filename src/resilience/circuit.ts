@@ -52,7 +52,7 @@ export class Circuit {
    * @throws {CircuitOpen} when it is: nothing was attempted then
    * @example const answer = await gateway.run(() => fetch(url, { signal: AbortSignal.timeout(2_000) }));
    */
-  async run<T>(call: () => Promise<T>, { tenant = '' }: { readonly tenant?: string } = {}): Promise<T> {
+  run<T>(call: () => Promise<T>, { tenant = '' }: { readonly tenant?: string } = {}): Promise<T> {
     return this.#breakerOf(tenant).run(call, (error) => !isNoFailure(error) && this.#settings.isFailure(error));
   }
 

@@ -57,7 +57,9 @@ export function post(report: TransactionReport, outermost: boolean): void {
   const reports = [...posted.values()].map((entry) => entry.report);
   setCurrentDetails(detailsOf(reports, workflowInfo()));
   showAttributes([...posted.values()]);
-  if (isEnded(report)) countEnded(report, Date.now() - began);
+  if (!isEnded(report)) return;
+  countTransactions(report, 1);
+  measureEnded(report, Date.now() - began);
 }
 
 function showAttributes(entries: readonly Posted[]): void {
@@ -90,10 +92,13 @@ function statusOf(entries: readonly Posted[]): TxnStatus | undefined {
   return isEnded(last) || last.outcome === 'compensating' ? (last.outcome as TxnStatus) : undefined;
 }
 
-/** Counts a transaction that has ended. */
-export function countEnded(report: TransactionReport, tookMs: number): void {
+/** Counts transactions that have ended like this one. */
+export const countTransactions = ({ protocol, outcome }: TransactionReport, count: number): void =>
+  metricMeter.createCounter(METRICS.transactions).add(count, { protocol, outcome });
+
+/** What is told of each one that has ended by itself. */
+export function measureEnded(report: TransactionReport, tookMs: number): void {
   const { protocol, outcome } = report;
-  metricMeter.createCounter(METRICS.transactions).add(1, { protocol, outcome });
   metricMeter.createHistogram(METRICS.transactionDuration, 'float').record(tookMs / 1_000, { protocol, outcome });
   metricMeter.createHistogram(METRICS.participants, 'int').record(participantsOf(report).length, { protocol });
   if (report.protocol !== 'saga') return;

@@ -7,6 +7,7 @@ import { inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../obser
 import type { SpanEnd } from '../observability';
 import { parseNewTransactionId, parseTransactionId } from '../protocol';
 import type { GroupOutcome, Heritage, TransactionId, TransactionReport } from '../protocol';
+import { UntimedScope } from './cancellation';
 import { colocatedFirst } from './colocated';
 import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
@@ -61,15 +62,10 @@ let top: Surroundings | undefined;
  * AsyncLocalStorage of our own would be one for each workflow, and Node.js 20 has every promise of all workflows that are open in a
  * thread carry the values of each.
  */
-class SurroundedScope extends CancellationScope {
+class SurroundedScope extends UntimedScope {
   constructor(readonly surroundings: Surroundings) {
     const parent = CancellationScope.current();
     super({ cancellable: parent.cancellable, parent });
-  }
-
-  /** It has no timeout to look after. */
-  protected override runInContext<T>(body: () => Promise<T>): Promise<T> {
-    return body();
   }
 }
 

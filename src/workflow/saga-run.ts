@@ -36,6 +36,7 @@ import { actionOf, nameOf } from './action';
 import type { Runnable } from './action';
 import { alarm } from './alarm';
 import { post } from './board';
+import { UntimedScope } from './cancellation';
 import { membership, onRecordInGroup } from './context';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
@@ -78,7 +79,7 @@ export class SagaRun {
     private readonly options: SagaOptions,
   ) {
     this.#inherited = new Inherited(context.heritage);
-    this.#scope = new CancellationScope({ cancellable: true, parent: CancellationScope.current() });
+    this.#scope = new UntimedScope({ cancellable: true, parent: CancellationScope.current() });
     this.#runner = new StepRunner({
       transaction: context.id,
       journal: this.#journal,

@@ -28,7 +28,7 @@ let directory = '';
 let endpoint = '';
 const urls: string[] = [];
 /** Whatever names one transaction, branch or person: none of it may be a label. */
-const IDS = ['txn-committed', 'txn-refused', '2pc-committed', '2pc-refused', 'alice', 'bob', 'txn1_'];
+const IDS = ['txn-committed', 'txn-refused', '2pc-committed', '2pc-refused', 'in-group', 'alice', 'bob', 'txn1_'];
 
 const transferOf = (amount: number): Transfer => ({
   from: { bank: 'north-bank', account: 'alice' },
@@ -62,7 +62,8 @@ beforeAll(async () => {
   });
   await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toContain('ready'), { timeout: 30_000, interval: 100 });
 
-  const transactions = new TransactionClient({ client: new Client({ connection, namespace: temporal.namespace }) });
+  const client = new Client({ connection, namespace: temporal.namespace });
+  const transactions = new TransactionClient({ client });
   const run = (id: string, workflow: string, input: Transfer): Promise<unknown> =>
     transactions.execute(workflow, { id, input }).catch((error: unknown) => error);
   await run('txn-committed-1', 'transferMoney', transferOf(100));
@@ -70,6 +71,12 @@ beforeAll(async () => {
   await run('txn-refused', 'transferMoney', transferOf(1));
   await run('2pc-committed', 'transferMoneyAtomically', transferOf(300));
   await run('2pc-refused', 'transferMoneyAtomically', transferOf(1));
+  const grouped = new TransactionClient({ client, grouping: true });
+  const inGroup = [1, 2, 3].map((n) =>
+    grouped.execute('transferMoney', { id: `in-group-${n}`, input: transferOf(n * 10) }),
+  );
+  await Promise.all(inGroup);
+  await grouped.close();
   const admin = quietPool({ connectionString: urls[0], max: 1 });
   await recordRuling(admin, { circuit: 'participant', ruling: 'isolate', by: 'ann', reason: 'test' });
   await admin.end();
@@ -81,11 +88,11 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-describe('after three sagas and two two-phase commits', () => {
+describe('after three sagas, three more in a group, and two two-phase commits', () => {
   it('transactions are counted by how they ended, with how long they took and at how many participants', async () => {
     const scraped = await scrape();
     const endings = {
-      'committed saga': 2,
+      'committed saga': 5,
       'compensated saga': 1,
       'committed two-phase-commit': 1,
       'aborted two-phase-commit': 1,
@@ -99,7 +106,7 @@ describe('after three sagas and two two-phase commits', () => {
       expect(seconds).toBeLessThan(60);
     }
     expect(scraped.values(`${METRICS.participants}_sum`, ['protocol'])).toEqual({
-      saga: 3 + 3 + 2,
+      saga: 3 + 3 + 2 + 9,
       'two-phase-commit': 6,
     });
   });
@@ -108,9 +115,10 @@ describe('after three sagas and two two-phase commits', () => {
     const scraped = await scrape();
     const counts = scraped.values(`${METRICS.operationDuration}_count`, ['participant_id', 'operation', 'success']);
     expect(counts).toMatchObject({
-      'north-bank debit true': 3,
-      'south-bank credit true': 3,
-      'audit record true': 2,
+      // What a set-based form does together is one attempt.
+      'north-bank debit true': 3 + 1,
+      'south-bank credit true': 3 + 1,
+      'audit record true': 2 + 3,
       'north-bank debit.compensate true': 1,
       'north-bank debit.prepare true': 2,
       'south-bank credit.prepare true': 2,

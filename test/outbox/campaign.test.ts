@@ -171,8 +171,16 @@ it(
     const writing = new Writing(test.pool);
     const end = Date.now() + SECONDS * 1_000;
     const faults = { kills: 0, replacements: 0 };
+    // A busy machine takes longer to come to it.
+    const isCampaign = async (): Promise<boolean> => {
+      const { rows } = await target.query('select distinct pid from published');
+      return (
+        rows.length > SEATS && faults.kills > SECONDS / 8 && Object.values(writing.done).every((count) => count > 0)
+      );
+    };
+    let goesOn = true;
     const loop = async (random: () => number, mostPauseMs: number, act: () => Promise<void>): Promise<void> => {
-      for (; Date.now() < end; await sleep(random() * mostPauseMs)) await act();
+      for (; goesOn; await sleep(random() * mostPauseMs)) await act();
     };
     const roles = Array.from({ length: WRITERS + 2 }, (_, n) => generator(seed + n));
     const [killer = generator(seed), decider = generator(seed), ...writers] = roles;
@@ -186,8 +194,9 @@ it(
           faults.kills++;
         } else faults.replacements++;
         await relays.start(seat);
+        goesOn = Date.now() < end || !(await isCampaign());
       }),
-    ]);
+    ]).finally(() => (goesOn = false));
     while (writing.inDoubt.length > 0) await writing.decide(decider);
     await relays.ready();
     const over = Date.now();
@@ -213,10 +222,6 @@ it(
     const events = await test.rows<{ id: string }>('select id from txn.outbox');
     expect(new Set(rows.map(({ id }) => id))).toEqual(new Set(events.map(({ id }) => id)));
     expect(events).toHaveLength([...writing.committed.values()].reduce((sum, count) => sum + count, 0));
-    // That it was a campaign at all.
-    expect(Object.values(writing.done).every((count) => count > 0)).toBe(true);
-    expect(faults.kills).toBeGreaterThan(SECONDS / 8);
-    expect(by).toBeGreaterThan(2);
     // A kill in the short moment between an event and the note that it is out: not in every sample.
     expect(duplicates).toBeGreaterThanOrEqual(depth({ sample: 0, campaign: 1 }));
   },

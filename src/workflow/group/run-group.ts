@@ -25,6 +25,7 @@ import { reportQuery } from '../board';
 import { messageOf } from '../failures';
 import { Batches } from './batches';
 import { bytesOf } from './bytes';
+import { Tally } from './tally';
 import { Traveller } from './traveller';
 import type { TransactionFunction } from './traveller';
 
@@ -85,6 +86,7 @@ const BYTES_OF_ONE_THAT_LEFT = 400;
 class Group {
   readonly #batches: Batches;
   readonly #travellers: readonly Traveller[];
+  readonly #tally = new Tally();
   readonly #began = Date.now();
   readonly #handOverAfterMs: number;
   readonly #stragglersMs: number;
@@ -107,7 +109,9 @@ class Group {
       bytesOf(request),
       () => this.#bytesToHandOver(),
     );
-    this.#travellers = request.items.map((item) => new Traveller(item, this.#batches, () => this.#touch()));
+    this.#travellers = request.items.map(
+      (item) => new Traveller(item, this.#batches, () => this.#touch(), this.#tally),
+    );
   }
 
   async run(run: TransactionFunction): Promise<GroupAnswer> {
@@ -130,6 +134,7 @@ class Group {
         this.#makeRoom();
         this.#handOverThose();
         if (this.#needsClock()) this.#batches.tick();
+        this.#tally.tell();
       }
       return { outcomes: this.#travellers.flatMap(({ outcome }) => outcome ?? []) };
     });

@@ -19,7 +19,7 @@ import type {
   ToldFailure,
   TransactionReport,
 } from '../../protocol';
-import { countEnded } from '../board';
+import { measureEnded } from '../board';
 import { asMember } from '../context';
 import type { Membership } from '../context';
 import { dispatcherOver, withoutSignals } from '../dispatch';
@@ -29,6 +29,7 @@ import { rejecting } from '../rejecting';
 import { attemptTimeoutOf } from './batches';
 import type { Batches } from './batches';
 import { bytesOf } from './bytes';
+import type { Tally } from './tally';
 
 /** A workflow function that takes one input. */
 export type TransactionFunction = (input: never) => Promise<unknown>;
@@ -59,6 +60,7 @@ export class Traveller implements Membership {
     private readonly batches: Batches,
     /** Told when it has ended, or wants to leave. */
     private readonly changed: () => void,
+    private readonly tally: Tally,
   ) {
     this.#bytesToHandOver = bytesOf(item);
   }
@@ -168,7 +170,9 @@ export class Traveller implements Membership {
   show(report: TransactionReport): void {
     if (this.#left !== undefined) return;
     this.#report = report;
-    if (isEnded(report)) countEnded(report, Date.now() - this.#began);
+    if (!isEnded(report)) return;
+    this.tally.add(report);
+    measureEnded(report, Date.now() - this.#began);
   }
 
   #end(outcome: GroupOutcome): void {
