@@ -67,7 +67,8 @@ export async function withManyTx<T>(
         if (over) throw new ForbiddenStatementError('a statement after it has returned', 'Await every statement.');
         forbid(text);
       } catch (error) {
-        return Promise.reject(error);
+        const failure = error as Error; // Cast: it is one of the two above.
+        return Promise.reject(failure);
       }
       return sentAlone<Row>(client, text, [...values]);
     },
