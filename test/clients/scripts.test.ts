@@ -271,7 +271,8 @@ describe('without a server', () => {
       expect(stderr).not.toMatch(/^\s+at /m);
       expect(stdout).toBe('');
       expect(code).toBe(2);
-      expect(seconds).toBeLessThan(15);
+      // It tries for ten, and a busy machine needs some to start two processes.
+      expect(seconds).toBeLessThan(45);
     }
     expect(JSON.parse(asJson.stderr)).toMatchObject({ outcome: 'error' });
   });

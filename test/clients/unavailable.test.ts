@@ -158,17 +158,17 @@ describe('a client that cannot reach Temporal', () => {
 
   it('goes on waiting for one result while Temporal answers others, and gives up when it answers nobody', async () => {
     const { client, away } = clientWithout();
-    const calls = new TemporalCalls(client, 600);
+    const calls = new TemporalCalls(client, 3_000);
     const about = { atStake: 'unknown', id: 'x' } as const;
     let ended: unknown;
     const waiting = timed(calls.make({ ...about, kind: 'long', make: () => Promise.reject(away) })).then(
       (end) => (ended = end),
     );
-    for (const until = Date.now() + 2_500; Date.now() < until; await sleep(20))
+    for (const until = Date.now() + 6_000; Date.now() < until; await sleep(20))
       await calls.make({ ...about, kind: 'short', make: async () => 'an answer' });
     expect(ended).toBeUndefined();
     expect(await waiting).toMatchObject({ end: expect.any(TemporalUnavailable) });
-  }, 20_000);
+  }, 60_000);
 
   it('does not ask after a wait that Temporal puts off, and comes back less and less often', async () => {
     const { client, described } = clientWithout();
@@ -185,7 +185,8 @@ describe('a client that cannot reach Temporal', () => {
     const pauses = madeAt.slice(1).map((at, i) => at - (madeAt[i] ?? 0));
     expect(described).not.toHaveBeenCalled();
     // 100, 200, 400 and 800 ms.
-    expect(pauses[3]).toBeGreaterThan(3 * (pauses[0] ?? Infinity));
+    // No timer is early by more than a rounding, and any may be late.
+    for (const [i, least] of [100, 200, 400, 800].entries()) expect(pauses[i]).toBeGreaterThan(least - 5);
   });
 
   it.each([-1, 0.5, NaN, Infinity])('is not made with a patience of %s', (patienceMs) => {
@@ -265,9 +266,9 @@ describe('a caller whose time is up', () => {
   it('hears that the transaction goes on, and finds it again', async () => {
     const transactions = new TransactionClient({ client: direct });
     const id = newId();
-    const { end, ms } = await timed(transactions.execute('transfer', { id, input, timeoutMs: 400 }));
+    const { end, ms } = await timed(transactions.execute('transfer', { id, input, timeoutMs: 3_000 }));
     expect(end).toBeInstanceOf(TransactionTimeout);
-    expect(end).toMatchObject({ id, timeoutMs: 400, message: expect.stringContaining('goes on') });
+    expect(end).toMatchObject({ id, timeoutMs: 3_000, message: expect.stringContaining('goes on') });
     expect(ms).toBeLessThan(15_000);
     expect(await transactions.handle(id).status()).toBe('RUNNING');
     await direct.workflow.getHandle(id).terminate();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import type { Pool } from 'pg';
+import { vi } from 'vitest';
 import { costOf } from '../../bench/cost';
 import type { Cost, History } from '../../bench/cost';
 import type { Bank, Transfer } from '../../bench/transfer';
@@ -110,7 +111,15 @@ export class Town {
     const answers = await Promise.all(transfers.map((transfer) => by.execute(workflow, transfer)));
     const groups: string[] = [];
     const query = `WorkflowType = 'runGroup' and StartTime >= '${since}'`;
-    for await (const { workflowId } of this.client.workflow.list({ query })) groups.push(workflowId);
+    // Visibility comes a little later than what it shows.
+    await vi.waitFor(
+      async () => {
+        groups.length = 0;
+        for await (const { workflowId } of this.client.workflow.list({ query })) groups.push(workflowId);
+        if (groups.length === 0) throw new Error('No group is listed.');
+      },
+      { timeout: 20_000, interval: 100 },
+    );
     return { ids: transfers.map(({ id }) => id), answers, groups };
   }
 
