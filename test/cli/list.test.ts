@@ -17,6 +17,8 @@ const KEYS = {
   participants: defineSearchAttributeKey('TxnParticipants', SearchAttributeType.KEYWORD_LIST),
 };
 
+const RECOVERIES = "WorkflowType = 'recoverParticipant'";
+
 interface Listed {
   readonly page: number;
   readonly more: boolean;
@@ -44,8 +46,13 @@ describe('temporal-txn list', () => {
     await start(held, 'transfer', attributes);
     await (await start(terminated, 'transfer', attributes)).terminate();
     await start(recovery, 'recoverParticipant');
-    const isComplete = async () => expect((await listed()).transactions).toHaveLength(3);
-    await vi.waitFor(isComplete, { timeout: 20_000, interval: 500 });
+    // Visibility lags behind, and each record of it by itself: that one has ended comes later than that it is there.
+    const isComplete = async () => {
+      expect((await listed()).transactions).toHaveLength(3);
+      expect((await listed('--status', 'interrupted')).transactions).toHaveLength(1);
+      expect((await listed('--query', RECOVERIES)).transactions).toHaveLength(1);
+    };
+    await vi.waitFor(isComplete, { timeout: 60_000, interval: 500 });
   });
   afterAll(async () => {
     await client?.connection.close();
@@ -80,7 +87,7 @@ describe('temporal-txn list', () => {
   });
 
   it("takes a filter of Temporal's own, which finds everything", async () => {
-    expect(ids(await listed('--query', "WorkflowType = 'recoverParticipant'"))).toEqual([recovery]);
+    expect(ids(await listed('--query', RECOVERIES))).toEqual([recovery]);
     const refused = await list('--query', 'NoSuchAttribute = 1');
     expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toContain('Temporal does not answer the query');

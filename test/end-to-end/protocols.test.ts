@@ -148,7 +148,7 @@ describe('a trip', () => {
 
   it('whose workflow is terminated is given back by the recovery of each company, after its hold and not before', async () => {
     const id = newId('trip-terminated');
-    await hold(id, 3);
+    await hold(id, 6);
     await untilHeld(id);
     const since = Date.now();
     await shop().terminate(id);
@@ -162,8 +162,8 @@ describe('a trip', () => {
 
   it('whose workflow is terminated after the decision is confirmed by them', async () => {
     const id = newId('trip-decided');
-    await arm(shop(), 'airline', { at: 'two-phase.decided-before-finish', action: { kind: 'delay', ms: 1_500 } });
-    await hold(id, 1);
+    await arm(shop(), 'airline', { at: 'two-phase.decided-before-finish', action: { kind: 'delay', ms: 5_000 } });
+    await hold(id, 4);
     await untilHeld(id);
     await shop().answerTrip(id, true);
     await until('it is decided', async () => {

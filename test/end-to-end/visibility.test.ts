@@ -59,7 +59,7 @@ const window = (passage: number, ms: number) =>
 it('a plain reader sees the money missing between the two commits; a locking one waits for the second', async () => {
   const before = await readBooks(shop());
   const total = await plainTotal();
-  await armAll(shop(), { 'north-bank': [window(1, 2_000)] });
+  await armAll(shop(), { 'north-bank': [window(1, 5_000)] });
   const id = newId('fractured');
   const handle = await shop().transactions.start(ATOMICALLY, { id, input: transferOf(700) });
   await until('North Bank has committed', async () => {

@@ -76,7 +76,7 @@ const statusOf = async (url: string, method = 'GET'): Promise<number> => {
 };
 
 const untilStatus = (url: string, status: number): Promise<void> =>
-  until(`${url} answers ${status}`, async () => (await statusOf(url)) === status, 20_000);
+  until(`${url} answers ${status}`, async () => (await statusOf(url)) === status, 50_000);
 
 describe('a worker does not start', () => {
   it.each([
@@ -174,7 +174,7 @@ describe('a worker that is told to stop', () => {
       BANK,
       {
         DATABASE_URL: stack.databaseUrl('north_bank'),
-        TXN_CRASHPOINT: JSON.stringify([{ at: 'branch.before-commit', action: { kind: 'delay', ms: 3_000 } }]),
+        TXN_CRASHPOINT: JSON.stringify([{ at: 'branch.before-commit', action: { kind: 'delay', ms: 6_000 } }]),
       },
       '--require',
       join(dist, 'src/testing/crashpoints-preload.js'),
@@ -193,9 +193,9 @@ describe('a worker that is told to stop', () => {
       return rowCount === 1;
     });
     bank.process.signal('SIGTERM');
-    await until('it is not healthy any more', async () => (await statusOf(`${bank.url}/health`)) !== 200, 2_500);
     const { rows: early } = await pool.query('select from entry where transaction_id = $1', [handle.id]);
     expect(early).toEqual([]);
+    await until('it is not healthy any more', async () => (await statusOf(`${bank.url}/health`)) !== 200);
     expect(await bank.process.exited).toEqual({ code: 0, signal: null });
     const { rows } = await pool.query('select kind from entry where transaction_id = $1', [handle.id]);
     expect(rows).toEqual([{ kind: 'debit' }]);

@@ -135,6 +135,8 @@ describe('a client that groups', () => {
     expect(results).toEqual(quiet.map(({ id }) => [id]));
     expect(ended).toBe(1);
     await groups().startWorker('left');
+    // Closing lets go of what has had a workflow of its own for a second.
+    await client.drain();
     await client.close();
     expect(ended).toBe(flood.length);
     for (const { id } of flood.slice(0, 10)) expect(await groups().marks(id)).toEqual(['left.act done']);
@@ -272,13 +274,16 @@ describe('a client that groups', () => {
 
   it('starts nothing for whoever lost patience before it had its place', async () => {
     const client = groups().clientOf({ inFlight: 1 });
-    const slow = groups().members(2, [{ at: 'left', does: 'take long', ms: 1_500 }]);
-    const underWay = slow.map((member) => execute(client, member));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await groups().stopWorker('left');
+    const underWay = groups()
+      .members(2, [{ at: 'left' }])
+      .map((member) => execute(client, member));
+    await until('the group runs', async () => (await groupsRunning()).length === 1);
     const [late] = groups().members(1, BOTH);
     const error: unknown = await execute(client, late!, 'inSteps', { timeoutMs: 50 }).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(TransactionTimeout);
     expect(error).toMatchObject({ where: 'queue' });
+    await groups().startWorker('left');
     await Promise.all(underWay);
     await client.close();
     expect(await groups().marks(late!.id)).toEqual([]);
@@ -286,9 +291,11 @@ describe('a client that groups', () => {
 
   it('tells one of several callers of an id that it may start, and the last one that it does not', async () => {
     const client = groups().clientOf({ inFlight: 1 });
-    const release = await groups().holdUp('blocker');
-    const blocker = execute(client, { id: 'blocker', deeds: [{ at: 'left', does: 'wait for the test' }] });
-    await until('the first one is under way', () => hasWorkflow('blocker'));
+    await groups().stopWorker('left');
+    const underWay = groups()
+      .members(2, [{ at: 'left' }])
+      .map((member) => execute(client, member));
+    await until('the group runs', async () => (await groupsRunning()).length === 1);
     const [late, both] = groups().members(2, BOTH);
     const giveUp = AbortSignal.timeout(50);
     const ends = [
@@ -303,17 +310,19 @@ describe('a client that groups', () => {
       expect(await ends[1]).toMatchObject({ name: 'TransactionTimeout', where: 'queue' });
       for (const end of ends.slice(2)) expect(await end).toMatchObject({ name: 'TimeoutError' });
     } finally {
-      await release();
+      await groups().startWorker('left');
     }
-    await blocker;
+    await Promise.all(underWay);
     await client.close();
     for (const { id } of [late!, both!]) expect(await groups().marks(id)).toEqual([]);
   });
 
   it('says of one whose time is up in a workflow of its own that it can be awaited there', async () => {
     const client = groups().clientOf();
-    const [slow] = groups().members(1, [{ at: 'left', does: 'take long', ms: 1_500 }]);
-    const error = await errorOf(execute(client, slow!, 'inSteps', { timeoutMs: 1_000 }));
+    const [slow] = groups().members(1, [{ at: 'left', does: 'wait for the test' }]);
+    const release = await groups().holdUp(slow!.id);
+    const error = await errorOf(execute(client, slow!, 'inSteps', { timeoutMs: 3_000 }));
+    await release();
     expect(error).toMatchObject({ name: 'TransactionTimeout', where: 'workflow' });
     expect(await client.handle(slow!.id).result()).toEqual([slow!.id]);
   });

@@ -108,6 +108,8 @@ export class Groups {
   #stopWorkflows: () => Promise<unknown> = async () => undefined;
 
   static async open(): Promise<Groups> {
+    // Of another file in this process, whose transactions have the same ids.
+    begun.clear();
     const directory = mkdtempSync(join(tmpdir(), 'temporal-txn-groups-'));
     chmodSync(directory, 0o711);
     const postgres = await PostgresServer.start({ directory, durable: false });

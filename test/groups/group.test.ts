@@ -47,7 +47,7 @@ describe('a member that is refused', () => {
   it('ends in its group where nothing is to be undone', async () => {
     const members = groups().members(5, BOTH);
     members[2] = { id: groups().newId(), deeds: [left('refuse')] };
-    const outcomes = await groups().run('inSteps', members);
+    const outcomes = await groups().run('inSteps', members, 'runPatientGroup');
     expect(kinds(outcomes)).toEqual(['ended', 'ended', 'failed', 'ended', 'ended']);
     expect(outcomes[2]).toMatchObject({
       failure: { type: FailureType.TransactionCompensated, details: [{ cause: { refusal: { code: 'unwanted' } } }] },
@@ -58,7 +58,7 @@ describe('a member that is refused', () => {
   it('is undone by a workflow of its own, and nobody waits for it', async () => {
     const members = groups().members(5, BOTH);
     members[2] = { id: groups().newId(), deeds: [left('work'), right('refuse')] };
-    const outcomes = await groups().run('inSteps', members);
+    const outcomes = await groups().run('inSteps', members, 'runPatientGroup');
     expect(kinds(outcomes)).toEqual(['ended', 'ended', 'on-its-own', 'ended', 'ended']);
     const own = groups().transactions.handle(members[2].id);
     const error: unknown = await own.result().catch((failure: unknown) => failure);
@@ -70,7 +70,7 @@ describe('a member that is refused', () => {
   it('aborts by itself in two-phase commit', async () => {
     const members = groups().members(5, BOTH);
     members[2] = { id: groups().newId(), deeds: [left('work'), right('refuse')] };
-    const outcomes = await groups().run('atOnce', members);
+    const outcomes = await groups().run('atOnce', members, 'runPatientGroup');
     expect(kinds(outcomes)).toEqual(['ended', 'ended', 'failed', 'ended', 'ended']);
     expect(outcomes[2]).toMatchObject({ failure: { type: FailureType.TransactionAborted } });
     expect(await groups().marks(members[2].id)).toEqual([]);
@@ -139,7 +139,7 @@ describe('a member that keeps others waiting', () => {
 describe('a member whose code is not made for groups', () => {
   it.each(['buggy', 'hasty', 'misplaced'])('does not stop the others with a bug: %s', async (type) => {
     const buggy = { id: groups().newId(), deeds: [left('meet the bug')] };
-    const outcomes = await groups().run(type, [buggy, ...groups().members(3, BOTH)]);
+    const outcomes = await groups().run(type, [buggy, ...groups().members(3, BOTH)], 'runPatientGroup');
     expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended', 'ended']);
     await groups().server.client.workflow.getHandle(buggy.id).terminate();
   });
@@ -193,7 +193,7 @@ describe('a group', () => {
       { at: 'left', letters },
       { at: 'right', letters },
     ]);
-    const group = await groups().begin('inSteps', members);
+    const group = await groups().begin('inSteps', members, 'runPatientGroup');
     const { outcomes } = await group.result();
     expect(new Set(kinds(outcomes))).toEqual(new Set(['ended']));
     const { events } = await group.fetchHistory();

@@ -19,7 +19,7 @@ const done = async ({ id }: Member, ...marks: readonly string[]): Promise<void> 
 async function beginWithSlow() {
   const slow = member([{ at: 'left' }, SLOW]);
   const [other] = groups().members(1, [{ at: 'left' }, { at: 'right' }]) as [Member];
-  const group = await groups().begin('inSteps', [slow, other]);
+  const group = await groups().begin('inSteps', [slow, other], 'runPatientGroup');
   // The activity that asks for both has ended without the slow one, so no end of the group reaches it.
   await done(other, 'right.act done');
   await until('the slow step is under way', async () => {
@@ -63,9 +63,10 @@ describe('a saga that its group hands over', () => {
       { at: 'left', does: flag },
       { at: 'right', does: 'fail until it travels alone' },
     ]);
-    const group = await groups().begin('looksFirst', [reader], 'runImpatientGroup');
+    const group = await groups().begin('looksFirst', [reader], 'runPatientGroup');
     await done(reader, 'left.act done');
     await groups().pools.left.query('insert into record values ($1, 1)', [flag]);
+    await group.cancel();
     expect(kinds((await group.result()).outcomes)).toEqual(['on-its-own']);
     await expect(groups().transactions.handle(reader.id).result()).rejects.toThrow('The flag is up.');
     await expectUndone(reader);

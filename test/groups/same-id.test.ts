@@ -160,7 +160,7 @@ describe('a saga that a group has committed', () => {
   it('waits with undoing until a group that is at work has ended', async () => {
     const members = [newMember([{ at: 'left' }, { at: 'right' }])];
     await groups().stopWorker('right');
-    const group = await groups().begin('inSteps', members);
+    const group = await groups().begin('inSteps', members, 'runPatientGroup');
     const { id } = members[0]!;
     await until('the group has done the first step', async () => (await groups().marks(id)).length === 1);
     const own = await groups().transactions.start<readonly Deed[], unknown>('firstStepOnly', { id, input: BOTH });

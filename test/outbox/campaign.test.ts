@@ -26,6 +26,9 @@ const script = resolve(__dirname, '../../dist/test/outbox/relay-child.js');
 const postgres = usePostgres();
 const test = useOutbox(postgres, 'campaign');
 
+/** As `relay-child.ts` calls itself. */
+const ownerOf = ({ pid }: GuardedProcess): string => `process ${pid}`;
+
 /** The relays, each in its seat. */
 class Relays {
   readonly #seats: GuardedProcess[] = [];
@@ -37,6 +40,13 @@ class Relays {
 
   /** Whoever had the seat stays: it has to notice by itself. */
   async start(seat: number): Promise<void> {
+    const before = this.#seats[seat];
+    // One that is still booting would take the seat over after its replacement.
+    if (before)
+      await until(
+        `seat ${seat} is taken, or its process has ended`,
+        async () => !before.running || (await this.#owners(seat)).join() === ownerOf(before),
+      );
     const process_ = await spawnGuarded(process.execPath, [script], {
       env: {
         ...process.env,
@@ -49,7 +59,6 @@ class Relays {
       },
       log: join(this.directory, 'log'),
     });
-    const before = this.#seats[seat];
     if (before?.running === true) this.#zombies.push(before);
     this.#seats[seat] = process_;
   }
@@ -60,22 +69,17 @@ class Relays {
 
   /** Until the process of each seat has taken it over. */
   async ready(): Promise<void> {
-    await until(
-      'each seat is taken',
-      async () => {
-        const rows = await test.rows<{ owner: string }>(
-          'select distinct owner from txn.outbox_partition order by owner',
-        );
-        return (
-          rows.map(({ owner }) => owner).join() ===
-          this.#seats
-            .map(({ pid }) => `process ${pid}`)
-            .sort()
-            .join()
-        );
-      },
-      20_000,
+    for (const [seat, process_] of this.#seats.entries())
+      await until('each seat is taken', async () => (await this.#owners(seat)).join() === ownerOf(process_));
+  }
+
+  /** Who has the partitions of a seat. */
+  async #owners(seat: number): Promise<(string | null)[]> {
+    const rows = await test.rows<{ owner: string | null }>(
+      'select distinct owner from txn.outbox_partition where partition % $1 = $2',
+      [SEATS, seat],
     );
+    return rows.map(({ owner }) => owner);
   }
 
   /** How those ended that were replaced. */

@@ -7,6 +7,7 @@ import { toCloudEvent } from '../../src/outbox/cloud-event';
 import type { HandlerTransaction } from '../../src/outbox/handler-transaction';
 import { defineInbox } from '../../src/outbox/inbox/inbox';
 import { purgeInbox } from '../../src/outbox/inbox/purge';
+import { gate } from '../branch-log/fixture';
 import { usePostgres } from '../participant/fixture';
 import { inDoubt, inTransaction, seeded, useDatabase } from './event-store/fixture';
 import { anEvent } from './events';
@@ -237,12 +238,15 @@ describe('deliveries that come at once', () => {
   });
 
   it('have their turn when the first one fails', async () => {
+    const { pass, reached, open } = gate();
     const first = inbox.receive(database.pool, { id }, async (tx) => {
       await effect(tx);
+      await pass();
       await sleep(200);
       throw new Error('after all');
     });
-    await sleep(50);
+    await reached;
+    open();
     const second = inbox.receive(database.pool, { id }, (tx) => effect(tx).then(() => 'second'));
     await expect(first).rejects.toThrow('after all');
     expect(await second).toEqual({ outcome: 'second', duplicate: false });

@@ -86,12 +86,13 @@ describe('events', () => {
     await test.append(...times(3, 'slow'), 'a');
     const { pass, reached, open } = gate();
     const topic = new Topic(({ key, version }) => (key === 'slow' && version === 1 ? pass() : undefined));
-    startRelay(test, topic, { pollMs: 20 });
+    // Long enough that nothing of the slow one is tried again because it is late.
+    startRelay(test, topic, { pollMs: 20, publishTimeoutMs: 600_000 });
     await reached;
     for (let n = 2; n < 8; n++) {
       await test.append('a', 'b');
-      await until('the newest is published', () => topic.of('a').length === n && topic.of('b').length === n - 1, 2_000);
-      await until('and out of the queue', async () => (await left()) === 3, 2_000);
+      await until('the newest is published', () => topic.of('a').length === n && topic.of('b').length === n - 1);
+      await until('and out of the queue', async () => (await left()) === 3);
     }
     expect(topic.tried.filter(({ key }) => key === 'slow')).toHaveLength(1);
     await test.append('slow');
@@ -262,11 +263,11 @@ describe('what cannot be published', () => {
   it('alone keeps nobody waiting', async () => {
     await test.append('bad');
     const topic = failFor('bad');
-    startRelay(test, topic, { backoff: { firstMs: 5_000, longestMs: 5_000 } });
+    startRelay(test, topic, { backoff: { firstMs: 600_000, longestMs: 600_000 } });
     await until('it was tried', () => topic.tried.length === 1);
     await test.append('good');
     wakeRelays(test.pool);
-    await until('the other is published', () => topic.of('good').length === 1, 1_000);
+    await until('the other is published', () => topic.of('good').length === 1);
   });
 
   it('in several keys does not keep one from its turn that could be', async () => {
@@ -275,7 +276,7 @@ describe('what cannot be published', () => {
     startRelay(test, topic, { backoff: { firstMs: 20, longestMs: 40 } });
     await until('they were tried often', () => topic.tried.length > 12);
     await test.append('good');
-    await until('the other is published', () => topic.of('good').length === 1, 1_000);
+    await until('the other is published', () => topic.of('good').length === 1);
   });
 
   it('in time is tried again, also by a publisher that does not hear that it is late', async () => {
@@ -324,7 +325,7 @@ describe('rows that come late', () => {
     await untilLeft(test);
     expect(topic.log.sort()).toEqual(['a/1', 'b/1']);
     await late.commit();
-    await until('they are published', () => topic.of('late').length === 2, 2_000);
+    await until('they are published', () => topic.of('late').length === 2);
     expect(topic.of('late')).toEqual([1, 2]);
   });
 
@@ -335,11 +336,11 @@ describe('rows that come late', () => {
     await inDoubt(test.pool, 'relay-2', (tx) => outbox.append(tx, eventsOf('never')));
     for (const n of upTo(3)) {
       await test.append('a', 'b');
-      await until('they are published', () => topic.received.length === 2 * n, 1_000);
+      await until('they are published', () => topic.received.length === 2 * n);
     }
     await test.pool.query(`commit prepared 'relay-1'`);
     await test.pool.query(`rollback prepared 'relay-2'`);
-    await until('they are published', () => topic.of('late').length === 2, 2_000);
+    await until('they are published', () => topic.of('late').length === 2);
     await test.append('never');
     await untilLeft(test);
     expect(topic.of('never')).toEqual([1]);
@@ -355,7 +356,7 @@ describe('rows that come late', () => {
     const topic = new Topic();
     startRelay(test, topic);
     await test.append('a', 'b');
-    await until('they are published', () => topic.received.length === 2, 1_000);
+    await until('they are published', () => topic.received.length === 2);
   });
 });
 
@@ -401,7 +402,7 @@ describe('a relay that is far ahead', () => {
     const topic = new Topic();
     const late = await farAhead(topic);
     await late.commit();
-    await until('it is published', () => topic.of('late').length === 1, 5_000);
+    await until('it is published', () => topic.of('late').length === 1);
   });
 
   it('follows a key from where it is, and looks each second time what the others have', async () => {
@@ -425,7 +426,7 @@ describe('a relay that is far ahead', () => {
     await outbox.append(late.tx, eventsOf('late'));
     await late.commit();
     wakeRelays(test.pool);
-    await until('both are published', () => topic.of('late').length >= 2, 5_000);
+    await until('both are published', () => topic.of('late').length >= 2);
     expect(topic.of('late')).toEqual([1, 2]);
   });
 });
@@ -475,7 +476,9 @@ describe('a relay that is replaced', () => {
   });
 
   it('still marks what it has published', async () => {
-    await test.append('k', 'k');
+    // One only: whether it hears in time that it is replaced, and leaves a second one alone, is up to the clock. The other one holds
+    // this one back, so nobody else can mark it.
+    await test.append('k');
     const [atOld, atYoung] = [gate(), gate()];
     const [old, young] = [new Topic(() => atOld.pass()), new Topic(() => atYoung.pass())];
     const first = startRelay(test, old);
@@ -485,7 +488,8 @@ describe('a relay that is replaced', () => {
     atOld.open();
     await untilLeft(test);
     expect(await first.over).toBeInstanceOf(RelayReplacedError);
-    expect(old.of('k')).toEqual([1, 2]);
+    expect(old.of('k')).toEqual([1]);
+    expect(young.of('k')).toEqual([]);
     atYoung.open();
   });
 });
@@ -602,7 +606,7 @@ describe('a relay is woken', () => {
     await test.pool.query('notify txn_outbox');
     await sleep(50);
     open();
-    await until('both are published', () => topic.of('k').length === 2, 2_000);
+    await until('both are published', () => topic.of('k').length === 2);
   });
 
   it('by nobody when the notification is lost, and looks by itself', async () => {
@@ -610,7 +614,7 @@ describe('a relay is woken', () => {
     startRelay(test, topic, { pollMs: 100 });
     for (const n of upTo(3)) {
       await test.append('k');
-      await until('it is published', () => topic.received.length === n, 1_000);
+      await until('it is published', () => topic.received.length === n);
     }
   });
 
@@ -622,12 +626,12 @@ describe('a relay is woken', () => {
     await test.pool.query('select pg_terminate_backend($1, 5000)', [first]);
     await test.append('k');
     // It looks when it listens again: what was sent meanwhile was not heard.
-    await until('it is published', () => topic.received.length === 1, 5_000);
+    await until('it is published', () => topic.received.length === 1);
     const [second] = await listeners();
     expect(second).not.toBe(first);
     await test.append('k');
     wakeRelays(test.pool);
-    await until('it is published', () => topic.received.length === 2, 2_000);
+    await until('it is published', () => topic.received.length === 2);
   });
 
   async function listeners(): Promise<number[]> {

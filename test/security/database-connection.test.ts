@@ -166,7 +166,7 @@ describe('a server that speaks TLS', () => {
 
     it('is reached with its authority, and not with another', async () => {
       // The server reads its settings again when it gets round to it.
-      await expect.poll(() => ask(secured()).catch(String), { timeout: 10_000 }).toEqual({ ssl: true });
+      await expect.poll(() => ask(secured()).catch(String), { timeout: 30_000 }).toEqual({ ssl: true });
       await expect(ask(secured(strangers))).rejects.toThrow(/certificate/);
     });
 
@@ -175,7 +175,7 @@ describe('a server that speaks TLS', () => {
       const [good, refused, doctor] = await Promise.all([
         runCommand(['in-doubt'], databases(secured())),
         runCommand(['in-doubt', '-o', 'json'], databases(url.href)),
-        runCommand(['doctor', '--timeout', '1', '-o', 'json'], {
+        runCommand(['doctor', '--timeout', '5', '-o', 'json'], {
           ...databases(url.href),
           TXN_DATABASE_OTHER: secured(),
         }),

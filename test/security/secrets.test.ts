@@ -92,7 +92,7 @@ const RUNS: readonly (readonly [string, readonly string[], Readonly<Record<strin
 const run = ([script = '', ...args]: readonly string[], changed: Readonly<Record<string, string>>): Promise<string> =>
   new Promise((done) => {
     const env = { PATH: process.env['PATH'] ?? '', HOME: directory.path, ...SETTINGS, ...changed };
-    const options = { cwd: directory.path, env, timeout: 25_000 };
+    const options = { cwd: directory.path, env, timeout: 50_000 };
     execFile(process.execPath, [join(dist, script), ...args], options, (_, stdout, stderr) => done(stdout + stderr));
   });
 

@@ -276,7 +276,7 @@ describe('a Temporal server behind', () => {
 
   it('TLS is not reached unverified, even where the environment says that nobody is to be verified', async () => {
     settings({ ...at(tls), TEMPORAL_TLS: 'true', NODE_TLS_REJECT_UNAUTHORIZED: '0' });
-    const error = await errorOf(() => openTemporal('default', 1_500));
+    const error = await errorOf(() => openTemporal('default', 6_000));
     expect(error).toMatchObject({
       name: 'TemporalUnreachable',
       message: expect.stringMatching(/unable to verify the first certificate|self-signed certificate/),
@@ -305,7 +305,7 @@ describe('a Temporal server behind', () => {
     const trials = cases.map(([environment]) => {
       vi.unstubAllEnvs();
       settings(environment);
-      return errorOf(() => openTemporal('default', 1_500));
+      return errorOf(() => openTemporal('default', 6_000));
     });
     for (const [i, error] of (await Promise.all(trials)).entries()) {
       expect(error).toMatchObject({ name: 'TemporalUnreachable', message: expect.stringMatching(cases[i]![1]) });

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { defineOutbox } from '../../../src/outbox/append';
 import type { NewStreamEvent } from '../../../src/outbox/event-store/events';
+import { gate } from '../../branch-log/fixture';
 import { usePostgres } from '../../participant/fixture';
 import { deposited, inDoubt, inTransaction, newStream, store, useDatabase } from './fixture';
 import type { AccountEvents } from './fixture';
@@ -138,11 +139,14 @@ describe('appending to a stream', () => {
 
   it('refuses an id that another stream gets at the same moment', async () => {
     const [one, two] = [newStream(), newStream()];
+    const appended = gate();
     const first = inTransaction(database.pool, async (tx) => {
       await store.appendToStream(tx, one, 'none', [deposited(1, one)]);
+      await appended.pass();
       await tx.query('select pg_sleep(0.3)');
     });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await appended.reached;
+    appended.open();
     await expect(append(two, 'none', [deposited(1, one)])).rejects.toMatchObject({
       name: 'EventIdInUseError',
       conflict: 'another stream',

@@ -18,22 +18,27 @@ it('numbers by its indexes, whatever the statistics say', async () => {
          from generate_series($1::int, $1::int + $2::int - 1) n`,
       [from, EVENTS],
     );
-  const timeOf = async (calls: number): Promise<number> => {
-    const begun = performance.now();
-    for (let i = 0; i < calls; i++) await pool.query('call txn.number_events(1000, false)');
-    return performance.now() - begun;
+  /** How long the fastest of some calls takes: a busy machine holds up some of them, and hardly all. */
+  const fastestOf = async (calls: number): Promise<number> => {
+    let fastest = Infinity;
+    for (let i = 0; i < calls; i++) {
+      const begun = performance.now();
+      await pool.query('call txn.number_events(1000, false)');
+      fastest = Math.min(fastest, performance.now() - begun);
+    }
+    return fastest;
   };
   const doubt = newStream();
   await inDoubt(pool, doubt, (tx) => store.appendToStream(tx, doubt, 'none', [deposited(1)]));
   await fill(0);
-  const first = await timeOf(20);
+  const first = await fastestOf(20);
   for (let i = 20_000; i < EVENTS; i += 10_000) await pool.query('call txn.number_events(10000, false)');
   // Says that there is no event without a position.
   await pool.query('vacuum analyze txn.event');
   await fill(EVENTS);
 
   // Ten times as long with a join, which the statistics mislead.
-  expect(await timeOf(20)).toBeLessThan(200 + 4 * first);
+  expect(await fastestOf(20)).toBeLessThan(10 + 4 * first);
   expect(await readNumbered(pool, EVENTS + 19_999, 10)).toHaveLength(1);
 
   await pool.query(`commit prepared '${doubt}'`);

@@ -90,7 +90,7 @@ const positionOf = async (name: string): Promise<number> => {
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const begun = performance.now();
   while (!(await condition())) {
-    if (performance.now() - begun > 15_000) throw new Error(`It never came to be: ${condition.toString()}`);
+    if (performance.now() - begun > 30_000) throw new Error(`It never came to be: ${condition.toString()}`);
     await sleep(20);
   }
 }

@@ -146,7 +146,7 @@ it('append 1..n without a gap, each batch once and whole, and none is skipped or
     expect(ids.map((id) => place.get(id))).toEqual(ids.map((_, i) => ({ stream, version: first + i })));
   }
   // E5 and E8: the projection has every event once, in the order of positions, and of each stream in that of its versions.
-  await expect.poll(async () => (await projectionStatus(pool))[0]?.position, { timeout: 10_000 }).toBe(rows.length);
+  await expect.poll(async () => (await projectionStatus(pool))[0]?.position, { timeout: 30_000 }).toBe(rows.length);
   expect(await headPosition(pool)).toBe(rows.length);
   stop.abort();
   await Promise.all(projecting);

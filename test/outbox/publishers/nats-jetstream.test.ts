@@ -59,7 +59,7 @@ async function newStream(
   const publisher = natsJetStream(jetstream(through.connection), {
     subject: ({ type }) => `${name}.${type}`,
     headers,
-    timeoutMs: 1_000,
+    timeoutMs: 10_000,
   });
   const stored = async (): Promise<Stored[]> => {
     const { state } = await through.manager.streams.info(name);
