@@ -129,6 +129,12 @@ describe('a statement that ends the transaction', () => {
     expect(rest).toEqual(NOTHING);
   });
 
+  it('is refused by the server although it has values beside it', async () => {
+    const { failure, ...rest } = await attempt((tx) => tx.query('insert into parent values ($1); commit', [1]));
+    expect(failure).toMatchObject({ name: 'ApplicationFailure' });
+    expect(rest).toEqual(NOTHING);
+  });
+
   it.each(['select 1; commit', 'do $$ begin commit; end $$', 'call commits()'])(
     'keeps everything from taking effect although its error is caught: %j',
     async (statement) => {

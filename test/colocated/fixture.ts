@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import type { Pool } from 'pg';
-import { vi } from 'vitest';
 import { costOf } from '../../bench/cost';
 import type { Cost, History } from '../../bench/cost';
 import type { Bank, Transfer } from '../../bench/transfer';
@@ -13,6 +12,7 @@ import type { TemporalSettings } from '../../src/client';
 import { ServiceProcess, startStack } from '../../src/dev';
 import type { Stack, StackOptions } from '../../src/dev';
 import { searchAttributeList } from '../../src/observability';
+import { until } from '../end-to-end/fixture';
 import { BANKS, openBank } from '../protocols/company';
 import type * as HouseModule from './house';
 import type { House, HouseOptions } from './house';
@@ -112,14 +112,10 @@ export class Town {
     const groups: string[] = [];
     const query = `WorkflowType = 'runGroup' and StartTime >= '${since}'`;
     // Visibility comes a little later than what it shows.
-    await vi.waitFor(
-      async () => {
-        groups.length = 0;
-        for await (const { workflowId } of this.client.workflow.list({ query })) groups.push(workflowId);
-        if (groups.length === 0) throw new Error('No group is listed.');
-      },
-      { timeout: 20_000, interval: 100 },
-    );
+    await until('a group is listed', async () => {
+      for await (const { workflowId } of this.client.workflow.list({ query })) groups.push(workflowId);
+      return groups.length > 0;
+    });
     return { ids: transfers.map(({ id }) => id), answers, groups };
   }
 

@@ -59,6 +59,19 @@ const groupsRunning = async (): Promise<string[]> => {
   return found;
 };
 
+/** Has a group keep the place of a client that has one, at a participant that is away. @returns what ends it */
+async function occupy(client: TransactionClient): Promise<() => Promise<void>> {
+  await groups().stopWorker('left');
+  const underWay = groups()
+    .members(2, [{ at: 'left' }])
+    .map((member) => execute(client, member));
+  await until('the group runs', async () => (await groupsRunning()).length === 1);
+  return async () => {
+    await groups().startWorker('left');
+    await Promise.all(underWay);
+  };
+}
+
 describe('a client that groups', () => {
   it('lets a lone transaction go at once, as the workflow that it is', async () => {
     const [member] = groups().members(1, BOTH);
@@ -274,28 +287,19 @@ describe('a client that groups', () => {
 
   it('starts nothing for whoever lost patience before it had its place', async () => {
     const client = groups().clientOf({ inFlight: 1 });
-    await groups().stopWorker('left');
-    const underWay = groups()
-      .members(2, [{ at: 'left' }])
-      .map((member) => execute(client, member));
-    await until('the group runs', async () => (await groupsRunning()).length === 1);
+    const release = await occupy(client);
     const [late] = groups().members(1, BOTH);
     const error: unknown = await execute(client, late!, 'inSteps', { timeoutMs: 50 }).catch((e: unknown) => e);
+    await release();
     expect(error).toBeInstanceOf(TransactionTimeout);
     expect(error).toMatchObject({ where: 'queue' });
-    await groups().startWorker('left');
-    await Promise.all(underWay);
     await client.close();
     expect(await groups().marks(late!.id)).toEqual([]);
   });
 
   it('tells one of several callers of an id that it may start, and the last one that it does not', async () => {
     const client = groups().clientOf({ inFlight: 1 });
-    await groups().stopWorker('left');
-    const underWay = groups()
-      .members(2, [{ at: 'left' }])
-      .map((member) => execute(client, member));
-    await until('the group runs', async () => (await groupsRunning()).length === 1);
+    const release = await occupy(client);
     const [late, both] = groups().members(2, BOTH);
     const giveUp = AbortSignal.timeout(50);
     const ends = [
@@ -310,9 +314,8 @@ describe('a client that groups', () => {
       expect(await ends[1]).toMatchObject({ name: 'TransactionTimeout', where: 'queue' });
       for (const end of ends.slice(2)) expect(await end).toMatchObject({ name: 'TimeoutError' });
     } finally {
-      await groups().startWorker('left');
+      await release();
     }
-    await Promise.all(underWay);
     await client.close();
     for (const { id } of [late!, both!]) expect(await groups().marks(id)).toEqual([]);
   });

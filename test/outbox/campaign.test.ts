@@ -226,6 +226,10 @@ it(
     const events = await test.rows<{ id: string }>('select id from txn.outbox');
     expect(new Set(rows.map(({ id }) => id))).toEqual(new Set(events.map(({ id }) => id)));
     expect(events).toHaveLength([...writing.committed.values()].reduce((sum, count) => sum + count, 0));
+    // That it was a campaign at all.
+    expect(Object.values(writing.done).every((count) => count > 0)).toBe(true);
+    expect(faults.kills).toBeGreaterThan(SECONDS / 8);
+    expect(by).toBeGreaterThan(2);
     // A kill in the short moment between an event and the note that it is out: not in every sample.
     expect(duplicates).toBeGreaterThanOrEqual(depth({ sample: 0, campaign: 1 }));
   },
