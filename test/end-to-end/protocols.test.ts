@@ -238,11 +238,14 @@ async function eventGroupsOf(id: string): Promise<Map<string, string[]>> {
   try {
     const { events } = await client.workflow.getHandle(id).fetchHistory();
     const groups = new Map<string, string[]>();
-    for (const { activityTaskScheduledEventAttributes: asked, eventGroupMarkers } of events ?? [])
+    for (const { activityTaskScheduledEventAttributes: asked, eventGroupMarkers } of events ?? []) {
+      // Other events may be in a group too: what asks for the end of an activity, where one takes its time.
+      if (!asked) continue;
       for (const { label } of eventGroupMarkers ?? []) {
         const group = label?.id ?? '';
-        groups.set(group, [...(groups.get(group) ?? []), asked?.activityType?.name ?? '']);
+        groups.set(group, [...(groups.get(group) ?? []), asked.activityType?.name ?? '']);
       }
+    }
     return groups;
   } finally {
     await client.connection.close();
