@@ -8,11 +8,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
 import type { Books } from '../../demo/books';
 import type { CrashpointName } from '../../src/protocol';
+import type { Transfer } from '../../workflows/bank-transfer';
 import type { Trip } from '../../workflows/book-trip';
 import type { TripSale } from '../../workflows/sell-trip';
-import { arm, entriesOf, expectSoundBooks, newId, transferOf, until, useShop } from './fixture';
+import { arm, countOf, entriesOf, expectSoundBooks, newId, transferOf, until, useShop } from './fixture';
 import { some } from '../depth';
-import { armAll, decisionsOf, expectObeyed, preparedAt, untilNothingPrepared } from './two-phase-fixture';
+import { armAll, decisionsOf, expectObeyed, parties, untilNothingPrepared } from './two-phase-fixture';
 
 const shop = useShop({ open: ['north-bank', 'south-bank', 'audit', 'airline', 'hotel', 'car-rental'] });
 const COMPANIES = ['airline', 'hotel', 'car-rental'] as const;
@@ -97,38 +98,66 @@ describe('killed, and started again', () => {
 });
 
 describe('three-phase commit', () => {
+  const isPreCommittedEverywhere = async (id: string): Promise<boolean> => {
+    const sql = 'txn.preparation where transaction_id = $1 and pre_committed_at is not null';
+    const counts = await Promise.all(parties.map((party) => countOf(shop(), party, sql, [id])));
+    return counts.every((n) => n === 1);
+  };
+
+  /**
+   * Does something to a transfer while all are pre-committed. The coordinator waits 2 seconds for their answers and then decides, which a
+   * busy machine may let pass: then another transfer is tried.
+   *
+   * @param what says whether it came in time
+   */
+  async function whilePreCommitted(
+    name: string,
+    input: Transfer,
+    what: (id: string) => Promise<boolean>,
+  ): Promise<TransactionHandle> {
+    for (let tries = 0; tries < 5; tries++) {
+      await arm(shop(), 'north-bank', {
+        at: 'three-phase.pre-committed-before-ack',
+        action: { kind: 'delay', ms: 4_000 },
+      });
+      const id = newId(name);
+      const handle = await shop().transactions.start(IN_THREE_PHASES, { id, input });
+      let seen = false;
+      await until(`${id} is pre-committed everywhere, or over`, async () => {
+        seen = await isPreCommittedEverywhere(id);
+        return seen || (await handle.status()) !== 'RUNNING';
+      });
+      if (seen && (await what(id))) return handle;
+    }
+    throw new Error('No transfer was met while all were pre-committed.');
+  }
+
   it('goes on when the worker of the coordinators is killed while all are pre-committed', async () => {
     const input = transferOf(500);
-    await arm(shop(), 'north-bank', {
-      at: 'three-phase.pre-committed-before-ack',
-      action: { kind: 'delay', ms: 1_000 },
+    const handle = await whilePreCommitted('3pc-coordinator', input, async () => {
+      await shop().workers.transactions.kill();
+      return true;
     });
-    const id = newId('3pc-coordinator');
-    const handle = await shop().transactions.start(IN_THREE_PHASES, { id, input });
-    await until('all are prepared', async () => (await preparedAt(shop(), id)).length === 3);
-    await shop().workers.transactions.kill();
     await handle.result();
-    expect(await expectObeyed(shop(), id, input)).toBe('commit');
+    expect(await expectObeyed(shop(), handle.id, input)).toBe('commit');
   });
 
   it('ends alike without its coordinator: all pre-committed, it commits; nobody, it aborts', async () => {
     const [known, unknown] = [transferOf(500), { ...transferOf(700), from: { bank: 'north-bank', account: 'carol' } }];
-    await arm(shop(), 'north-bank', {
-      at: 'three-phase.pre-committed-before-ack',
-      action: { kind: 'delay', ms: 1_500 },
+    const handle = await whilePreCommitted('3pc-terminated', known, async (id) => {
+      // It may have ended in this moment, or its coordinator have decided.
+      const terminated = await shop()
+        .terminate(id)
+        .then(
+          () => true,
+          () => false,
+        );
+      await untilNothingPrepared(shop());
+      const [row] = await decisionsOf(shop(), 'north-bank', id);
+      return terminated && row?.by !== 'coordinator';
     });
-    const first = newId('3pc-terminated');
-    const handle = await shop().transactions.start(IN_THREE_PHASES, { id: first, input: known });
-    await until('all are pre-committed', async () => {
-      const { rows } = await shop().databases['north-bank'].query(
-        'select from txn.preparation where transaction_id = $1 and pre_committed_at is not null',
-        [first],
-      );
-      return rows.length === 1;
-    });
-    await shop().terminate(first);
+    const first = handle.id;
     await expect(handle.result()).rejects.toThrow(TransactionInterrupted);
-    await untilNothingPrepared(shop());
     expect(await expectObeyed(shop(), first, known)).toBe('commit');
     const [row] = await decisionsOf(shop(), 'north-bank', first);
     expect(row?.by).toMatch(new RegExp(`^${first}#`));
@@ -150,13 +179,23 @@ describe('a trip', () => {
     const id = newId('trip-terminated');
     await hold(id, 6);
     await untilHeld(id);
-    const since = Date.now();
     await shop().terminate(id);
     await until(
       'all of it is given back',
       async () => !(await statesOf(id)).some((state) => state.endsWith('PENDING')),
     );
-    expect(Date.now() - since).toBeGreaterThan(3_000);
+    // Recovery leaves all that is younger than 5 seconds alone, and this for as long as it is held besides.
+    for (const company of COMPANIES)
+      expect(
+        await countOf(
+          shop(),
+          company,
+          `txn.branch join booking using (transaction_id, branch_id)
+            where transaction_id = $1 and ended_at > held_at + interval '10 seconds'`,
+          [id],
+        ),
+        company,
+      ).toBe(1);
     expect(await statesOf(id)).toEqual(everywhere('CANCELLED'));
   });
 

@@ -226,7 +226,8 @@ describe.skipIf(!isTurnOf('nemesis', 'two-phase commit')).each(CAMPAIGN ? WAYS :
       expect(counts['2pc aborted']).toBeGreaterThan(0);
       expect(counts['saga committed']).toBeGreaterThan(0);
       expect(faults.kills).toBeGreaterThan(SECONDS / 5);
-      expect(faults.crashes).toBeGreaterThan(SECONDS / 12);
+      // In a sample there may be time for one only.
+      expect(faults.crashes).toBeGreaterThan(CAMPAIGN ? SECONDS / 12 : 0);
       // What waits for its place in a group cannot be terminated, and who terminates a group terminates several.
       expect(faults.terminations).toBeGreaterThan(SECONDS / (way === 'alone' ? 6 : 30));
 

@@ -162,7 +162,7 @@ describe('the health check', () => {
     expect(worker.running).toBe(true);
     await stack.postgres.a.restart();
     await untilStatus(`${url}/health`, 200);
-  });
+  }, 120_000);
 });
 
 describe('a worker that is told to stop', () => {
@@ -196,6 +196,8 @@ describe('a worker that is told to stop', () => {
     const { rows: early } = await pool.query('select from entry where transaction_id = $1', [handle.id]);
     expect(early).toEqual([]);
     await until('it is not healthy any more', async () => (await statusOf(`${bank.url}/health`)) !== 200);
+    // It says so while it finishes what it has, not because it is gone.
+    expect(bank.process.running).toBe(true);
     expect(await bank.process.exited).toEqual({ code: 0, signal: null });
     const { rows } = await pool.query('select kind from entry where transaction_id = $1', [handle.id]);
     expect(rows).toEqual([{ kind: 'debit' }]);
@@ -204,5 +206,5 @@ describe('a worker that is told to stop', () => {
 
     workflows.process.signal('SIGTERM');
     expect(await workflows.process.exited).toEqual({ code: 0, signal: null });
-  });
+  }, 120_000);
 });

@@ -324,7 +324,7 @@ describe('a client that groups', () => {
     const client = groups().clientOf();
     const [slow] = groups().members(1, [{ at: 'left', does: 'wait for the test' }]);
     const release = await groups().holdUp(slow!.id);
-    const error = await errorOf(execute(client, slow!, 'inSteps', { timeoutMs: 3_000 }));
+    const error = await errorOf(execute(client, slow!, 'inSteps', { timeoutMs: 5_000 }));
     await release();
     expect(error).toMatchObject({ name: 'TransactionTimeout', where: 'workflow' });
     expect(await client.handle(slow!.id).result()).toEqual([slow!.id]);
@@ -342,8 +342,10 @@ describe('a client that groups', () => {
 
   it('says of one whose time is up in its group that it goes on', async () => {
     const client = groups().clientOf({ inFlight: 1 });
-    const slow = groups().members(2, [{ at: 'left', does: 'take long', ms: 500 }]);
+    await groups().stopWorker('left');
+    const slow = groups().members(2, [{ at: 'left' }]);
     const ends = await Promise.allSettled(slow.map((one) => execute(client, one, 'inSteps', { timeoutMs: 200 })));
+    await groups().startWorker('left');
     for (const end of ends) expect(end).toMatchObject({ reason: { name: 'TransactionTimeout', where: 'group' } });
     await client.close();
     expect(await execute(groups().transactions, slow[0]!)).toEqual([slow[0]!.id]);

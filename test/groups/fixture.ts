@@ -259,5 +259,16 @@ export function useGroups(): () => Groups {
   return current;
 }
 
+/**
+ * Tries again, five times at most: on a busy machine a moment may pass that a test needs, and anybody may keep the others waiting.
+ * @returns what came of it the last time
+ */
+export async function retried<T>(attempt: () => Promise<T>, isAsWanted: (outcome: T) => boolean): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    const outcome = await attempt();
+    if (tries === 5 || isAsWanted(outcome)) return outcome;
+  }
+}
+
 /** How members ended: `ended`, `failed`, `on-its-own`. */
 export const kinds = (outcomes: readonly GroupOutcome[]): string[] => outcomes.map(({ kind }) => kind);

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { TransactionCompensated } from '../../src/client';
 import { FailureType } from '../../src/protocol';
-import { kinds, useGroups } from './fixture';
+import type { GroupOutcome } from '../../src/protocol';
+import { kinds, retried, useGroups } from './fixture';
 import type { Deed } from './workflows';
 
 const groups = useGroups();
@@ -11,19 +12,36 @@ const BOTH: readonly Deed[] = [{ at: 'left' }, { at: 'right' }];
 const left = (does: string, ms?: number): Deed => ({ at: 'left', does, ...(ms === undefined ? {} : { ms }) });
 const right = (does: string, ms?: number): Deed => ({ at: 'right', does, ...(ms === undefined ? {} : { ms }) });
 
+/** The first one leaves. On a busy machine others are late too, and leave with it: then it is tried again. */
+async function expectOthersToStay(attempt: () => Promise<readonly GroupOutcome[]>): Promise<void> {
+  const others = await retried(
+    async () => {
+      const [first, ...rest] = kinds(await attempt());
+      expect(first).toBe('on-its-own');
+      return rest;
+    },
+    (all) => all.every((kind) => kind === 'ended'),
+  );
+  expect(new Set(others)).toEqual(new Set(['ended']));
+}
+
 describe('a group that goes well', () => {
   it.each([
     { type: 'inSteps', activities: 2 },
     // Prepare at both, decide at the left one, commit at the right one.
     { type: 'atOnce', activities: 4 },
   ])('asks each participant once for all of it: $type', async ({ type, activities }) => {
-    const members = groups().members(25, BOTH);
-    const group = await groups().begin(type, members);
-    const { outcomes } = await group.result();
-    expect(outcomes).toEqual(members.map(({ id }) => ({ kind: 'ended', id, result: [id, id] })));
-    for (const { id } of members) expect(await groups().marks(id)).toEqual(['left.act done', 'right.act done']);
-    const { events } = await group.fetchHistory();
-    const scheduled = (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes);
+    const run = async () => {
+      const members = groups().members(25, BOTH);
+      const group = await groups().begin(type, members, 'runPatientGroup');
+      const { outcomes } = await group.result();
+      expect(outcomes).toEqual(members.map(({ id }) => ({ kind: 'ended', id, result: [id, id] })));
+      for (const { id } of members) expect(await groups().marks(id)).toEqual(['left.act done', 'right.act done']);
+      const { events } = await group.fetchHistory();
+      return { members, scheduled: (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes) };
+    };
+    // An activity may end without those that keep the others waiting, and they are asked again.
+    const { members, scheduled } = await retried(run, (one) => one.scheduled.length === activities);
     expect(scheduled).toHaveLength(activities);
     // Each of them is in the event groups of all branches that it asks for.
     const asked = scheduled.map(({ eventGroupMarkers }) => (eventGroupMarkers ?? []).map(({ label }) => label?.id));
@@ -36,7 +54,7 @@ describe('a group that goes well', () => {
 
   it('tells how each of them stands', async () => {
     const members = groups().members(3, BOTH);
-    const group = await groups().begin('inSteps', members);
+    const group = await groups().begin('inSteps', members, 'runPatientGroup');
     await group.result();
     const reports = await group.query('report');
     expect(reports).toMatchObject(members.map(({ id }) => ({ id, outcome: 'committed' })));
@@ -79,32 +97,37 @@ describe('a member that is refused', () => {
 });
 
 describe('a member that keeps others waiting', () => {
-  it('goes on as a workflow of its own when it waits for a lock', async () => {
-    const slow = { id: groups().newId(), deeds: [left('wait for the test'), right('work')] };
-    const others = groups().members(5, BOTH);
-    const release = await groups().holdUp(slow.id);
-    const outcomes = await groups().run('inSteps', [slow, ...others], 'runImpatientGroup');
-    expect(kinds(outcomes)).toEqual(['on-its-own', ...others.map(() => 'ended')]);
-    expect(await groups().marks(slow.id)).toEqual([]);
-    await release();
-    await groups().transactions.handle(slow.id).result();
-    expect(await groups().marks(slow.id)).toEqual(['left.act done', 'right.act done']);
-  });
+  it('goes on as a workflow of its own when it waits for a lock', () =>
+    expectOthersToStay(async () => {
+      const slow = { id: groups().newId(), deeds: [left('wait for the test'), right('work')] };
+      const release = await groups().holdUp(slow.id);
+      const outcomes = await groups().run('inSteps', [slow, ...groups().members(5, BOTH)], 'runImpatientGroup');
+      expect(await groups().marks(slow.id)).toEqual([]);
+      await release();
+      await groups().transactions.handle(slow.id).result();
+      expect(await groups().marks(slow.id)).toEqual(['left.act done', 'right.act done']);
+      return outcomes;
+    }));
 
   it('is asked again when it fails, and stays where that helps soon', async () => {
     const once = { id: groups().newId(), deeds: [left('fail once'), right('work')] };
-    const outcomes = await groups().run('inSteps', [once, ...groups().members(1, [...BOTH, ...BOTH])]);
+    const outcomes = await groups().run(
+      'inSteps',
+      [once, ...groups().members(1, [...BOTH, ...BOTH])],
+      'runPatientGroup',
+    );
     expect(kinds(outcomes)).toEqual(['ended', 'ended']);
     expect(await groups().marks(once.id)).toEqual(['left.act done', 'right.act done']);
   });
 
-  it('leaves when it keeps failing, and is retried alone', async () => {
-    const failing = { id: groups().newId(), deeds: [left('fail until it travels alone'), right('work')] };
-    const outcomes = await groups().run('inSteps', [failing, ...groups().members(3, BOTH)], 'runImpatientGroup');
-    expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended', 'ended']);
-    expect(await groups().transactions.handle(failing.id).result()).toEqual([failing.id, failing.id]);
-    expect(await groups().marks(failing.id)).toEqual(['left.act done', 'right.act done']);
-  });
+  it('leaves when it keeps failing, and is retried alone', () =>
+    expectOthersToStay(async () => {
+      const failing = { id: groups().newId(), deeds: [left('fail until it travels alone'), right('work')] };
+      const outcomes = await groups().run('inSteps', [failing, ...groups().members(3, BOTH)], 'runImpatientGroup');
+      expect(await groups().transactions.handle(failing.id).result()).toEqual([failing.id, failing.id]);
+      expect(await groups().marks(failing.id)).toEqual(['left.act done', 'right.act done']);
+      return outcomes;
+    }));
 
   it('leaves when it is asked again and again and does not answer, though nobody waits for it', async () => {
     const stuck = { id: groups().newId(), deeds: [left('fail once, then wait for the test'), right('work')] };
@@ -116,12 +139,13 @@ describe('a member that keeps others waiting', () => {
     expect(await groups().marks(stuck.id)).toEqual(['left.act done', 'right.act done']);
   });
 
-  it('leaves when it only dawdles', async () => {
-    const dawdler = { id: groups().newId(), deeds: [left('dawdle')] };
-    const outcomes = await groups().run('dawdling', [dawdler, ...groups().members(2, BOTH)], 'runImpatientGroup');
-    expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended']);
-    expect(await groups().transactions.handle(dawdler.id).result()).toBe(dawdler.id);
-  });
+  it('leaves when it only dawdles', () =>
+    expectOthersToStay(async () => {
+      const dawdler = { id: groups().newId(), deeds: [left('dawdle')] };
+      const outcomes = await groups().run('dawdling', [dawdler, ...groups().members(2, BOTH)], 'runImpatientGroup');
+      expect(await groups().transactions.handle(dawdler.id).result()).toBe(dawdler.id);
+      return outcomes;
+    }));
 
   it('leaves even when nobody has ended: a participant is away', async () => {
     await groups().stopWorker('right');
@@ -167,7 +191,7 @@ describe('a group', () => {
   it('hands everybody over when it is cancelled', async () => {
     await groups().stopWorker('right');
     const members = groups().members(2, BOTH);
-    const group = await groups().begin('inSteps', members);
+    const group = await groups().begin('inSteps', members, 'runPatientGroup');
     await group.cancel();
     const { outcomes } = await group.result();
     await groups().startWorker('right');
@@ -206,7 +230,7 @@ describe('a group', () => {
 
   it('has what its answer has no room for told by workflows of their own', async () => {
     const members = groups().members(5, [left('return much', 150_000)]);
-    const outcomes = await groups().run('inSteps', members);
+    const outcomes = await groups().run('inSteps', members, 'runPatientGroup');
     expect(kinds(outcomes).filter((kind) => kind === 'ended')).toHaveLength(3);
     for (const { id } of members.slice(3)) {
       expect(await groups().transactions.handle<string[]>(id).result()).toEqual(['x'.repeat(150_000)]);
@@ -217,7 +241,7 @@ describe('a group', () => {
   it('ends even where hardly anything has room in its answer beside those that have left', async () => {
     const members = groups().members(3, [left('return much', 249_900)]);
     members.push({ id: groups().newId(), deeds: [left('meet the bug')] });
-    const outcomes = await groups().run('buggy', members);
+    const outcomes = await groups().run('buggy', members, 'runPatientGroup');
     expect(kinds(outcomes).sort()).toEqual(['ended', 'on-its-own', 'on-its-own', 'on-its-own']);
     await groups().server.client.workflow.getHandle(members[3]!.id).terminate();
   });

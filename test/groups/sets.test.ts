@@ -108,8 +108,13 @@ async function ask(items: readonly object[], at = activities): Promise<readonly 
   return answered.answers;
 }
 
+interface Asked {
+  readonly activity: string;
+  readonly request: object | null;
+}
+
 /** Asks again, as a group does, for what an activity has ended without: on a busy machine that may be any. */
-async function askUntilAnswered(items: readonly ReturnType<typeof marking>[]): Promise<readonly ManyAnswer[]> {
+async function askUntilAnswered(items: readonly Asked[]): Promise<readonly ManyAnswer[]> {
   const answers = [...(await ask(items))];
   for (let left = [...items.keys()]; ;) {
     left = left.filter((at) => answers[at] === 'not-yet');
@@ -208,7 +213,7 @@ describe('branches that may share a local transaction', () => {
 
   it('are done once where one of them is asked twice', async () => {
     const [twice, otherwise, once] = newIds(3) as [string, string, string];
-    const answers = await ask([
+    const answers = await askUntilAnswered([
       marking(twice),
       marking(once),
       marking(twice),
@@ -224,7 +229,7 @@ describe('branches that may share a local transaction', () => {
     const ids = newIds(3);
     const none = { activity: 'mark', request: null };
     const malformed = marking('no id!');
-    const answers = await ask([
+    const answers = await askUntilAnswered([
       none,
       malformed,
       { ...none, activity: 'releaseLocks' },
@@ -237,7 +242,7 @@ describe('branches that may share a local transaction', () => {
 
 describe('an answer', () => {
   it('that takes long takes one place, however often it is asked for', async () => {
-    const narrow = participantActivities(declared, { pool: narrowPool });
+    const narrow = participantActivities(declared, { pool: narrowPool, timeouts: TIMEOUTS });
     const [slow, ...others] = newIds(3) as [string, string, string];
     const open = closeGate();
     const wish = { activity: 'markAlone', request: request(slow, { waits: true }) };

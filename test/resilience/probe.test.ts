@@ -22,14 +22,22 @@ const broken = async (): Promise<never> => {
   throw ApplicationFailure.create({ message: 'connection refused', nonRetryable: false });
 };
 
-/** `work once asked`: hangs until it was asked how it is. */
-type Line = 'work' | 'work once asked' | typeof hang;
+/** Until it was asked how it is: `work once asked` fails, and its time is up at once; `hang until asked` says nothing at all. */
+type Line = 'work' | 'work once asked' | 'hang until asked' | typeof hang;
 
 /** What a transaction met at the bank: each question with its answers, the last one for ever. */
 interface Fate {
   readonly work?: readonly Line[];
   readonly health?: readonly (ParticipantHealth | typeof hang | typeof broken)[];
 }
+
+/** Soon over: for who never answers. While an activity is under way the clock is the real one. */
+const SHORT = { timeout: '600 milliseconds', attemptTimeout: '400 milliseconds' } as const;
+/** For who answers in the end: there is time for that on a busy machine too. */
+const LONG = { timeout: '30 seconds', attemptTimeout: '10 seconds' } as const;
+/** For who says nothing, which takes all of it, and then answers. */
+const BETWEEN = { timeout: '3 seconds', attemptTimeout: '2900 milliseconds' } as const;
+type Limits = typeof SHORT | typeof BETWEEN | typeof LONG;
 
 class Bank {
   readonly #fates = new Map<string, Fate>();
@@ -63,7 +71,10 @@ class Bank {
   #work(_request: BranchRequest, answer: object): Promise<unknown> {
     return this.#next('work', async (line: Line) => {
       if (typeof line === 'function') return line();
-      return line === 'work' || this.log.includes('health') ? answer : hang();
+      if (line === 'work' || this.log.includes('health')) return answer;
+      if (line === 'hang until asked') return hang();
+      // The next attempt would come after the end, so nothing waits for that.
+      throw ApplicationFailure.create({ message: 'connection refused', nextRetryDelay: '1 minute' });
     });
   }
 
@@ -105,19 +116,17 @@ async function run<Report>(workflow: string, input: unknown, fate: Fate): Promis
   return environment.transactions.execute<unknown, Report>(workflow, { id, input });
 }
 
-const LIMITS = { timeout: '600 milliseconds', attemptTimeout: '400 milliseconds' } as const;
+const saga = (fate: Fate, limits: Limits): Promise<SettledSagaReport<unknown>> =>
+  run('settled', { moves: [step('other.debit'), step('bank.debit', limits)], options: {} } satisfies Script, fate);
 
-const saga = (fate: Fate): Promise<SettledSagaReport<unknown>> =>
-  run('settled', { moves: [step('other.debit'), step('bank.debit', LIMITS)], options: {} } satisfies Script, fate);
-
-const twoPhases = (fate: Fate): Promise<SettledCommitReport<'two-phase-commit'>> => {
+const twoPhases = (fate: Fate, limits: Limits): Promise<SettledCommitReport<'two-phase-commit'>> => {
   const branches = [
     { participant: 'other', operation: 'debit' },
     { participant: 'bank', operation: 'debit' },
   ];
   const options = {
-    timeouts: { prepare: '600 milliseconds' },
-    attemptTimeout: '400 milliseconds',
+    timeouts: { prepare: limits.timeout },
+    attemptTimeout: limits.attemptTimeout,
     votes: 'answer',
   } as const;
   return run('settles', { branches, options } satisfies Plan, fate);
@@ -130,37 +139,37 @@ describe.each([
   { protocol: 'two-phase commit', begin: twoPhases, failed: 'aborted' },
 ])('in $protocol, a participant that did not answer in time', ({ begin, failed }) => {
   it('is asked again when it is healthy again, and the transaction goes on', async () => {
-    const report = await begin({ work: ['work once asked'], health: [HEALTHY] });
+    const report = await begin({ work: ['hang until asked'], health: [HEALTHY] }, BETWEEN);
     expect(report.outcome).toBe('committed');
     expect(countOf('health')).toBe(1);
   });
 
   it('has three questions to come back in', async () => {
-    const report = await begin({ work: ['work once asked'], health: [SICK, broken, HEALTHY] });
+    const report = await begin({ work: ['work once asked'], health: [SICK, broken, HEALTHY] }, LONG);
     expect(report.outcome).toBe('committed');
     expect(countOf('health')).toBe(3);
   });
 
   it('is given up when it is sick three times', async () => {
-    const report = await begin({ work: [hang], health: [SICK] });
+    const report = await begin({ work: [hang], health: [SICK] }, SHORT);
     expect(report.outcome).toBe(failed);
     expect(countOf('health')).toBe(3);
   });
 
   it('is given up when it does not answer at all', async () => {
-    const report = await begin({ work: [hang], health: [hang] });
+    const report = await begin({ work: [hang], health: [hang] }, SHORT);
     expect(report.outcome).toBe(failed);
     expect(countOf('health')).toBe(3);
   });
 
   it('is asked again once only, however healthy it says that it is', async () => {
-    const report = await begin({ work: [hang], health: [HEALTHY] });
+    const report = await begin({ work: [hang], health: [HEALTHY] }, SHORT);
     expect(report.outcome).toBe(failed);
     expect(countOf('health')).toBe(1);
   });
 
   it('and one that failed until its time was up is asked how it is, too', async () => {
-    const report = await begin({ work: [broken, broken, broken, broken, broken, broken], health: [SICK] });
+    const report = await begin({ work: [broken, broken, broken, broken, broken, broken], health: [SICK] }, SHORT);
     expect(report.outcome).toBe(failed);
     expect(countOf('health')).toBe(3);
   });
@@ -170,7 +179,7 @@ describe.each([
       await Context.current().sleep(200);
       throw ApplicationFailure.create({ message: 'almost', nonRetryable: false });
     };
-    const report = await begin({ work: [slow, 'work'], health: [SICK] });
+    const report = await begin({ work: [slow, 'work'], health: [SICK] }, LONG);
     expect(report.outcome).toBe('committed');
     expect(countOf('health')).toBe(0);
   });
@@ -178,13 +187,13 @@ describe.each([
 
 it('in two-phase commit a participant whose server has no room to prepare is not healthy; in a saga it is', async () => {
   const lines = { work: ['work once asked'], health: [FULL] } as const;
-  expect((await twoPhases(lines)).outcome).toBe('aborted');
-  expect((await saga(lines)).outcome).toBe('committed');
+  expect((await twoPhases(lines, LONG)).outcome).toBe('aborted');
+  expect((await saga(lines, LONG)).outcome).toBe('committed');
 });
 
 it('the pauses between the questions are one second, then two', async () => {
   const id = `probe-${told + 1}`;
-  await saga({ work: [hang], health: [SICK] });
+  await saga({ work: [hang], health: [SICK] }, SHORT);
   const { events } = await environment.temporal.client.workflow.getHandle(id).fetchHistory();
   const timers = (events ?? []).flatMap(({ timerStartedEventAttributes: timer }) =>
     timer ? Number(timer.startToFireTimeout?.seconds) : [],

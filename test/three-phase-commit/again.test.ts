@@ -85,7 +85,8 @@ it('A participant that says that it did otherwise is held for a person, and not 
   const slow = gate();
   const tale = await fixture.begin({
     branches: TWO,
-    options: IMPATIENT,
+    // Both have to vote, however busy the machine is.
+    options: { ...IMPATIENT, timeouts: { ...IMPATIENT.timeouts, prepare: 30_000, uncertain: 60_000 } },
     answers: { 'commit south.credit': slow.line },
   });
   await slow.entered;

@@ -40,7 +40,8 @@ describe('classic three-phase commit', () => {
   it.concurrent.each(some(TOLD, 2, 'who had been told'))(
     'ends alike without its coordinator while messages arrive, when %s had been told',
     async (_, told, expected) => {
-      const tale = await fixture.orphaned({ branches: THREE, mode });
+      // A message that is slow to arrive must not pass for one that does not.
+      const tale = await fixture.orphaned({ branches: THREE, mode, patience: { peersMs: 20_000 } });
       await tale.preCommit(...told);
       await tale.untilStates(all(THREE, expected === 'commit' ? 'committed' : 'rolled-back'));
       expect(tale.asked().filter((line) => /^(register|propose)/.test(line))).toEqual([]);

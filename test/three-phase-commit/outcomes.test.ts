@@ -1,6 +1,7 @@
 /** How a transaction of three-phase commit ends while everybody is there, and what is asked of whom on the way. */
 import { Context } from '@temporalio/activity';
 import { describe, expect, it } from 'vitest';
+import type { ThreePhaseCommitOptions } from '../../src/workflow';
 import { gate } from '../two-phase-commit/fixture';
 import { broken, callLine, down, refuses, unheard } from '../two-phase-commit/participants';
 import type { Line } from '../two-phase-commit/participants';
@@ -153,12 +154,12 @@ describe('a transaction of three-phase commit is aborted everywhere when', () =>
     expect(verbs(tale.asked())).not.toContain('preCommit');
   });
 
-  it.each<[string, Line, object]>([
-    ['fails for good', broken, { kind: 'failed', message: 'The operation is broken.' }],
+  it.each<[string, Line, ThreePhaseCommitOptions, object]>([
+    ['fails for good', broken, {}, { kind: 'failed', message: 'The operation is broken.' }],
     // Its coordinator may lose patience the moment before.
-    ['cannot be prepared in time', down, { kind: expect.stringMatching('failed|timed-out') }],
-  ])('a branch %s', async (_, line, cause) => {
-    const tale = await fixture.begin({ answers: { 'prepare south.credit': line }, options: IMPATIENT });
+    ['cannot be prepared in time', down, IMPATIENT, { kind: expect.stringMatching('failed|timed-out') }],
+  ])('a branch %s', async (_, line, options, cause) => {
+    const tale = await fixture.begin({ answers: { 'prepare south.credit': line }, options });
     expect(await tale.report()).toMatchObject({ outcome: 'aborted', cause });
     expect(await tale.endings()).toEqual(all(THREE, 'abort'));
     expect(tale.states()).toEqual(all(THREE, 'rolled-back'));
@@ -166,13 +167,15 @@ describe('a transaction of three-phase commit is aborted everywhere when', () =>
 
   it('a participant says nothing, which is followed there too once it is back', async () => {
     await fixture.away('east');
-    const tale = await fixture.begin({ branches: FOUR, options: IMPATIENT });
+    // The others must have voted by then, and must not lose patience before east is back.
+    const options = { attemptTimeout: 3_000, timeouts: { prepare: 5_000, uncertain: 60_000 } };
+    const tale = await fixture.begin({ branches: FOUR, options });
     const report = tale.report();
-    await expect.poll(() => tale.decided, { timeout: 10_000 }).toBe('abort');
+    await expect.poll(() => tale.decided, { timeout: 45_000 }).toBe('abort');
     await fixture.back('east');
     expect(await report).toMatchObject({
       outcome: 'aborted',
-      cause: { kind: 'timed-out', message: 'No vote came within 2 s from east.work.' },
+      cause: { kind: 'timed-out', message: 'No vote came within 5 s from east.work.' },
     });
     expect(await tale.endings()).toEqual(all(FOUR, 'abort'));
     expect(tale.states()).toEqual(all(FOUR, 'rolled-back'));
@@ -212,7 +215,7 @@ describe('a branch that somebody rolled back by hand after its vote', () => {
     };
     const tale = await fixture.begin({ answers: { 'decide north.debit': byHand }, options: { attemptTimeout: 500 } });
     const report = tale.report();
-    await expect.poll(async () => (await tale.now()).outcome, { timeout: 15_000 }).toBe('held');
+    await expect.poll(async () => (await tale.now()).outcome, { timeout: 45_000 }).toBe('held');
     expect(await tale.endings()).toEqual(all(THREE, 'commit'));
     expect(await tale.workflow('south.credit').result()).toMatchObject({ ack: { kind: 'heuristic', took: 'abort' } });
     const ruling = { step: 'south.credit', reason: 'seen in the database', by: 'kim' };

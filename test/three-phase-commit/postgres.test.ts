@@ -79,7 +79,7 @@ async function expectSound(id: string, outcome: 'commit' | 'abort'): Promise<voi
 }
 
 /** The three participants, voted and asked by nobody: the test is their coordinator. */
-async function orphaned(patienceMs: number): Promise<string> {
+async function orphaned(uncertainMs: number, preCommittedMs = uncertainMs): Promise<string> {
   const id = newId();
   const { from, to, amount, currency } = transferOf(10);
   const sides = { 'north-bank': from, 'south-bank': to };
@@ -105,7 +105,8 @@ async function orphaned(patienceMs: number): Promise<string> {
           peers: SERVICES.filter((other) => other !== participant).map((other) => `${id}#${BRANCH[other]}`),
           secret: 'secret',
           mode: 'register',
-          patience: { preCommitMs: 1_000, uncertainMs: patienceMs, preCommittedMs: patienceMs, peersMs: 1_000 },
+          // All are there, and nobody may be taken for gone that is merely slow to answer.
+          patience: { preCommitMs: 1_000, uncertainMs, preCommittedMs, peersMs: 30_000 },
           prepareMs: 30_000,
           attemptTimeoutMs: 10_000,
           retry: { initialInterval: 100 },
@@ -151,12 +152,13 @@ describe('a transfer in three phases', () => {
 });
 
 describe('participants whose coordinator is gone', () => {
-  it.each<[string, readonly Service[], 'commit' | 'abort']>([
-    ['before it told them that all can commit abort', [], 'abort'],
-    ['after it told one of them commit', ['south-bank'], 'commit'],
-    ['after it told all of them commit', SERVICES, 'commit'],
-  ])('%s, without it', async (_, told, expected) => {
-    const id = await orphaned(5_000);
+  // Who is told must be told before any of them loses patience, which is waited for.
+  it.each<[string, readonly Service[], 'commit' | 'abort', readonly [uncertainMs: number, preCommittedMs: number]]>([
+    ['before it told them that all can commit abort', [], 'abort', [5_000, 5_000]],
+    ['after it told one of them commit', ['south-bank'], 'commit', [10_000, 10_000]],
+    ['after it told all of them commit', SERVICES, 'commit', [60_000, 5_000]],
+  ])('%s, without it', async (_, told, expected, patience) => {
+    const id = await orphaned(...patience);
     await preCommit(id, ...told);
     for (const service of SERVICES)
       expect(await workflowOf(id, BRANCH[service]).result()).toMatchObject({

@@ -105,21 +105,22 @@ describe('a participant of three-phase commit', () => {
   });
 
   it('believes another that knows the secret, and no answer without it', async () => {
-    const patience = { uncertainMs: 3_000, peersMs: 5_000 };
+    // South must be away before north asks it; and only who is lied to waits for an answer that does not come.
+    const uncertainMs = 6_000;
     const [lied, told] = await Promise.all([
-      fixture.orphaned({ branches: TWO, patience }),
-      fixture.orphaned({ branches: TWO, patience }),
+      fixture.orphaned({ branches: TWO, patience: { uncertainMs, peersMs: 5_000 } }),
+      fixture.orphaned({ branches: TWO, patience: { uncertainMs, peersMs: 60_000 } }),
     ]);
     await fixture.away('south');
     for (const [tale, secret] of [
       [lied, 'forged'],
       [told, SECRET],
     ] as const) {
-      await expect.poll(() => tale.sent('north.debit'), { timeout: 15_000 }).toContain('inquire');
+      await expect.poll(() => tale.sent('north.debit'), { timeout: 45_000 }).toContain('inquire');
       const from = `${tale.id}#south.credit`;
       await send(tale, 'north.debit', 'stand', { secret, from, state: 'pre-committed' });
     }
-    await expect.poll(() => [lied.decided, told.decided], { timeout: 15_000 }).toEqual(['abort', 'commit']);
+    await expect.poll(() => [lied.decided, told.decided], { timeout: 45_000 }).toEqual(['abort', 'commit']);
     await fixture.back('south');
     expect(await lied.endings()).toEqual(all(TWO, 'abort'));
     expect(await told.endings()).toEqual(all(TWO, 'commit'));
@@ -150,7 +151,7 @@ describe('a coordinator that is started again', () => {
     await slow.entered;
     await tale.terminate();
     await again(tale);
-    await expect.poll(() => tale.sent(), { timeout: 15_000 }).toEqual(['canCommit', 'canCommit']);
+    await expect.poll(() => tale.sent(), { timeout: 45_000 }).toEqual(['canCommit', 'canCommit']);
     slow.release();
     expect(await tale.report()).toMatchObject({ outcome: 'committed' });
     expect(await tale.endings()).toEqual(all(TWO, 'commit'));

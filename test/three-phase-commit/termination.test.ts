@@ -20,7 +20,7 @@ it('Any that were told before the coordinator was gone bring all to commit, and 
   expect(cases).toHaveLength(28);
   await Promise.all(
     cases.map(async ({ branches, told }) => {
-      const tale = await fixture.orphaned({ branches, patience: { uncertainMs: 15_000, peersMs: 30_000 } });
+      const tale = await fixture.orphaned({ branches, patience: { uncertainMs: 20_000, peersMs: 30_000 } });
       await tale.preCommit(...told);
       const expected = told.length > 0 ? 'commit' : 'abort';
       expect({ told, ...(await tale.endings()) }).toEqual({ told, ...all(branches, expected) });

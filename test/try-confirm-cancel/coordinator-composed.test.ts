@@ -111,7 +111,7 @@ const book = async (other: Partial<Trip> = {}): Promise<{ id: string; handle: Tr
 };
 const held = async (other: Partial<Trip> = {}): ReturnType<typeof book> => {
   const trip = await book(other);
-  await expect.poll(async () => (await trip.handle.reports())[0]?.outcome, { timeout: 10_000 }).toBe('reserved');
+  await expect.poll(async () => (await trip.handle.reports())[0]?.outcome, { timeout: 30_000 }).toBe('reserved');
   return trip;
 };
 const answer = (id: string, accept: boolean): Promise<void> =>

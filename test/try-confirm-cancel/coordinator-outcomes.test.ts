@@ -136,17 +136,21 @@ describe.each(HELD)('a try that (hold: %j)', (hold) => {
 
   it('is silent has the others cancelled when its time is up', async () => {
     const slow = gate();
-    const told = await trip({ 'try south.reserve': slow.line }, { timeouts: { try: '1 second' }, attemptTimeout: 900 });
+    // By the real clock, and the others have to answer in it.
+    const told = await trip(
+      { 'try south.reserve': slow.line },
+      { timeouts: { try: '3 seconds' }, attemptTimeout: 2_900 },
+    );
     await cancelled(told, {
       kind: 'timed-out',
-      message: 'No vote came within 1 s from south.reserve.',
+      message: 'No vote came within 3 s from south.reserve.',
       reason: { code: 'timed-out' },
     });
     slow.release();
   });
 
   it('fails until its time is up has the others cancelled, and the failure is told', async () => {
-    const told = await trip({ 'try south.reserve': down }, { timeouts: { try: '1 second' }, attemptTimeout: 900 });
+    const told = await trip({ 'try south.reserve': down }, { timeouts: { try: '3 seconds' }, attemptTimeout: 2_900 });
     await cancelled(told, { kind: 'failed', branch: 'south.reserve', message: 'The database does not answer.' });
   });
 
@@ -389,10 +393,10 @@ describe('a saga that is cancelled', () => {
         const asked = events.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes);
         return events.slice(asked).some((event) => event.workflowTaskCompletedEventAttributes);
       };
-      await expect.poll(heard, { timeout: 10_000 }).toBe(true);
+      await expect.poll(heard, { timeout: 25_000 }).toBe(true);
       slow.release();
       const undone = async (): Promise<string[]> => (await saga.handle.reports()).map(({ outcome }) => outcome);
-      await expect.poll(undone, { timeout: 10_000 }).toEqual(['compensated', 'committed']);
+      await expect.poll(undone, { timeout: 25_000 }).toEqual(['compensated', 'committed']);
     },
   );
 });

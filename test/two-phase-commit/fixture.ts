@@ -149,7 +149,7 @@ export class Begun {
 
   /** Waits until it stands like this. */
   async until(outcome: string): Promise<TwoPhaseCommitReport> {
-    await expect.poll(async () => (await this.now()).outcome, { timeout: 10_000 }).toBe(outcome);
+    await expect.poll(async () => (await this.now()).outcome, { timeout: 30_000 }).toBe(outcome);
     return this.now();
   }
 

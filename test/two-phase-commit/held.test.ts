@@ -208,7 +208,7 @@ describe('a primary that has decided and cannot follow yet', () => {
     });
     const report = await tale.until('overdue');
     expect(report.branches[0]?.finish).toEqual({ kind: 'overdue', cause: 'The database does not answer.' });
-    expect(tale.states()).toMatchObject({ 'south.credit': 'committed', 'audit.record': 'committed' });
+    await expect.poll(() => tale.states()).toMatchObject({ 'south.credit': 'committed', 'audit.record': 'committed' });
     await tale.handle.resolve({ step: 'north.debit', ...kim });
     expect(await tale.report()).toMatchObject({ outcome: 'committed' });
   });

@@ -18,26 +18,27 @@ let bank: Bank;
 let env: TransactionTestEnvironment;
 let money: number;
 
+/** With banks of its own: where the clock stood, a transfer is left in the middle. */
 const environment = {
   start: async (): Promise<void> => {
+    bank = await Bank.open();
+    money = await bank.money();
     env = await TransactionTestEnvironment.start({
       workflows: await bundleWorkflows(compiledWorkflows('two-phase-commit')),
       participants: bank.activities(),
     });
   },
-  stop: (): Promise<void> => env.stop(),
+  stop: async (): Promise<void> => {
+    await env?.stop();
+    await bank?.close();
+  },
 };
 
 beforeAll(async () => {
   quiet();
-  bank = await Bank.open();
-  money = await bank.money();
   await environment.start();
 });
-afterAll(async () => {
-  await env?.stop();
-  await bank?.close();
-});
+afterAll(environment.stop);
 surviveStandingClock(environment);
 
 const TRANSFER = 'transferMoneyAtomically';

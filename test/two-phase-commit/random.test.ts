@@ -171,7 +171,7 @@ describe('random transactions', () => {
         branches: tried.branches.map((_, i) => ({ participant: PARTICIPANTS[i] ?? '', operation: 'work' })),
         options: {
           votes: tried.votes,
-          timeouts: { prepare: silent ? '1500 milliseconds' : '20 seconds' },
+          timeouts: { prepare: silent ? '1500 milliseconds' : '60 seconds' },
           attemptTimeout: '1400 milliseconds',
           retry: { initialInterval: '10 milliseconds' },
         },
