@@ -15,6 +15,7 @@ interface Options {
   readonly rounds: number;
   readonly transactions: number;
   readonly open?: number;
+  readonly ownNode?: boolean;
   readonly quick?: boolean;
   readonly json?: boolean;
   readonly write?: boolean;
@@ -24,7 +25,7 @@ type PartName = 'saga' | 'two-phase' | 'protocols' | 'outbox' | 'throughput' | '
 
 interface PartEntry {
   readonly title: string;
-  readonly open: (progress: (message: string) => void) => Promise<Part>;
+  readonly open: (progress: (message: string) => void, options: Required<Pick<Options, 'ownNode'>>) => Promise<Part>;
   readonly sizeOf: (transactions: number) => Size;
   /** Where that of a few transfers would take long. */
   readonly quickSize?: Size;
@@ -94,6 +95,10 @@ const command = new Command('bench')
     16,
   )
   .option('--open <number>', 'throughput, scale: how many are open at once', positive)
+  .option(
+    '--own-node',
+    'throughput: have the Node.js of this process everywhere, and not a newer one that is installed with the peers',
+  )
   .option('--quick', 'one round of a few transfers: shows that it works, and says nothing of time')
   .option('--json', 'print the figures as JSON')
   .addOption(
@@ -133,14 +138,14 @@ async function main(): Promise<number> {
 
 async function play(
   name: PartName,
-  { rounds, transactions, open: alone, quick }: Options,
+  { rounds, transactions, open: alone, quick, ownNode = false }: Options,
   interrupted: Promise<unknown>,
 ): Promise<Outcome | 'interrupted'> {
   const { open, sizeOf, quickSize, lastBeginMs } = PARTS[name];
   const wanted = quick ? QUICK : { rounds, transactions };
   const usual = (quick && quickSize) || sizeOf(wanted.transactions);
   const size = alone === undefined ? usual : { ...usual, alone };
-  const opening = open(say);
+  const opening = open(say, { ownNode });
   const first = await Promise.race([opening, interrupted]);
   const part: Part = await opening;
   try {

@@ -33,7 +33,7 @@ export async function run(
   const held = await holdOpen(fleet, options.size.alone, alone.throughput, options.say);
   const violations = wrongInWindows + wrong + held.wrong + (await fleet.stage.violations());
   const report = reportOf({
-    taken: await describeRun(fleet.stage, load),
+    taken: await describeRun(fleet.stage, { load, node: process.versions.node }),
     windows,
     alone,
     prices,

@@ -6,7 +6,7 @@ import type { Stage } from '../stage';
 import { BANKS } from '../transfer';
 import { contestantOf, PROCESSES } from './contestants';
 import type { ProcessName, Way } from './contestants';
-import { restateNode } from './peers';
+import type { NodeRelease } from './peers';
 import { startRestate } from './restate';
 
 /** What DBOS keeps its workflows in. */
@@ -19,7 +19,7 @@ export const SHORT_STACKS = { NODE_OPTIONS: '--stack-trace-limit=1' };
 export const COLLECTOR = require.resolve('./collector');
 
 /** @returns where the callers of each contestant listen */
-export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(way: Way) => string> {
+export async function startCast(stage: Stage, ways: readonly Way[], node: NodeRelease): Promise<(way: Way) => string> {
   for (const bank of BANKS) await stage.pool(bank).query(HANDLED);
   await stage.pool('north-bank').query(DECISION);
   const names = new Set(ways.flatMap((way) => contestantOf(way).processes));
@@ -35,9 +35,8 @@ export async function startCast(stage: Stage, ways: readonly Way[]): Promise<(wa
   };
   const started = await Promise.all(
     [...names].map(async (name) => {
-      const node = name === 'restate service' ? restateNode() : undefined;
       const own = { ...env, ...bankOf(stage, name), ...(WORKFLOW_WORKERS.includes(name) ? SHORT_STACKS : {}) };
-      const options = { preload: [COLLECTOR], ...(node === undefined ? {} : { node }) };
+      const options = { preload: [COLLECTOR], node: node.path };
       return [name, await stage.startProcess(name, scriptOf(name), own, options)] as const;
     }),
   );

@@ -17,8 +17,14 @@ export interface Taken {
   readonly temporalSdk: string;
 }
 
-/** @param load as {@link loadNow} gave it before anything was started */
-export async function describeRun({ pool, client }: Stage, load: number): Promise<Taken> {
+/**
+ * @param before how busy the machine was, as {@link loadNow} gave it before anything was started
+ * @param before.node the version that the processes have that are measured
+ */
+export async function describeRun(
+  { pool, client }: Stage,
+  { load, node }: Pick<Taken, 'load' | 'node'>,
+): Promise<Taken> {
   const [processor] = cpus();
   const { rows } = await pool('north-bank').query<{ server_version: string }>('show server_version');
   const { serverVersion } = await client.workflowService.getSystemInfo({});
@@ -29,7 +35,7 @@ export async function describeRun({ pool, client }: Stage, load: number): Promis
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${type()} ${release()}`,
     load,
-    node: process.versions.node,
+    node,
     postgres: rows[0]?.server_version ?? 'unknown',
     temporal: serverVersion ?? 'unknown',
     temporalSdk: sdkVersion(),

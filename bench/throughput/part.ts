@@ -4,20 +4,24 @@ import type { Outcome, Part, RunOptions } from '../contest';
 import { writeFiles } from '../write-files';
 import { openCompany } from './company';
 import type { Company } from './company';
-import { contestantOf } from './contestants';
+import { contestantOf, WAYS } from './contestants';
 import { openBytes } from './held';
 import { describeRun, loadNow } from './machine';
 import { filesOf, RECORDED_FILE } from './page';
-import { peerVersion } from './peers';
+import { newestNode, ownNode, peerVersion } from './peers';
 import { reportOf } from './report';
 import type { Entrant, ThroughputReport } from './report';
 import { Rounds } from './rounds';
 import { tablesOf } from './tables';
 
-export async function openThroughputPart(progress: (message: string) => void): Promise<Part> {
+/** @param options whether the processes of all who take part have the Node.js of this one, though there may be a newer one */
+export async function openThroughputPart(
+  progress: (message: string) => void,
+  options: { readonly ownNode: boolean },
+): Promise<Part> {
   const began = Date.now();
   const load = loadNow();
-  const company = await openCompany(progress);
+  const company = await openCompany(progress, WAYS, options.ownNode ? ownNode() : newestNode());
   return { run: (options) => run(company, options, { began, load }), stop: company.stage.stop };
 }
 
@@ -27,11 +31,11 @@ export async function run(
   options: RunOptions,
   { began, load }: { readonly began: number; readonly load: number },
 ): Promise<Outcome & { readonly report: ThroughputReport }> {
-  const { stage, missing } = company;
+  const { stage, node, missing } = company;
   const rounds = new Rounds(company, options);
   const played = await rounds.run(began);
   const report = reportOf({
-    taken: await describeRun(stage, load),
+    taken: await describeRun(stage, { load, node: node.version }),
     rounds: played,
     open: options.size.alone,
     entrants: await entrantsOf(company, rounds, options),
@@ -64,10 +68,10 @@ async function entrantsOf(company: Company, rounds: Rounds, { size, say }: RunOp
 }
 
 function textOf(report: ThroughputReport): string {
-  const { processors, load } = report.taken;
+  const { processors, load, node } = report.taken;
   return [
     ...tablesOf(report).map(({ title, headings, rows }) => `${title}\n${table(headings, rows)}`),
     ...report.missing.map(({ title, why }) => `${title} did not take part: ${why}.`),
-    `${report.rounds} rounds, ${processors} processors, load average before the run ${load.toFixed(1)}. Medians (least–most).`,
+    `${report.rounds} rounds, Node.js ${node}, ${processors} processors, load average before the run ${load.toFixed(1)}. Medians (least–most).`,
   ].join('\n\n');
 }

@@ -11,6 +11,11 @@ const RESTATE = '@restatedev/restate-sdk';
 /** Its SDK uses what Node.js has since then. */
 const NODE_OF_RESTATE = 22;
 
+export interface NodeRelease {
+  readonly path: string;
+  readonly version: string;
+}
+
 /** The version that is installed; undefined when it is not. */
 export function peerVersion(name: string): string | undefined {
   try {
@@ -22,20 +27,30 @@ export function peerVersion(name: string): string | undefined {
 }
 
 /** Why a peer cannot run here; undefined when it can. */
-export function whyMissing(peer: string): string | undefined {
+export function whyMissing(peer: string, node: NodeRelease): string | undefined {
   if (peerVersion(peer) === undefined) return `it is not installed: ${HOW_TO_INSTALL}`;
-  if (peer === RESTATE && restateNode() === undefined)
-    return `its SDK needs Node.js ${NODE_OF_RESTATE}, this is ${process.versions.node}`;
+  if (peer === RESTATE && majorOf(node.version) < NODE_OF_RESTATE)
+    return `its SDK needs Node.js ${NODE_OF_RESTATE}, and this run has ${node.version}`;
   if (peer === RESTATE && !existsSync(restateServer())) return 'its server is not made for this platform';
   return undefined;
 }
 
-/** Node.js for the SDK of Restate: this one if it is new enough, else the one that is installed with the peers. */
-export function restateNode(): string | undefined {
-  if (Number.parseInt(process.versions.node, 10) >= NODE_OF_RESTATE) return process.execPath;
-  const installed = resolve(MODULES, `node-${process.platform}-${process.arch}/bin/node`);
-  return existsSync(installed) ? installed : undefined;
+export const ownNode = (): NodeRelease => ({ path: process.execPath, version: process.versions.node });
+
+/**
+ * One Node.js for all who take part: the one that is installed with the peers, unless this one is newer. What libraries cost depends on
+ * it: a promise is cheaper since 24, whatever context it carries.
+ */
+export function newestNode(): NodeRelease {
+  const own = ownNode();
+  const name = `node-${process.platform}-${process.arch}`;
+  const path = resolve(MODULES, name, 'bin/node');
+  const version = peerVersion(name);
+  if (version === undefined || !existsSync(path) || majorOf(version) < majorOf(own.version)) return own;
+  return { path, version };
 }
+
+const majorOf = (version: string): number => Number.parseInt(version, 10);
 
 export const restateServer = (): string =>
   resolve(MODULES, `@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`);

@@ -2,6 +2,7 @@
  * The benchmark of throughput: that it measures what it says, and sees when money is not where it should be. No test holds a time. The
  * processes of the contestants are compiled ones, so all that starts them is taken from dist/.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { XMLValidator } from 'fast-xml-parser';
@@ -13,7 +14,7 @@ import type { Way } from '../../bench/throughput/contestants';
 import type { Applied } from '../../bench/throughput/ledger';
 import { filesOf, RECORDED_FILE } from '../../bench/throughput/page';
 import type * as PartModule from '../../bench/throughput/part';
-import { whyMissing } from '../../bench/throughput/peers';
+import { newestNode, ownNode, whyMissing } from '../../bench/throughput/peers';
 import { reportOf } from '../../bench/throughput/report';
 import type { Measured, ThroughputReport } from '../../bench/throughput/report';
 import type { Callers, Cell } from '../../bench/throughput/rounds';
@@ -118,7 +119,13 @@ describe('callers', () => {
 
 describe('a peer', () => {
   it('that is not installed is missing, with what to do about it', () => {
-    expect(whyMissing('no-such-package')).toBe('it is not installed: npm run bench:peers');
+    expect(whyMissing('no-such-package', ownNode())).toBe('it is not installed: npm run bench:peers');
+  });
+
+  it('has the Node.js that everybody has, and none is older than this one', () => {
+    const { path, version } = newestNode();
+    expect(execFileSync(path, ['--version'], { encoding: 'utf8' }).trim()).toBe(`v${version}`);
+    expect(Number.parseInt(version, 10)).toBeGreaterThanOrEqual(Number.parseInt(process.versions.node, 10));
   });
 });
 
