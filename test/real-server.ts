@@ -154,15 +154,7 @@ export class SlowServer {
   async reset(id: string, reapply: boolean, task?: number): Promise<void> {
     const at = task ?? tasksIn(await this.eventsOf(id)).at(-1);
     if (at === undefined) return;
-    const { client, namespace } = this.server;
-    await client.connection.workflowService.resetWorkflowExecution({
-      namespace,
-      workflowExecution: { workflowId: id },
-      workflowTaskFinishEventId: at as never,
-      requestId: `${id}-${at}-${reapply}`,
-      reason: 'by a test',
-      resetReapplyType: reapply ? REAPPLY_ALL : REAPPLY_NONE,
-    });
+    await resetTo(this.server, id, at, reapply);
   }
 
   #slowly(activities: Activities): Activities {
@@ -190,6 +182,26 @@ export class SlowServer {
 /** Of `temporal.api.enums.v1.ResetReapplyType`, which the SDK exports only from its internals. */
 const REAPPLY_NONE = 2;
 const REAPPLY_ALL = 3;
+
+/**
+ * @param task where one of its workflow tasks ends
+ * @param reapply whether signals, updates and requests to cancel that came later are applied again
+ */
+export async function resetTo(
+  { client, namespace }: RealServer,
+  id: string,
+  task: number,
+  reapply: boolean,
+): Promise<void> {
+  await client.connection.workflowService.resetWorkflowExecution({
+    namespace,
+    workflowExecution: { workflowId: id },
+    workflowTaskFinishEventId: task as never, // Cast: of a number its Long is made.
+    requestId: `${id}-${task}-${reapply}`,
+    reason: 'by a test',
+    resetReapplyType: reapply ? REAPPLY_ALL : REAPPLY_NONE,
+  });
+}
 
 type History = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>;
 export type Events = NonNullable<History['events']>;

@@ -143,6 +143,17 @@ export class PreparedElsewhereError extends Error {
   }
 }
 
+/** A group was reset, and asks again beside the workflows that went on with what it had handed over. */
+export class GroupResetError extends Error {
+  override readonly name = 'GroupResetError';
+
+  constructor(group: string) {
+    super(
+      `Nothing was changed: ${group} was reset, and workflows of their own may be at work on its transactions. All of them go on so, under their ids.`,
+    );
+  }
+}
+
 /** The server prepares no transactions. */
 export class PreparedTransactionsDisabledError extends Error {
   override readonly name = 'PreparedTransactionsDisabledError';

@@ -15,6 +15,7 @@ import {
   CommittedByGroupError,
   DecisionMismatchError,
   ForbiddenStatementError,
+  GroupResetError,
   InputMismatchError,
   InputTooDeepError,
   InvalidGidError,
@@ -73,6 +74,7 @@ const isMistake = (error: unknown): error is Error =>
     InputTooDeepError,
     InvalidGidError,
     PreparedElsewhereError,
+    GroupResetError,
     InvalidIdentifier,
     InvalidTimeouts,
   ].some((mistake) => error instanceof mistake);

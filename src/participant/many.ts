@@ -9,6 +9,7 @@ import type { AskedOfMany, BranchRequest, ExecuteAnswer, ManyAnswer, ManyAnswers
 import { measured } from './answering';
 import { inAskedSpan } from './asked-span';
 import { executeTogether } from './execute-together';
+import { GroupResetError } from './errors';
 import { toldFailure } from './failures';
 import { Limiter } from './limiter';
 import { Round } from './round';
@@ -46,6 +47,7 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
   };
 
   return async (given: ManyRequest): Promise<ManyAnswers> => {
+    checkRun(given);
     const items = given.items.map(readItem);
     const itemAt = (at: number): Item => items[at] as Item; // Cast: positions are those of the items.
     const round = new Round(items.length);
@@ -96,6 +98,15 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
     await crashpoint('many.done-before-report');
     return { answers: fitting(round.answers) };
   };
+}
+
+/**
+ * What a group has handed over goes on elsewhere, and may come to another end. A run that was reset to before that would do the next step
+ * beside it, which nobody would undo. The workflow cannot know that it was reset: its history is that of the first run.
+ */
+function checkRun({ run }: ManyRequest): void {
+  const asker = Context.current().info.workflowExecution;
+  if (run !== undefined && asker && asker.runId !== run) throw new GroupResetError(asker.workflowId);
 }
 
 /** What came over the wire is data: a request that is none has no fields, and is refused for that, by itself. */

@@ -138,6 +138,11 @@ export interface AskedOfMany {
 
 export interface ManyRequest {
   readonly items: readonly AskedOfMany[];
+  /**
+   * The first run of the group. Another one that asks was reset: what its transactions came to, it cannot know. Absent where a workflow
+   * of an older version asks.
+   */
+  readonly run?: string;
 }
 
 export type ManyAnswer =

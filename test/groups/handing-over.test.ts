@@ -3,6 +3,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { TransactionCompensated } from 'temporal-txn/client';
 import { describe, expect, it } from 'vitest';
 import { until } from '../end-to-end/fixture';
+import { resetTo, tasksIn } from '../real-server';
 import { kinds, useGroups } from './fixture';
 import type { Member } from './fixture';
 
@@ -17,8 +18,8 @@ const done = async ({ id }: Member, ...marks: readonly string[]): Promise<void> 
   });
 
 /** A group that has asked for a slow step, whose participant is mostly still at it. */
-async function beginWithSlow() {
-  const slow = member([{ at: 'left' }, SLOW]);
+async function beginWithSlow(deeds: Member['deeds']) {
+  const slow = member(deeds);
   const [other] = groups().members(1, [{ at: 'left' }, { at: 'right' }]) as [Member];
   const group = await groups().begin('inSteps', [slow, other], 'runPatientGroup');
   // The activity that asks for both has ended without the slow one, so no end of the group reaches it.
@@ -35,18 +36,25 @@ async function beginWithSlow() {
 /**
  * Has a group leave behind a slow step that its participant is still at. The left one is away from then on, so whoever goes on comes
  * no further than the first step.
+ * @param deeds what it is to do, the slow step second
  * @param meanwhile done before the group leaves it
  */
-async function handOverSlow(meanwhile: (slow: Member) => Promise<unknown> = async () => undefined): Promise<Member> {
+async function handOverSlow({
+  deeds = [{ at: 'left' }, SLOW],
+  meanwhile = async () => undefined,
+}: {
+  readonly deeds?: Member['deeds'];
+  readonly meanwhile?: (slow: Member) => Promise<unknown>;
+} = {}): Promise<Awaited<ReturnType<typeof beginWithSlow>>> {
   // On a busy machine the step may end before, and with it the group.
   for (let tries = 1; ; tries++) {
-    const { slow, group } = await beginWithSlow();
+    const { slow, group } = await beginWithSlow(deeds);
     await groups().stopWorker('left');
     await meanwhile(slow);
     await group.cancel().catch((error: unknown) => {
       if (!(error instanceof WorkflowNotFoundError)) throw error;
     });
-    if (kinds((await group.result()).outcomes)[0] === 'on-its-own') return slow;
+    if (kinds((await group.result()).outcomes)[0] === 'on-its-own') return { slow, group };
     expect(tries, 'groups that ended before').toBeLessThan(5);
     await groups().startWorker('left');
   }
@@ -66,7 +74,7 @@ async function expectUndone({ id }: Member): Promise<void> {
 
 describe('a saga that its group hands over', () => {
   it('is undone whole, where it turns back before it comes to what the group has asked for', async () => {
-    const slow = await handOverSlow();
+    const { slow } = await handOverSlow();
     const own = groups().transactions.handle(slow.id);
     await own.cancel();
     await groups().startWorker('left');
@@ -107,7 +115,9 @@ describe('a saga that its group hands over', () => {
 
 describe('a saga that goes on already when its group leaves it', () => {
   it('is told what the group has asked for, and undoes that too', async () => {
-    const twice = await handOverSlow(({ id, deeds }) => groups().transactions.start('inSteps', { id, input: deeds }));
+    const { slow: twice } = await handOverSlow({
+      meanwhile: ({ id, deeds }) => groups().transactions.start('inSteps', { id, input: deeds }),
+    });
     const own = groups().transactions.handle(twice.id);
     await own.cancel();
     await groups().startWorker('left');
@@ -123,6 +133,28 @@ describe('a saga that goes on already when its group leaves it', () => {
     expect(outcome).toMatchObject({ kind: 'on-its-own', started: true });
     await expect(groups().transactions.handle(twice.id).result()).rejects.toBeInstanceOf(TransactionCompensated);
     expect(await groups().marks(twice.id)).toEqual(['left.act done', 'left.act undone']);
+  });
+});
+
+describe('a group that is reset', () => {
+  it('asks for nothing more, beside the workflow that goes on with what it had handed over', async () => {
+    const { slow, group } = await handOverSlow({ deeds: [{ at: 'left' }, SLOW, { at: 'right' }] });
+    await done(slow, 'right.act done');
+    const events = (await group.fetchHistory()).events ?? [];
+    const cancelled = events.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes);
+    const task = tasksIn(events).findLast((eventId) => eventId <= cancelled) ?? 0;
+    await resetTo(groups().server, group.workflowId, task, false);
+    const { outcomes } = await groups().server.client.workflow.getHandle(group.workflowId).result();
+    expect(outcomes[0]).toMatchObject({
+      kind: 'on-its-own',
+      why: expect.stringContaining('was reset'),
+      started: false,
+    });
+    const own = groups().transactions.handle(slow.id);
+    await own.cancel();
+    await groups().startWorker('left');
+    await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    await expectUndone(slow);
   });
 });
 

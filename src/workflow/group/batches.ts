@@ -3,14 +3,14 @@
  * it. Every question gets its own answer; what is not answered yet is asked again, together with whatever else is asked by then.
  */
 import { msToNumber } from '@temporalio/common/lib/time';
-import { ApplicationFailure, sleep } from '@temporalio/workflow';
+import { ApplicationFailure, sleep, workflowInfo } from '@temporalio/workflow';
 import type { ActivityFailure } from '@temporalio/workflow';
 import { FailureType, LARGEST_PAYLOAD_BYTES, MANY } from '../../protocol';
 import type { CarriedTrace, ManyAnswer, ManyAnswers, ManyRequest, ToldFailure } from '../../protocol';
 import { askNear } from '../colocated';
 import { askAlone } from '../dispatch';
 import type { Addressee, Effort } from '../dispatch';
-import { finalFailure } from '../failures';
+import { finalFailure, messageOf } from '../failures';
 import { bytesOf } from './bytes';
 
 /** One question of one transaction. */
@@ -154,7 +154,7 @@ export class Batches {
       this.written(bytesOf(answers));
       for (const [i, asked] of chunk.entries()) this.#answered(asked, answers[i] ?? 'not-yet');
     } catch (error) {
-      for (const { giveUp } of chunk) giveUp(`its participant did not answer: ${String(error)}`);
+      for (const { giveUp } of chunk) giveUp(`its participant did not answer: ${messageOf(error)}`);
     } finally {
       this.#bytesUnderWay -= bytes;
     }
@@ -206,6 +206,7 @@ async function askMany(chunk: readonly Waiting[], startTimeout: number): Promise
 
 const requestOf = (chunk: readonly Waiting[]): ManyRequest => ({
   items: chunk.map(({ activity, request, trace }) => ({ activity, request, ...(trace ? { trace } : {}) })),
+  run: workflowInfo().firstExecutionRunId,
 });
 
 /** The same question, to one that may have done it already. */
