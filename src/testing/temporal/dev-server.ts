@@ -42,7 +42,10 @@ export interface TemporalDevServerOptions {
   readonly namespace?: string;
   /** Search attributes to register. Default: none. */
   readonly searchAttributes?: readonly SearchAttribute[];
-  /** Values of Temporal's dynamic configuration, by key. Default: one partition for each task queue, which these are added to. */
+  /**
+   * Values of Temporal's dynamic configuration, by key. Default: one partition for each task queue, and a shard that looks for tasks as
+   * often as there are any, which these are added to.
+   */
   readonly dynamicConfig?: Readonly<Record<string, string | number | boolean>>;
   /** Hears what is being done while the binary is looked for. */
   readonly onProgress?: (message: string) => void;
@@ -57,8 +60,16 @@ const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 60_000;
 const START_ATTEMPTS = 3;
 const ENDED = 'it ended';
-/** One process gains nothing from spreading a task queue over four partitions that forward their tasks to each other. */
-const DYNAMIC_CONFIG = { 'matching.numTaskqueueReadPartitions': 1, 'matching.numTaskqueueWritePartitions': 1 };
+/** What a cluster has hundreds of, this server has one of. */
+const DYNAMIC_CONFIG = {
+  // One process gains nothing from spreading a task queue over four partitions that forward their tasks to each other.
+  'matching.numTaskqueueReadPartitions': 1,
+  'matching.numTaskqueueWritePartitions': 1,
+  // By default a shard looks for tasks 20 times a second, which is all that is looked here: under load each task would wait for 50 ms.
+  'history.transferProcessorMaxPollRPS': 1_000,
+  'history.timerProcessorMaxPollRPS': 1_000,
+  'history.visibilityProcessorMaxPollRPS': 1_000,
+};
 
 export class TemporalDevServer {
   readonly namespace: string;
