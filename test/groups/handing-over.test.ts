@@ -2,6 +2,7 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { TransactionCompensated } from 'temporal-txn/client';
 import { describe, expect, it } from 'vitest';
+import type { GroupAnswer, GroupRequest } from '../../src/protocol';
 import { until } from '../end-to-end/fixture';
 import { resetTo, tasksIn } from '../real-server';
 import { kinds, useGroups } from './fixture';
@@ -144,7 +145,10 @@ describe('a group that is reset', () => {
     const cancelled = events.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes);
     const task = tasksIn(events).findLast((eventId) => eventId <= cancelled) ?? 0;
     await resetTo(groups().server, group.workflowId, task, false);
-    const { outcomes } = await groups().server.client.workflow.getHandle(group.workflowId).result();
+    const again = groups().server.client.workflow.getHandle<(request: GroupRequest) => Promise<GroupAnswer>>(
+      group.workflowId,
+    );
+    const { outcomes } = await again.result();
     expect(outcomes[0]).toMatchObject({
       kind: 'on-its-own',
       why: expect.stringContaining('was reset'),
