@@ -18,6 +18,7 @@ export {
   BranchInProgressError,
   DecisionMismatchError,
   ForbiddenStatementError,
+  GroupResetError,
   InsecureDatabaseConnectionError,
   InvalidDatabaseSettingsError,
   InputMismatchError,
