@@ -43,14 +43,13 @@ export function askNear<Answer>(
 
 const near: Dispatcher = withoutSignals(dispatcherOver(askNear));
 
+type AskThrough<Answer> = (dispatcher: Dispatcher, call: BranchCall, effort: Effort) => Promise<Answer>;
+
 /** Asks those that are colocated there first, and all others as `usual` does. */
 export function colocatedFirst(usual: Dispatcher): Dispatcher {
-  const first = async <Answer>(
-    call: BranchCall,
-    effort: Effort,
-    ask: (dispatcher: Dispatcher, call: BranchCall, effort: Effort) => Promise<Answer>,
-  ): Promise<Answer> => {
-    if (!call.colocated || !mayAskLocally()) return ask(usual, call, effort);
+  const first = <Answer>(call: BranchCall, effort: Effort, ask: AskThrough<Answer>): Promise<Answer> =>
+    call.colocated && mayAskLocally() ? nearFirst(call, effort, ask) : ask(usual, call, effort);
+  const nearFirst = async <Answer>(call: BranchCall, effort: Effort, ask: AskThrough<Answer>): Promise<Answer> => {
     const began = Date.now();
     try {
       return await ask(near, call, effort);

@@ -16,7 +16,6 @@ import type {
   TransactionReport,
 } from '../protocol';
 import { post } from './board';
-import { shielded } from './cancellation';
 import { isOwn } from './branches';
 import type { AnyBranch } from './branches';
 import type { CommitSettings } from './commit-options';
@@ -66,15 +65,17 @@ export class CommitRun {
     // Before anything is waited for: an update that comes with the start is refused where its handler is not there by then.
     openDesk();
     openAnnouncement(this.context);
-    if (this.settings.failFast) await admit(this.#members.filter(isOwnMember).map(({ branch }) => branch.participant));
+    if (this.settings.failFast) {
+      const participants = this.#members.filter(isOwnMember).map(({ branch }) => branch.participant);
+      await this.context.beforehand(() => admit(participants));
+    }
     this.#show();
-    return shielded(async (whenCancelled) => {
-      whenCancelled(() => this.#withdraw());
-      for (;;) {
-        const decided = await this.#attempt();
-        if (!(await this.#triesAgain(decided))) return this.#end(decided);
-      }
-    });
+    this.context.whenCancelled(() => this.#withdraw());
+    for (;;) {
+      const decided = await this.#attempt();
+      if (!this.#mayTryAgain(decided)) return this.#end(decided);
+      await this.#beginAgain();
+    }
   }
 
   /**
@@ -153,8 +154,7 @@ export class CommitRun {
    * Another transaction held what this one needs, and perhaps the other way round, in two databases, where nobody detects a
    * deadlock: all is tried again, under an id of its own, because the old one is decided.
    */
-  async #triesAgain(decided: Decided): Promise<boolean> {
-    if (!this.#mayTryAgain(decided)) return false;
+  async #beginAgain(): Promise<void> {
     const pauseMs = Math.ceil(FIRST_PAUSE_MS * 2 ** Math.min(this.#attempts - 1, 5) * (0.5 + Math.random()));
     log.info('A transaction met contention and is tried again', { transaction: this.context.id, pauseMs });
     metricMeter.createCounter(METRICS.contention).add(1, { protocol: this.phases.protocol });
@@ -173,7 +173,6 @@ export class CommitRun {
     this.#decided = undefined;
     this.#phase = 'preparing';
     this.#show();
-    return true;
   }
 
   #staysApproved({ id, branch }: Member): boolean {

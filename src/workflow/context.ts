@@ -25,6 +25,10 @@ export interface TransactionContext {
   /** What it has left. */
   readonly heritage?: Heritage;
   readonly dispatcher: Dispatcher;
+  /** Says what to do when the caller withdraws. What the transaction does is cancelled by nobody else. */
+  whenCancelled(withdraw: () => void): void;
+  /** Does something that the caller may cancel, before the transaction has begun. */
+  beforehand<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** A transaction's place in a group. */
@@ -58,14 +62,14 @@ const usual: Dispatcher = colocatedFirst(activityDispatcher);
 let top: Surroundings | undefined;
 
 /**
- * What runs in it is surrounded by them. It is cancelled when the scope around it is, and is there for its place among the scopes: an
- * AsyncLocalStorage of our own would be one for each workflow, and Node.js 20 has every promise of all workflows that are open in a
- * thread carry the values of each.
+ * What runs in it is surrounded by them, for its place among the scopes: an AsyncLocalStorage of our own would be one for each workflow, and
+ * Node.js 20 has every promise of all workflows that are open in a thread carry the values of each.
+ *
+ * No cancellation reaches what runs in it: a compensation has to run to its end, whatever it consists of.
  */
 class SurroundedScope extends UntimedScope {
   constructor(readonly surroundings: Surroundings) {
-    const parent = CancellationScope.current();
-    super({ cancellable: parent.cancellable, parent });
+    super({ cancellable: false, parent: CancellationScope.current() });
   }
 }
 
@@ -112,6 +116,7 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
     id: own,
     outermost: !inside,
     ...shared,
+    ...hearing(CancellationScope.current()),
     // A group runs one transaction of each workflow: the first one, which has its id.
     ...(heritage !== undefined && !inside && own === around.parent ? { heritage } : {}),
   };
@@ -135,6 +140,14 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   shown.catch(() => undefined); // It is told by what runs.
   return running;
 }
+
+/** Of a cancellation of the scope around a transaction. One that cannot be cancelled hears of those around it all the same, which is not for us. */
+const hearing = (around: CancellationScope): Pick<TransactionContext, 'whenCancelled' | 'beforehand'> => ({
+  whenCancelled: (withdraw) => {
+    if (around.cancellable) around.cancelRequested.catch(withdraw);
+  },
+  beforehand: (work) => around.run(work),
+});
 
 /** To be undone or aborted is what protocols are for. */
 const endOf = ({ outcome }: { readonly outcome: string }): SpanEnd => ({ outcome, failed: outcome === 'mixed' });

@@ -99,7 +99,7 @@ export interface Dispatcher {
 /** How soon a killed worker is noticed. */
 const HEARTBEAT_TIMEOUT = DEFAULT_TIMEOUTS.heartbeat.timeoutMs;
 
-/** Asks a participant one question. @throws what it fails with, once all efforts are spent */
+/** Asks a participant one question. Throws nothing at once. @throws what it fails with, once all efforts are spent */
 export type Ask = <Answer>(to: Addressee, activity: string, request: object, effort: Effort) => Promise<Answer>;
 
 /** Puts questions into words, whichever way they travel. */
@@ -135,7 +135,7 @@ const verbOf = ({ reserves }: BranchCall, decision: Decision): string => {
 };
 
 /** One activity for a question. */
-export async function askAlone<Answer>(
+export function askAlone<Answer>(
   { participant }: Addressee,
   activity: string,
   request: object,
@@ -154,12 +154,10 @@ export async function askAlone<Answer>(
     eventGroups: groupsOf(request),
   });
   const call = activities[activity] as (request: object) => Promise<Answer>;
-  try {
-    return await listening(participant, call(request));
-  } catch (error) {
+  return listening(participant, call(request)).catch((error: unknown) => {
     if (isUndecodable(error)) return failTask(error);
     throw error;
-  }
+  });
 }
 
 /**

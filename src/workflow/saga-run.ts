@@ -92,7 +92,10 @@ export class SagaRun {
     });
   }
 
-  /** To be called where no cancellation comes; who hears of one calls {@link turnBack}. */
+  /**
+   * To be called where no cancellation comes; who hears of one calls {@link turnBack}. What goes well takes few promises: Temporal notes each
+   * with its stack, and many sagas in one workflow feel each turn that they do not take.
+   */
   async settle<R>(body: (s: Saga) => Promise<R>): Promise<SettledSagaReport<R>> {
     openDesk();
     if (!membership() && this.context.id === workflowInfo().workflowId) this.#inherited.listen();
@@ -101,7 +104,16 @@ export class SagaRun {
       return this.#unwind(new CancelledFailure('The transaction has ended before, and was undone.'));
     let result: R;
     try {
-      result = await this.#forward(body);
+      const watch = this.#startTimer();
+      try {
+        result = await this.#scope.run(() => body(this.#steps()));
+        this.#bodyEnded = true;
+        // A step that the body did not wait for is part of the saga all the same.
+        if (!this.#allEnded) await this.#untilAllEnded();
+        this.#checkForward();
+      } finally {
+        watch?.cancel();
+      }
     } catch (error) {
       if (error instanceof ContinueAsNew)
         throw new SagaDefinitionError(
@@ -110,31 +122,27 @@ export class SagaRun {
       if (!(error instanceof TemporalFailure)) throw error; // A bug: the workflow task fails and is retried once it is mended.
       return this.#unwind(error);
     }
-    return this.#complete(result);
+    this.#phase = 'completing';
+    if (this.#hasUnnoticed) await this.#undoAll(() => 'what may have happened unnoticed');
+    this.#journal.disarm();
+    if (this.#lockHolders.length > 0) await this.#releaseLocks();
+    return this.#committed(result);
   }
 
-  async #forward<R>(body: (s: Saga) => Promise<R>): Promise<R> {
-    const watch = this.#startTimer();
-    try {
-      const result = await this.#scope.run(() =>
-        body({
-          id: this.context.id,
-          step: (operation, input, options) => onRecord(this.#step('compensatable', operation, input, options)),
-          pivot: (operation, input, options) => onRecord(this.#step('pivot', operation, input, options)),
-          retriable: (operation, input, options) => onRecord(this.#step('retriable', operation, input, options)),
-        }),
-      );
-      this.#bodyEnded = true;
-      // A step that the body did not wait for is part of the saga all the same.
-      if (!this.#allEnded) await this.#untilAllEnded();
-      // Asked to turn back in time, it does, even though what still ran has succeeded meanwhile.
-      if (this.#scope.consideredCancelled && !this.#journal.pastPivot)
-        throw new CancelledFailure('The saga was asked to turn back.');
-      if (this.#unheard !== undefined) throw this.#unheard;
-      return result;
-    } finally {
-      watch?.cancel();
-    }
+  #steps(): Saga {
+    return {
+      id: this.context.id,
+      step: (operation, input, options) => onRecord(this.#step('compensatable', operation, input, options)),
+      pivot: (operation, input, options) => onRecord(this.#step('pivot', operation, input, options)),
+      retriable: (operation, input, options) => onRecord(this.#step('retriable', operation, input, options)),
+    };
+  }
+
+  /** Asked to turn back in time, it does, even though what still ran has succeeded meanwhile. */
+  #checkForward(): void {
+    if (this.#scope.consideredCancelled && !this.#journal.pastPivot)
+      throw new CancelledFailure('The saga was asked to turn back.');
+    if (this.#unheard !== undefined) throw this.#unheard;
   }
 
   #startTimer(): { cancel(): void } | undefined {
@@ -247,12 +255,7 @@ export class SagaRun {
     this.#show();
   }
 
-  async #complete<R>(result: R): Promise<SettledSagaReport<R>> {
-    this.#phase = 'completing';
-    // Usually there is nothing of either kind, and many sagas in one workflow feel each turn that they do not take.
-    if (this.#hasUnnoticed) await this.#undoAll(() => 'what may have happened unnoticed');
-    this.#journal.disarm();
-    if (this.#lockHolders.length > 0) await this.#releaseLocks();
+  #committed<R>(result: R): SettledSagaReport<R> {
     const givenUp = this.#journal.steps.find(({ compensation }) => compensation.kind === 'skipped');
     if (!givenUp) return this.#end({ outcome: 'committed', result });
     const message = `The saga committed, and beside it the effect of ${givenUp.branch} may stay: its compensation was given up.`;

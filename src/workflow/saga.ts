@@ -8,7 +8,6 @@
  */
 import type { SettledSagaReport } from '../protocol';
 import type { FreeAction, FreeStep } from './action';
-import { shielded } from './cancellation';
 import { inTransaction, onRecordInGroup } from './context';
 import { TransactionCompensated, TransactionMixed } from './errors';
 import type { SagaOptions, StepOptions } from './options';
@@ -54,13 +53,13 @@ function resultOf<R>(report: SettledSagaReport<R>): R {
 
 const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise<SettledSagaReport<R>> =>
   inTransaction({ id: options.id, protocol: 'saga' }, (context) => {
-    const begin = (): Promise<SettledSagaReport<R>> =>
-      shielded((whenCancelled) => {
-        const run = new SagaRun(context, options);
-        whenCancelled(() => run.turnBack());
-        return run.settle(body);
-      });
-    return options.failFast ? admit(options.failFast).then(begin) : begin();
+    const begin = (): Promise<SettledSagaReport<R>> => {
+      const run = new SagaRun(context, options);
+      context.whenCancelled(() => run.turnBack());
+      return run.settle(body);
+    };
+    const { failFast } = options;
+    return failFast ? context.beforehand(() => admit(failFast)).then(begin) : begin();
   });
 
 /**

@@ -20,6 +20,7 @@ import { fateOf, isMismatch, messageOf } from './failures';
 import { insist } from './insist';
 import type { Insisted } from './insist';
 import type { OnUnknown } from './options';
+import { rejecting } from './rejecting';
 import { isTimeUp } from './worker-circuits';
 
 /** A step with what it takes to run and undo it. */
@@ -48,26 +49,35 @@ export class StepRunner {
   constructor(private readonly saga: Surroundings) {}
 
   /** Resolves with the step's result; rejects with its failure once that is on record. */
-  async run(running: RunningStep): Promise<unknown> {
+  run(running: RunningStep): Promise<unknown> {
+    return rejecting(() => running.action.execute()).then(
+      (answer) => this.#done(running, answer),
+      (error: unknown) => this.#failed(running, error),
+    );
+  }
+
+  async #failed(running: RunningStep, failure: unknown): Promise<unknown> {
+    let error = failure;
     for (let probed = false; ;) {
-      try {
-        return this.#done(running, await running.action.execute());
-      } catch (error) {
-        const fate = fateOf(error);
-        if (!probed && isTimeUp(error) && running.action.probe) {
-          probed = true;
-          if (await this.#isBack(running.step, running.action.probe)) continue;
-        }
-        if (fate.kind !== 'unknown' && !this.#concernsEarlierRun(running.step, error)) {
+      const fate = fateOf(error);
+      const { probe, query } = running.action;
+      const ask: Action['probe'] = !probed && isTimeUp(error) ? probe : undefined;
+      probed ||= ask !== undefined;
+      if (!(ask && (await this.#isBack(running.step, ask)))) {
+        if (fate.kind !== 'unknown' && !this.#concernsEarlierRun(running.step, error))
           return this.#fail(running.step, fate, error);
-        }
         const onUnknown = fate.kind === 'unknown' ? running.onUnknown : 'hold';
         // Anything but a Temporal failure is a bug of the step's code: no person can settle it, mended code can.
         if (onUnknown === 'compensate' || !(error instanceof TemporalFailure))
           return this.#fail(running.step, fate, error);
-        if (onUnknown === 'query' && running.action.query) return this.#query(running, running.action.query, error);
+        if (onUnknown === 'query' && query) return this.#query(running, query, error);
         const ruling = await this.#awaitRuling(running.step, error);
         if (ruling.kind !== 'retry') return this.#ruled(running.step, ruling, error);
+      }
+      try {
+        return this.#done(running, await running.action.execute());
+      } catch (another) {
+        error = another;
       }
     }
   }

@@ -28,9 +28,11 @@ interface CircuitSinks extends Sinks {
 /** Whether a transaction of this workflow wants to fail fast. The others tell nothing: their worker may keep no circuits. */
 let wanted = false;
 
-/** Passes a request through, and tells what was heard of the participant. */
-export async function listening<T>(participant: string, request: Promise<T>): Promise<T> {
-  if (!wanted) return request;
+/** Passes a request through, and tells what was heard of the participant, where anybody wants to know. */
+export const listening = <T>(participant: string, request: Promise<T>): Promise<T> =>
+  wanted ? told(participant, request) : request;
+
+async function told<T>(participant: string, request: Promise<T>): Promise<T> {
   const circuits = proxySinks<CircuitSinks>()[CIRCUITS_SINK];
   try {
     const answer = await request;
