@@ -16,6 +16,15 @@ const described = {
     'Give the handler a description: the Web UI shows it to whoever is about to send an update, signal or query.',
 };
 
+// Loaded once for all workflows of a thread, see workflowModules() of temporal-txn/worker.
+const ofEverybody = [
+  ':matches(Program, ExportNamedDeclaration) > VariableDeclaration[kind=/^(let|var)$/]',
+  ':matches(Program, ExportNamedDeclaration) > VariableDeclaration > VariableDeclarator > NewExpression[callee.name=/^(Weak)?(Map|Set)$/]',
+].map((selector) => ({
+  selector,
+  message: 'All workflows of a thread have this module in common. Keep it with perWorkflow() of src/workflow.',
+}));
+
 export default defineConfig(
   { ignores: ['dist/', '.ci/out/', 'node_modules/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
@@ -70,8 +79,14 @@ export default defineConfig(
           message: 'Give the timer of the condition a summary: the Web UI shows a mere number instead.',
         },
         described,
+        ...ofEverybody,
       ],
     },
+  },
+
+  {
+    files: ['src/{protocol,observability}/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...ofEverybody] },
   },
 
   {

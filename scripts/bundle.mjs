@@ -15,6 +15,7 @@ const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: 
 
 // One signal that cannot be decoded must not wedge a workflow.
 const payloadConverterPath = join(dist, 'src/workflow/tolerant-payload-converter.js');
+const { workflowModules } = require(join(dist, 'src/worker/workflow-modules.js'));
 
 const participants = await bundle('src/worker/participant-workflows', { payloadConverterPath });
 writeFileSync(`${participants}.version`, `${require('@temporalio/workflow/package.json').version}\n`);
@@ -26,7 +27,7 @@ await bundle('workflows/workflows', {
 rmSync(join(dist, '.bundles'), { recursive: true, force: true });
 
 async function bundle(name, { workflowsPath = join(dist, `${name}.js`), ...options }) {
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger, ...options });
+  const { code } = await bundleWorkflowCode({ workflowsPath, preloadModules: workflowModules(), logger, ...options });
   const file = join(dist, `${name}.bundle.js`);
   writeFileSync(file, code);
   return file;

@@ -10,7 +10,7 @@ import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { Duration } from '@temporalio/common';
 import { TransactionClient } from '../client';
 import { searchAttributeList } from '../observability';
-import { ParticipantCircuits } from '../worker';
+import { ParticipantCircuits, workflowModules } from '../worker';
 import { startTimeSkipping } from './temporal/time-skipping';
 
 const TASK_QUEUE = 'transactions';
@@ -34,6 +34,7 @@ export interface TransactionTestEnvironmentOptions {
 export const bundleWorkflows = (workflowsPath: string): Promise<WorkflowBundleWithSourceMap> =>
   bundleWorkflowCode({
     workflowsPath,
+    preloadModules: workflowModules(),
     workflowInterceptorModules: [strictModule()],
     payloadConverterPath: payloadConverterModule(),
   });

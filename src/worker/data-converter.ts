@@ -15,7 +15,7 @@ import { METRICS } from '../observability';
 /**
  * What makes payloads of the messages of failures. For bundles of workflows whose workers encrypt.
  *
- * @example await bundleWorkflowCode({ workflowsPath, failureConverterPath: encodingFailureConverterPath() });
+ * @example await bundleWorkflowCode({ workflowsPath, preloadModules: workflowModules(), failureConverterPath: encodingFailureConverterPath() });
  */
 export const encodingFailureConverterPath = (): string => require.resolve('../workflow/encoding-failure-converter');
 

@@ -9,3 +9,4 @@ export type { RunningParticipant, RunParticipantOptions } from './run-participan
 export { runOutboxRelay } from './run-relay';
 export type { OutboxRelaySettings, RunOutboxRelayOptions } from './run-relay';
 export type { RunningWorker } from './running-worker';
+export { workflowModules } from './workflow-modules';

@@ -7,6 +7,7 @@ import type { DataConverter } from '@temporalio/common';
 import { bundleWorkflowCode, Runtime } from '@temporalio/worker';
 import type { WorkerOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { TemporalPlugin } from '../client';
+import { workflowModules } from './workflow-modules';
 
 /** How patient recovery is, in milliseconds. */
 export interface RecoverySettings {
@@ -54,6 +55,7 @@ export async function recoveryBundle(
       bundle: bundleWorkflowCode({
         workflowsPath: require.resolve('./participant-workflows'),
         plugins: [...plugins],
+        preloadModules: workflowModules(),
         logger: Runtime.instance().logger,
         ...(payloadConverterPath === undefined ? {} : { payloadConverterPath }),
         ...(failureConverterPath === undefined ? {} : { failureConverterPath }),

@@ -12,6 +12,7 @@ import { ParticipantCircuits } from './participant-circuits';
 import type { RunningParticipant } from './run-participant';
 import { isStopping, runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
+import { workflowModules } from './workflow-modules';
 
 export interface RunCoordinatorOptions {
   /** The workflows: the path of their module, or a bundle made before. */
@@ -95,6 +96,7 @@ export async function runCoordinator({
       taskQueue,
       identity: `coordinator@${process.pid}`,
       ...workflows,
+      bundlerOptions: { preloadModules: workflowModules() },
       activities: activitiesOf(circuits, colocated),
       sinks: circuits.sinks,
       dataConverter,

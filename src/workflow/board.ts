@@ -20,6 +20,7 @@ import { branchOfInterest, isEnded, isHeld, participantsOf } from '../protocol';
 import type { TransactionId, TransactionReport } from '../protocol';
 import { membership } from './context';
 import { detailsOf } from './details';
+import { perWorkflow } from './per-workflow';
 
 /** The reports of every transaction of the workflow, the outermost first. */
 export const reportQuery = defineQuery<readonly TransactionReport[]>('report');
@@ -38,13 +39,19 @@ interface Posted {
   report: TransactionReport;
 }
 
-const posted = new Map<TransactionId, Posted>();
-let shown: string | undefined;
+interface Board {
+  readonly posted: Map<TransactionId, Posted>;
+  /** The search attributes as they were last written, as text. */
+  shown?: string;
+}
+
+const board = perWorkflow<Board>(() => ({ posted: new Map() }));
 
 /** Shows how a transaction stands. */
 export function post(report: TransactionReport, outermost: boolean): void {
   const group = membership();
   if (group) return group.show(report);
+  const { posted } = board();
   if (posted.size === 0)
     setHandler(reportQuery, () => [...posted.values()].map((entry) => entry.report), {
       description: 'How each transaction of this workflow stands',
@@ -64,6 +71,7 @@ export function post(report: TransactionReport, outermost: boolean): void {
 
 function showAttributes(entries: readonly Posted[]): void {
   const status = statusOf(entries);
+  const { shown } = board();
   if (shown === undefined && (status === undefined || status === 'committed')) return;
   const reports = entries.map(({ report }) => report);
   const failed = reports.map(branchOfInterest).find((branch) => branch !== undefined);
@@ -78,7 +86,7 @@ function showAttributes(entries: readonly Posted[]): void {
     { key: KEYS.needsAttention, value: status === 'held' },
     ...(failed === undefined && shown === undefined ? [] : [{ key: KEYS.failedStep, value: failed ?? null }]),
   ];
-  shown = changed;
+  board().shown = changed;
   upsertSearchAttributes(pairs);
 }
 

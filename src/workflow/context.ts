@@ -13,6 +13,7 @@ import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
 import { messageOf } from './failures';
 import { heritageOfWorkflow } from './heritage';
+import { perWorkflow } from './per-workflow';
 
 export interface TransactionContext {
   readonly id: TransactionId;
@@ -59,7 +60,7 @@ interface Surroundings {
 
 const usual: Dispatcher = colocatedFirst(activityDispatcher);
 
-let top: Surroundings | undefined;
+const top = perWorkflow(surroundingsOfWorkflow);
 
 /**
  * What runs in it is surrounded by them, for its place among the scopes: an AsyncLocalStorage of our own would be one for each workflow, and
@@ -97,7 +98,7 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   { id, protocol }: Given,
   body: (context: TransactionContext) => Promise<T>,
 ): Promise<T> {
-  const around = surroundings() ?? (top ??= surroundingsOfWorkflow());
+  const around = surroundings() ?? top();
   around.begun++;
   const { inside, request, heritage, membership: place, dispatcher } = around;
   // Its workflow of its own might not come as far as the second one, and would know nothing of it.

@@ -7,23 +7,24 @@ import type { Decided, DecisionNotice } from '../protocol';
 import { membership } from './context';
 import type { TransactionContext } from './context';
 import { outside } from './outside';
+import { perWorkflow } from './per-workflow';
 
 export const decisionUpdate = defineUpdate<DecisionNotice>('decision');
 
-let open = false;
-let notice: DecisionNotice | undefined;
+const announcement = perWorkflow<{ open: boolean; notice?: DecisionNotice }>(() => ({ open: false }));
 
 /** Offers the update for the first outermost transaction of the workflow: the one whose client knows it. */
 export function openAnnouncement({ outermost }: TransactionContext): void {
   // A group is no transaction that a client would ask.
-  if (open || !outermost || membership()) return;
-  open = true;
+  const state = announcement();
+  if (state.open || !outermost || membership()) return;
+  state.open = true;
   outside(() =>
     setHandler(
       decisionUpdate,
       async () => {
-        await condition(() => notice !== undefined);
-        return notice as DecisionNotice; // Cast: the line above waits for it.
+        await condition(() => state.notice !== undefined);
+        return state.notice as DecisionNotice; // Cast: the line above waits for it.
       },
       { description: 'Answers as soon as the transaction is decided' },
     ),
@@ -32,5 +33,5 @@ export function openAnnouncement({ outermost }: TransactionContext): void {
 
 /** Says what was decided, and that nothing more will be. */
 export function announce({ id, outermost }: TransactionContext, decided: Decided): void {
-  if (outermost && !membership()) notice ??= { ...decided, transaction: id };
+  if (outermost && !membership()) announcement().notice ??= { ...decided, transaction: id };
 }

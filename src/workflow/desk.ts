@@ -9,6 +9,7 @@ import type { BranchId, TransactionId } from '../protocol';
 import { membership } from './context';
 import { noteRuling } from './local-activities';
 import { outside } from './outside';
+import { perWorkflow } from './per-workflow';
 
 /** What every ruling holds. One object, because the form of the Web UI takes one JSON argument. */
 export interface RulingRequest {
@@ -85,8 +86,7 @@ interface Entry {
   stuck: boolean;
 }
 
-const entries = new Set<Entry>();
-let open = false;
+const desk = perWorkflow(() => ({ entries: new Set<Entry>(), open: false }));
 
 export function hold(transaction: TransactionId, branch: BranchId, what: Held): Hold {
   const group = membership();
@@ -95,6 +95,7 @@ export function hold(transaction: TransactionId, branch: BranchId, what: Held): 
     return { ruled: () => left, take: () => undefined, close: () => undefined, stick: () => undefined, left: true };
   }
   openDesk();
+  const { entries } = desk();
   const entry: Entry = { transaction, branch, what, rulings: [], stuck: false };
   entries.add(entry);
   return {
@@ -110,8 +111,9 @@ export function hold(transaction: TransactionId, branch: BranchId, what: Held): 
 /** Takes rulings from the start of the first saga on, so that the Web UI offers them and explains when there is nothing to rule. */
 export function openDesk(): void {
   // A group holds nothing: it hands over what waits for a person.
-  if (open || membership()) return;
-  open = true;
+  const state = desk();
+  if (state.open || membership()) return;
+  state.open = true;
   outside(setHandlers);
 }
 
@@ -195,7 +197,8 @@ function checkResolve(request: ResolveRequest): void {
 }
 
 function find({ step, transaction }: RulingRequest): Entry {
-  const found = [...entries].filter(
+  const entries = [...desk().entries];
+  const found = entries.filter(
     (entry) =>
       entry.branch === step &&
       entry.rulings.length === 0 &&
@@ -207,9 +210,9 @@ function find({ step, transaction }: RulingRequest): Entry {
       `several transactions hold ${show(step)}. Add "transaction": one of ${found.map((e) => e.transaction).join(', ')}.`,
     );
   if (!entry) {
-    if ([...entries].some((e) => e.branch === step && (transaction === undefined || e.transaction === transaction)))
+    if (entries.some((e) => e.branch === step && (transaction === undefined || e.transaction === transaction)))
       refuseRuling(`somebody has ruled on ${show(step)} already, and that is being carried out.`);
-    const held = [...entries].map((e) => e.branch).join(', ');
+    const held = entries.map((e) => e.branch).join(', ');
     refuseRuling(`${show(step)} is not held. ${held === '' ? 'No step is held now.' : `Held now: ${held}.`}`);
   }
   return entry;

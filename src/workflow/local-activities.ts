@@ -3,12 +3,13 @@
  * `test/colocated/known-trouble.test.ts` shows: where updates are under way, or a person has ruled by one, all goes by activities.
  */
 import { allHandlersFinished } from '@temporalio/workflow';
+import { perWorkflow } from './per-workflow';
 
-let isRuled = false;
+const state = perWorkflow(() => ({ isRuled: false }));
 
 /** A person has ruled, and may rule on more at any moment: speed matters to nobody here any more. */
 export function noteRuling(): void {
-  isRuled = true;
+  state().isRuled = true;
 }
 
-export const mayAskLocally = (): boolean => !isRuled && allHandlersFinished();
+export const mayAskLocally = (): boolean => !state().isRuled && allHandlersFinished();

@@ -27,6 +27,7 @@ import type { Ack, Decided, Decision, InDoubt, Patience } from '../protocol';
 import { messageOf } from './failures';
 import { cell, table } from './markdown';
 import { INSISTENT_RETRY } from './options';
+import { perWorkflow } from './per-workflow';
 
 export interface RecoveryOptions {
   /** The participant: its name, which is also the task queue. */
@@ -287,15 +288,16 @@ const KEYS = {
   needsAttention: defineSearchAttributeKey('TxnNeedsAttention', SearchAttributeType.BOOL),
 };
 
-let attention: boolean | undefined;
+const shown = perWorkflow<{ attention?: boolean }>(() => ({}));
 
 function show(report: RecoveryReport): void {
   setCurrentDetails(detailsOf(report));
   const needed = report.waiting.some(({ state }) => state === 'held');
   // An earlier run of this workflow may have shown what is true no more.
-  attention ??= workflowInfo().typedSearchAttributes.get(KEYS.needsAttention) === true;
-  if (needed === attention) return;
-  attention = needed;
+  const state = shown();
+  state.attention ??= workflowInfo().typedSearchAttributes.get(KEYS.needsAttention) === true;
+  if (needed === state.attention) return;
+  state.attention = needed;
   const pairs: SearchAttributeUpdatePair[] = [
     { key: KEYS.status, value: needed ? 'held' : null },
     { key: KEYS.needsAttention, value: needed },

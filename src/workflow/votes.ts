@@ -8,6 +8,7 @@ import { METRICS } from '../observability';
 import { Ballot } from '../protocol';
 import type { BranchId, Decision, Reception, TransactionId, Voter } from '../protocol';
 import { outside } from './outside';
+import { perWorkflow } from './per-workflow';
 
 /** A branch's vote: `{ transaction, branch, token, vote: 'commit' | 'abort' | 'read-only', reason?: { code, message } }`. */
 export const voteSignal = defineSignal<[unknown]>('vote');
@@ -38,11 +39,11 @@ export interface OpenBallot extends Pick<Box, 'ballot' | 'acked' | 'preCommitted
   close(): void;
 }
 
-const boxes = new Map<TransactionId, Box>();
-let open = false;
+const post = perWorkflow(() => ({ boxes: new Map<TransactionId, Box>(), open: false }));
 
 export function openBallot(transaction: TransactionId, voters: readonly Voter[], changed: () => void): OpenBallot {
   openBoxes();
+  const { boxes } = post();
   const ballot = new Ballot(transaction, voters);
   const acked = new Map<BranchId, Acknowledged>();
   const preCommitted = new Set<BranchId>();
@@ -51,8 +52,9 @@ export function openBallot(transaction: TransactionId, voters: readonly Voter[],
 }
 
 function openBoxes(): void {
-  if (open) return;
-  open = true;
+  const state = post();
+  if (state.open) return;
+  state.open = true;
   outside(setHandlers);
 }
 
@@ -97,7 +99,7 @@ function boxOf(message: unknown): Box | 'malformed' | undefined {
     if (typeof message !== 'object' || message === null) return 'malformed';
     const { transaction } = message as { transaction?: unknown };
     // Cast: a map finds nothing under what is no key of it.
-    return boxes.get(transaction as TransactionId);
+    return post().boxes.get(transaction as TransactionId);
   } catch {
     return 'malformed';
   }

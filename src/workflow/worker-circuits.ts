@@ -20,17 +20,18 @@ import { CIRCUITS_SINK, FailureType, WHO_IS_AWAY } from '../protocol';
 import type { Away, Heard } from '../protocol';
 import { TransactionNotAttempted } from './errors';
 import { mayAskLocally } from './local-activities';
+import { perWorkflow } from './per-workflow';
 
 interface CircuitSinks extends Sinks {
   readonly [CIRCUITS_SINK]: { heard(participant: string, heard: Heard): void };
 }
 
 /** Whether a transaction of this workflow wants to fail fast. The others tell nothing: their worker may keep no circuits. */
-let wanted = false;
+const state = perWorkflow(() => ({ wanted: false }));
 
 /** Passes a request through, and tells what was heard of the participant, where anybody wants to know. */
 export const listening = <T>(participant: string, request: Promise<T>): Promise<T> =>
-  wanted ? told(participant, request) : request;
+  state().wanted ? told(participant, request) : request;
 
 async function told<T>(participant: string, request: Promise<T>): Promise<T> {
   const circuits = proxySinks<CircuitSinks>()[CIRCUITS_SINK];
@@ -67,7 +68,7 @@ export const isCircuitOpen = (error: unknown): boolean =>
  * @throws {TransactionNotAttempted}
  */
 export async function admit(participants: readonly string[]): Promise<void> {
-  wanted = true;
+  state().wanted = true;
   const away = await whoIsAway([...new Set(participants)]);
   if (away.length > 0) throw new TransactionNotAttempted(away);
 }

@@ -1,4 +1,4 @@
-/** Holds the lint rules that everything scheduled by src/workflow says how it is cancelled, and what it is for. */
+/** Holds the lint rules that everything scheduled by src/workflow says how it is cancelled, and what it is for, and that no module keeps what is a workflow's. */
 import { resolve } from 'node:path';
 import { ESLint } from 'eslint';
 import { describe, expect, it } from 'vitest';
@@ -66,5 +66,27 @@ describe('what the Web UI shows of src/workflow', () => {
     expect(await complaints(code, 'workflows/snippet.ts')).toEqual([
       expect.stringContaining('Give the handler a description'),
     ]);
+  });
+});
+
+describe('modules that all workflows of a thread have in common', () => {
+  it.each([
+    `let open = false;`,
+    `export let open = false;`,
+    `const posted = new Map();`,
+    `export const seen: Set<string> = new Set();`,
+  ])('keep nothing that is of a workflow: %s', async (code) => {
+    for (const room of ['workflow', 'protocol', 'observability'])
+      expect(await complaints(code, `src/${room}/snippet.ts`), room).toEqual([
+        expect.stringContaining('Keep it with perWorkflow()'),
+      ]);
+  });
+
+  it.each([
+    `const desk = perWorkflow(() => ({ entries: new Set(), open: false }));`,
+    `function f() { let n = 0; const m = new Map(); return [n++, m]; }`,
+    `const KEYS = { status: 'TxnStatus' };`,
+  ])('may hold what never changes, and what is kept for each: %s', async (code) => {
+    expect(await complaints(code)).toEqual([]);
   });
 });

@@ -45,6 +45,11 @@ it.each(recording ? FAILURES : some(FAILURES, 2, 'failures'))(
   150_000,
 );
 
+it('has the workflows of a coordinator, which bundles them itself, load the library once', async () => {
+  const shared = company.transactions.execute('sharesTheLibrary', { id: 'shares-the-library', input: null });
+  expect(await shared).toBe(true);
+});
+
 it('leaves nothing reserved, and accounts that add up', async () => {
   for (const bank of BANKS) {
     const { rows } = await company.banks[bank].query(

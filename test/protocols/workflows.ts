@@ -14,6 +14,7 @@ import type { bank } from '../../bench/protocols/operations';
 import type { Transfer } from '../../bench/transfer';
 
 export { transferBySaga } from '../../bench/saga/workflows';
+export { sharesTheLibrary } from '../workflow/workflows';
 
 const north = participant<typeof bank>('north-bank');
 const south = participant<typeof bank>('south-bank');

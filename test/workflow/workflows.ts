@@ -88,3 +88,8 @@ export const buys = (): Promise<SettledSagaReport<string>> =>
     await s.step(reserve, null);
     return s.step(debit, null);
   });
+
+/** Whether this workflow has the library in common with others: what many have is frozen. */
+export async function sharesTheLibrary(): Promise<boolean> {
+  return Object.isFrozen(saga);
+}
