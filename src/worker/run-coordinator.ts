@@ -96,7 +96,7 @@ export async function runCoordinator({
       taskQueue,
       identity: `coordinator@${process.pid}`,
       ...workflows,
-      bundlerOptions: { preloadModules: workflowModules() },
+      ...('workflowsPath' in workflows ? { bundlerOptions: { preloadModules: workflowModules() } } : {}),
       activities: activitiesOf(circuits, colocated),
       sinks: circuits.sinks,
       dataConverter,

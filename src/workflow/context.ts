@@ -133,11 +133,15 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
     };
     return within(inner, () => inSpan(span, () => body(context), endOf));
   }
-  // It is the only one of the member, so what surrounds the member surrounds it, and it needs no scope of its own.
-  if (!isTraced()) return body(context);
+  // It is the only one of the member, so what surrounds the member surrounds it, and shields it unless the member has a scope of its own.
+  const run = (): Promise<T> =>
+    CancellationScope.current().cancellable
+      ? new UntimedScope({ cancellable: false, parent: CancellationScope.current() }).run(() => body(context))
+      : body(context);
+  if (!isTraced()) return run();
   let running!: Promise<T>;
   // Nothing goes on in a copy that has left its group, and its span would never end.
-  const shown = inSpan(span, () => Promise.race([(running = body(context)), place.over]), endOf);
+  const shown = inSpan(span, () => Promise.race([(running = run()), place.over]), endOf);
   shown.catch(() => undefined); // It is told by what runs.
   return running;
 }
@@ -147,7 +151,8 @@ const hearing = (around: CancellationScope): Pick<TransactionContext, 'whenCance
   whenCancelled: (withdraw) => {
     if (around.cancellable) around.cancelRequested.catch(withdraw);
   },
-  beforehand: (work) => around.run(work),
+  // A scope of its own: one with a timeout would begin to wait anew.
+  beforehand: (work) => new UntimedScope({ cancellable: around.cancellable, parent: around }).run(work),
 });
 
 /** To be undone or aborted is what protocols are for. */

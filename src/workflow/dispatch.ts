@@ -26,6 +26,7 @@ import type {
 } from '../protocol';
 import { groupsOf } from './event-group';
 import { messageOf } from './failures';
+import { rejecting } from './rejecting';
 import { isUndecodable } from './tolerant-payload-converter';
 import { listening } from './worker-circuits';
 
@@ -154,7 +155,10 @@ export function askAlone<Answer>(
     eventGroups: groupsOf(request),
   });
   const call = activities[activity] as (request: object) => Promise<Answer>;
-  return listening(participant, call(request)).catch((error: unknown) => {
+  return listening(
+    participant,
+    rejecting(() => call(request)),
+  ).catch((error: unknown) => {
     if (isUndecodable(error)) return failTask(error);
     throw error;
   });

@@ -52,11 +52,21 @@ export class StepRunner {
   run(running: RunningStep): Promise<unknown> {
     return rejecting(() => running.action.execute()).then(
       (answer) => this.#done(running, answer),
-      (error: unknown) => this.#failed(running, error),
+      (error: unknown) => {
+        // Heard as soon as a success would be: what one is answered by is asked for before what the other is.
+        if (!isTimeUp(error) && this.#isSettledBy(running.step, error))
+          return this.#fail(running.step, fateOf(error), error);
+        return this.#goOn(running, error);
+      },
     );
   }
 
-  async #failed(running: RunningStep, failure: unknown): Promise<unknown> {
+  /** Whether there is nothing to find out: it was not done, and nobody else has done it. */
+  #isSettledBy(step: Step, error: unknown): boolean {
+    return fateOf(error).kind !== 'unknown' && !this.#concernsEarlierRun(step, error);
+  }
+
+  async #goOn(running: RunningStep, failure: unknown): Promise<unknown> {
     let error = failure;
     for (let probed = false; ;) {
       const fate = fateOf(error);
@@ -64,8 +74,7 @@ export class StepRunner {
       const ask: Action['probe'] = !probed && isTimeUp(error) ? probe : undefined;
       probed ||= ask !== undefined;
       if (!(ask && (await this.#isBack(running.step, ask)))) {
-        if (fate.kind !== 'unknown' && !this.#concernsEarlierRun(running.step, error))
-          return this.#fail(running.step, fate, error);
+        if (this.#isSettledBy(running.step, error)) return this.#fail(running.step, fate, error);
         const onUnknown = fate.kind === 'unknown' ? running.onUnknown : 'hold';
         // Anything but a Temporal failure is a bug of the step's code: no person can settle it, mended code can.
         if (onUnknown === 'compensate' || !(error instanceof TemporalFailure))

@@ -61,6 +61,16 @@ describe('a group that goes well', () => {
   });
 });
 
+describe('a member that withdraws', () => {
+  it('has its transaction aborted, which nothing cuts off', async () => {
+    const members = groups().members(3, BOTH);
+    const outcomes = await groups().run('withdrawing', members, 'runPatientGroup');
+    expect(outcomes).toEqual(members.map(({ id }) => ({ kind: 'ended', id, result: FailureType.TransactionAborted })));
+    for (const { id } of members) expect(await groups().marks(id)).toEqual([]);
+    expect(await groups().prepared()).toBe(0);
+  });
+});
+
 describe('a member that is refused', () => {
   it('ends in its group where nothing is to be undone', async () => {
     const members = groups().members(5, BOTH);

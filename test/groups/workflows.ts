@@ -1,5 +1,5 @@
 /** Workflows that do what their input says, and travel in groups. */
-import { ApplicationFailure, sleep, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, sleep, workflowInfo } from '@temporalio/workflow';
 import { groupOf, saga, twoPhaseCommit } from 'temporal-txn/workflow';
 import type { BranchOperation } from 'temporal-txn/workflow';
 import { transferMoney, transferMoneyAtomically } from '../../workflows';
@@ -105,6 +105,19 @@ export const sideBySide = async ([first, second]: readonly Deed[]): Promise<void
   await commit;
 };
 
+/** Withdraws as soon as it has asked, by a scope of its own, and catches what comes of it. */
+export const withdrawing = async (deeds: readonly Deed[]): Promise<string> => {
+  const scope = new CancellationScope();
+  const committing = scope.run(() => atOnce(deeds));
+  scope.cancel();
+  try {
+    await committing;
+    return 'committed';
+  } catch (error) {
+    return error instanceof ApplicationFailure ? String(error.type) : 'cut off';
+  }
+};
+
 /** Is turned back before it has done anything. */
 export const beforeAll = (): Promise<void> =>
   saga(async () => {
@@ -131,6 +144,7 @@ const travelling = {
   named,
   looksFirst,
   sideBySide,
+  withdrawing,
   withPivot,
   transferMoney,
   transferMoneyAtomically,

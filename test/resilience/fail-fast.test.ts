@@ -199,6 +199,16 @@ describe('a transaction that wants to fail fast', () => {
     await expect(environment.transactions.handle(tooSoon).result()).rejects.toBeInstanceOf(TransactionNotAttempted);
   });
 
+  it('has the time that a scope gives it run once', async () => {
+    const id = `fast-${++told}`;
+    await start('hurried', null, id);
+    const { events } = await environment.temporal.client.workflow.getHandle(id).fetchHistory();
+    expect((events ?? []).flatMap(({ timerStartedEventAttributes: timer }) => timer?.timerId ?? [])).toEqual([
+      '1',
+      '2',
+    ]);
+  });
+
   it('is not one that does not say so', async () => {
     away();
     expect(await start('settled', { ...saga, options: {} })).toMatchObject({ outcome: 'committed' });

@@ -1,3 +1,15 @@
 /** What the tests of probes and of failing fast run. */
+import { CancellationScope, sleep } from '@temporalio/workflow';
+import { saga } from 'temporal-txn/workflow';
+import type { BranchOperation } from 'temporal-txn/workflow';
+
 export { settled } from '../saga/workflows';
 export { settles } from '../two-phase-commit/workflows';
+
+const debit: BranchOperation<null, null, 'compensatable'> = { participant: 'bank', operation: 'debit' };
+
+/** Gives a saga that may fail fast a minute, and sleeps afterwards. */
+export async function hurried(): Promise<void> {
+  await CancellationScope.withTimeout('1 minute', () => saga((s) => s.step(debit, null), { failFast: ['bank'] }));
+  await sleep(1);
+}

@@ -8,6 +8,7 @@ import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { installTracing } from 'temporal-txn/observability';
 import { tracing } from 'temporal-txn/tracing';
 import type { TracingPlugin } from 'temporal-txn/tracing';
+import { workflowModules } from 'temporal-txn/worker';
 import { keep } from '../bundle';
 import { compiledWorkflows, packageRoot } from '../saga-more/environment';
 import { readSpan } from './spans';
@@ -68,6 +69,7 @@ export const tracedBundle = (plugins: readonly TracingPlugin[]): Promise<Workflo
   keep('traced', () =>
     bundleWorkflowCode({
       workflowsPath: compiledWorkflows('tracing'),
+      preloadModules: workflowModules(),
       payloadConverterPath: `${packageRoot}/dist/src/workflow/tolerant-payload-converter.js`,
       plugins: [...plugins],
       logger: new DefaultLogger('ERROR'),
