@@ -71,7 +71,8 @@ export function post(report: TransactionReport, outermost: boolean): void {
 
 function showAttributes(entries: readonly Posted[]): void {
   const status = statusOf(entries);
-  const { shown } = board();
+  const state = board();
+  const { shown } = state;
   if (shown === undefined && (status === undefined || status === 'committed')) return;
   const reports = entries.map(({ report }) => report);
   const failed = reports.map(branchOfInterest).find((branch) => branch !== undefined);
@@ -86,7 +87,7 @@ function showAttributes(entries: readonly Posted[]): void {
     { key: KEYS.needsAttention, value: status === 'held' },
     ...(failed === undefined && shown === undefined ? [] : [{ key: KEYS.failedStep, value: failed ?? null }]),
   ];
-  board().shown = changed;
+  state.shown = changed;
   upsertSearchAttributes(pairs);
 }
 

@@ -136,7 +136,16 @@ const verbOf = ({ reserves }: BranchCall, decision: Decision): string => {
 };
 
 /** One activity for a question. */
-export function askAlone<Answer>(
+export const askAlone: Ask = <Answer>(to: Addressee, activity: string, request: object, effort: Effort) =>
+  listening(
+    to.participant,
+    rejecting(() => scheduled<Answer>(to, activity, request, effort)),
+  ).catch((error: unknown) => {
+    if (isUndecodable(error)) return failTask(error);
+    throw error;
+  });
+
+function scheduled<Answer>(
   { participant }: Addressee,
   activity: string,
   request: object,
@@ -155,13 +164,7 @@ export function askAlone<Answer>(
     eventGroups: groupsOf(request),
   });
   const call = activities[activity] as (request: object) => Promise<Answer>;
-  return listening(
-    participant,
-    rejecting(() => call(request)),
-  ).catch((error: unknown) => {
-    if (isUndecodable(error)) return failTask(error);
-    throw error;
-  });
+  return call(request);
 }
 
 /**
