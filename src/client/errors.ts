@@ -137,13 +137,19 @@ export class AnswerUnreadable extends Error {
   }
 }
 
-/** There is no such transaction, or its workflow is past Temporal's retention. */
+/**
+ * Temporal has no workflow of that id: there is no such transaction, or it travels in a group or has ended in one, or its workflow is past
+ * Temporal's retention. So it may have committed.
+ */
 export class TransactionNotFound extends Error {
   override readonly name = 'TransactionNotFound';
 
   constructor(readonly id: string) {
     super(
-      `Nothing was changed: Temporal does not know transaction ${id}. It was never started, or it ended longer ago than the namespace's retention.`,
+      `It is not known whether transaction ${id} has changed anything: Temporal knows no workflow of that id. It was never started, travels ` +
+        "in a group or has ended in one, or ended longer ago than the namespace's retention. Execute it again with the same id and input: " +
+        'that never does anything twice, answers what it came to, and does it now if it was never started. Or only look: ' +
+        `temporal-txn show ${id}.`,
     );
   }
 }

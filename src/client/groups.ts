@@ -92,8 +92,8 @@ export class Groups {
     await Promise.race([Promise.all(entries.map(({ settled }) => settled)), timeIsUp]);
     stop?.();
     for (const entry of entries) {
-      if (entry.place !== 'queue') entry.reject(new TransactionGoesOn(entry.id, entry.place));
-      else if (this.#laneOf(entry.type).queue.remove(entry)) entry.reject(new ClientClosed(entry.id, 'meanwhile'));
+      if (entry.place === 'queue') this.#withdraw(entry, new ClientClosed(entry.id, 'meanwhile'));
+      else entry.reject(new TransactionGoesOn(entry.id, entry.place));
     }
     this.#hasLetGo = true;
     for (const waiting of this.#waits) waiting.abort();
@@ -111,16 +111,27 @@ export class Groups {
     const entry = entryOf(grouped);
     lane.room.enter(entry);
     this.#entries.set(id, entry);
-    void entry.over.then(() => {
-      this.#entries.delete(id);
-      lane.room.leave(entry);
-    });
+    void entry.over.then(() => this.#leave(entry));
     if (entry.bytes > this.settings.maxBytes) void this.#goAlone(entry);
     else {
       lane.queue.add(entry);
       this.#pumpSoon(grouped.type);
     }
     return entry;
+  }
+
+  /** Its id and its room are for others. */
+  #leave(entry: Entry): void {
+    if (this.#entries.get(entry.id) !== entry) return;
+    this.#entries.delete(entry.id);
+    this.#laneOf(entry.type).room.leave(entry);
+  }
+
+  /** Takes out of the queue what nobody waits for any more. It leaves at once: whoever asks for its id next is not to share its end. */
+  #withdraw(entry: Entry, error: Error): void {
+    if (!this.#laneOf(entry.type).queue.remove(entry)) return;
+    this.#leave(entry);
+    entry.reject(error);
   }
 
   #laneOf(type: string): Lane {
@@ -148,8 +159,7 @@ export class Groups {
           why === 'time' ? new TransactionTimeout(entry.id, timeoutMs, where) : (signal?.reason as Error); // Cast: whatever the caller gave.
         if (entry.place !== 'queue') reject(errorAt(entry.place));
         else if (entry.callers > 0) reject(errorAt('queue of another caller'));
-        // Nobody waits for it any more.
-        else if (this.#laneOf(entry.type).queue.remove(entry)) entry.reject(errorAt('queue'));
+        else this.#withdraw(entry, errorAt('queue'));
       });
     });
     try {

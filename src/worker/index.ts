@@ -1,4 +1,5 @@
 export { encodingFailureConverterPath, FailuresNotEncoded } from './data-converter';
+export { HealthNotServed, InvalidHealthPort } from './health-server';
 export type { HealthOptions } from './health-server';
 export { InvalidMetricsAddress, serveMetrics } from './metrics-endpoint';
 export { ParticipantCircuits } from './participant-circuits';

@@ -6,6 +6,7 @@ import type { TemporalSettings, TransactionClientOptions } from '../client';
 import type { CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
 import { checkBundle, workerDataConverter } from './data-converter';
+import { checkHealthAddress } from './health-server';
 import type { HealthOptions } from './health-server';
 import { serveMetrics } from './metrics-endpoint';
 import { ParticipantCircuits } from './participant-circuits';
@@ -64,7 +65,7 @@ const activitiesOf = (
  * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
  * @throws {InvalidEncryptionKeys} {InvalidDataConverter} {FailuresNotEncoded}
  * @throws {InvalidCircuit}
- * @throws {InvalidMetricsAddress}
+ * @throws {InvalidMetricsAddress} {InvalidHealthPort} {HealthNotServed}
  * @example
  * const worker = await runCoordinator({ workflows: { workflowsPath: require.resolve('./workflows') } });
  * await worker.stopped;
@@ -77,6 +78,7 @@ export async function runCoordinator({
   circuits: circuitOptions,
   colocated = [],
 }: RunCoordinatorOptions): Promise<RunningCoordinator> {
+  await checkHealthAddress(health);
   serveMetrics();
   const settings = temporalSettings(temporal);
   const { connectionOptions, namespace } = settings;

@@ -20,11 +20,13 @@ import {
 } from '../participant';
 import type { Participant, ParticipantActivities } from '../participant';
 import { wakeRelays } from '../outbox';
-import { parseParticipantName } from '../protocol';
+import { parseParticipantName, show } from '../protocol';
 import type { LocalTimeouts } from '../protocol';
 import type { Circuit, CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
 import { workerDataConverter } from './data-converter';
+import { Endings } from './endings';
+import { checkHealthAddress } from './health-server';
 import type { HealthOptions } from './health-server';
 import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
@@ -74,6 +76,8 @@ export interface RunningParticipant extends RunningWorker {
  *
  * @throws {SchemaVersionError} when the schema `txn` is not migrated
  * @throws {StandbyError} {MissingTableError} {MissingRightsError} when the database cannot be worked with
+ * @throws {RangeError} when `concurrency` or `recovery` is out of range
+ * @throws {InvalidHealthPort} {HealthNotServed} when its health check could not be served, such as on a port that is taken
  * @throws {InvalidTimeouts} when the timeouts are out of order
  * @throws {PreparedTransactionsDisabledError} when `twoPhaseCommit` is true and `max_prepared_transactions` is 0
  * @throws {SearchAttributesMissing} when the namespace lacks them
@@ -91,7 +95,8 @@ export async function runParticipant(
   options: RunParticipantOptions,
 ): Promise<RunningParticipant> {
   const name = parseParticipantName(options.name ?? participant.name);
-  const concurrency = options.concurrency ?? 20;
+  const concurrency = checkedConcurrency(options.concurrency);
+  await checkHealthAddress(options.health);
   serveMetrics();
   const settings = temporalSettings(options.temporal);
   const { connectionOptions, namespace } = settings;
@@ -110,11 +115,12 @@ export async function runParticipant(
     tellCircuit(name, circuit.name, 'closed');
     circuit.onChange(() => tellCircuit(name, circuit.name, circuit.report().state));
   }
+  const begun = new Endings();
+  begun.add(() => pool.end());
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
   const stopping = (): boolean => isStopping(worker);
   let namespaceId: string | undefined;
-  let stopKeeping: (() => Promise<void>) | undefined;
   let own: RunningWorker;
   let colocated: ParticipantActivities;
   try {
@@ -128,7 +134,7 @@ export async function runParticipant(
     });
     colocated = colocatedActivities(name, activities, concurrency);
     await checkDatabase(pool, name, PARTICIPANT_RIGHTS);
-    stopKeeping = await keepCircuits({
+    const stopKeeping = await keepCircuits({
       pool,
       worker: `${hostname()}:${process.pid}`,
       circuits,
@@ -139,6 +145,7 @@ export async function runParticipant(
         });
       },
     });
+    begun.add(stopKeeping);
     await checkPrepares(pool, name, options.twoPhaseCommit);
     const dataConverter = workerDataConverter(settings.dataConverter, stopping);
     const recovery = { participant: name, ...recoverySettings(options.recovery) };
@@ -146,8 +153,8 @@ export async function runParticipant(
     await checkSearchAttributes(connection, namespace);
     namespaceId = await namespaceIdOf(connection, namespace);
     const client = new Client({ connection, namespace, dataConverter });
-    const stopStarting = await keepStarted(`recovery:${name}`, () => startRecovery(client, recovery));
-    const stopTelling = keepTellingParticipant(pool, name, namespace);
+    begun.add(await keepStarted(`recovery:${name}`, () => startRecovery(client, recovery)));
+    begun.add(keepTellingParticipant(pool, name, namespace));
     worker = await Worker.create({
       connection,
       namespace,
@@ -172,21 +179,21 @@ export async function runParticipant(
         const healthy = database.status === 'healthy';
         return { participant: name, database, circuits: circuits.map((circuit) => circuit.report()), healthy };
       },
-      close: async () => {
-        stopStarting();
-        await stopTelling();
-        await stopKeeping?.();
-        await pool.end();
-      },
+      close: begun.end,
     });
   } catch (error) {
+    await begun.end();
     await connection?.close();
-    await stopKeeping?.();
-    await pool.end();
     throw error;
   }
   const running = options.outbox ? await withRelay(own, name, options, options.outbox) : own;
   return { ...running, name, colocatedActivities: colocated };
+}
+
+/** @throws {RangeError} */
+function checkedConcurrency(concurrency = 20): number {
+  if (Number.isSafeInteger(concurrency) && concurrency >= 1) return concurrency;
+  throw new RangeError(`Nothing was started: concurrency is ${show(concurrency)}, not a whole number from 1 up.`);
 }
 
 /** Both run, and both end when one of them does. */

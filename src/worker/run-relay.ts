@@ -10,6 +10,8 @@ import type { RelayOptions } from '../outbox';
 import { checkDatabase, checkDatabaseConnection, RELAY_RIGHTS } from '../participant';
 import { parseParticipantName } from '../protocol';
 import { workerDataConverter } from './data-converter';
+import { Endings } from './endings';
+import { checkHealthAddress } from './health-server';
 import type { HealthOptions } from './health-server';
 import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
@@ -38,6 +40,7 @@ export interface RunOutboxRelayOptions extends OutboxRelaySettings {
  *
  * @param service name of the service: the workflow is `outbox:<service>`
  * @throws {RangeError} when an option is out of range
+ * @throws {InvalidHealthPort} {HealthNotServed} when its health check could not be served, such as on a port that is taken
  * @throws {SchemaVersionError} when the schema `txn` is not migrated
  * @throws {StandbyError} {MissingTableError} {MissingRightsError} when the database cannot be worked with
  * @throws {SearchAttributesMissing} when the namespace lacks them
@@ -53,9 +56,10 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
   const { database, temporal, health, seats = 2, keepHours = 168, ...relaying } = options;
   const name = parseParticipantName(service);
   relaySettings(relaying);
-  serveMetrics();
   if (!Number.isSafeInteger(seats) || seats < 1 || seats > 16)
     throw new RangeError(`Nothing was started: seats is ${String(seats)}, not a whole number from 1 to 16.`);
+  await checkHealthAddress(health);
+  serveMetrics();
   const settings = temporalSettings(temporal);
   const { connectionOptions, namespace } = settings;
   checkDatabaseConnection(database, name);
@@ -72,6 +76,8 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
     ...database,
   });
   pool.on('error', ignoreLostIdleConnection);
+  const begun = new Endings();
+  begun.add(() => pool.end());
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
   const stopping = (): boolean => isStopping(worker);
@@ -81,8 +87,8 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
     connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
     await checkSearchAttributes(connection, namespace);
     const client = new Client({ connection, namespace, dataConverter });
-    const stopStarting = await keepStarted(`outbox:${name}`, () => startRelaying(client, { service: name, seats }));
-    const stopTelling = keepTellingOutbox(pool, name);
+    begun.add(await keepStarted(`outbox:${name}`, () => startRelaying(client, { service: name, seats })));
+    begun.add(keepTellingOutbox(pool, name));
     worker = await Worker.create({
       connection,
       namespace,
@@ -107,15 +113,11 @@ export async function runOutboxRelay(service: string, options: RunOutboxRelayOpt
       connection,
       ...(health ? { health } : {}),
       check: async () => ({ service: name, healthy: await answers(pool) }),
-      close: async () => {
-        stopStarting();
-        await stopTelling();
-        await pool.end();
-      },
+      close: begun.end,
     });
   } catch (error) {
+    await begun.end();
     await connection?.close();
-    await pool.end();
     throw error;
   }
 }
