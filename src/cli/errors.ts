@@ -156,9 +156,11 @@ export class UnknownWorkflow extends CommandError {
   override readonly name = 'UnknownWorkflow';
   override readonly exitCode = ExitCode.WrongUsage;
 
-  constructor(id: string, namespace: string) {
+  /** @param where it may be instead, in a sentence */
+  constructor(id: string, namespace: string, where: string) {
     super(
-      `Nothing was changed: Temporal knows no workflow ${show(id)} in namespace ${show(namespace)}. Check the id and --namespace; ` +
+      `Nothing was changed: Temporal knows no workflow ${show(id)} in namespace ${show(namespace)}. ` +
+        `${where === '' ? 'Check' : `${where} Else check`} the id and --namespace; ` +
         "one that ended longer ago than the namespace's retention is forgotten there, and temporal-txn show asks the databases.",
     );
   }
@@ -198,10 +200,10 @@ export class RulingOnInterrupted extends CommandError {
   override readonly name = 'RulingOnInterrupted';
   override readonly exitCode = ExitCode.NeedsPerson;
 
-  constructor(id: string, type: string, how: string) {
+  /** @param remedy how it goes on, up to the full stop */
+  constructor(shown: string, how: string, remedy: string) {
     super(
-      `Nothing was changed: ${show(id)} was ${how}, so no code of it runs that could take a ruling. Resume it with the same input: ` +
-        `new TransactionClient({ client }).resume(${JSON.stringify(type)}, { id: ${JSON.stringify(id)}, input }). What was done answers from the branch log. ` +
+      `Nothing was changed: ${shown} was ${how}, so no code of it runs that could take a ruling. ${remedy}. What was done answers from the branch log. ` +
         'What two-phase commit has prepared is settled by recovery, or by temporal-txn resolve.',
     );
   }

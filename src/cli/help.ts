@@ -156,7 +156,7 @@ export const LIST_HELP = `Lists transactions as Temporal has them, running ones 
   temporal-txn list --query "WorkflowType = 'transferMoney'" --limit 100 --page 2
 
 Protocol and failed step are known only of transactions that are, or were, anything but plainly running or committed. "(!)"
-marks what waits for a person.
+marks what waits for a person, "(group)" a workflow in which many transactions travel: temporal-txn show counts how they stand.
 
 Exit codes: 0 nothing that is listed needs a person; 4 something does; 2 wrong usage, or Temporal does not answer.
 `;

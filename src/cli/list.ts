@@ -1,7 +1,7 @@
 /** The command `list`: transactions as Temporal's visibility has them, newest first, page by page. */
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import type { TxnStatus } from '../observability';
-import { parseParticipantName } from '../protocol';
+import { isGroupId, parseParticipantName } from '../protocol';
 import { InvalidArgument, TemporalSaidNo } from './errors';
 import { ExitCode } from './exit-code';
 import { age, count, printable } from './printable';
@@ -49,6 +49,8 @@ export interface ListRequest {
 }
 
 interface Listed {
+  /** Whether it is one, or many that travel together. */
+  readonly kind: 'transaction' | 'group';
   readonly id: string;
   readonly runId: string;
   readonly type: string;
@@ -140,6 +142,7 @@ function readInfo(info: WorkflowExecutionInfo, now: Date): Listed {
   const workflow = ENDED_BY_OTHERS[info.status.name];
   const own = txnStatus === undefined ? info.status.name.toLowerCase().replaceAll('_', ' ') : String(txnStatus);
   return {
+    kind: isGroupId(workflowId) ? 'group' : 'transaction',
     id: workflowId,
     runId,
     type,
@@ -157,17 +160,20 @@ function readInfo(info: WorkflowExecutionInfo, now: Date): Listed {
 function tell(transactions: readonly Listed[], page: number, more: boolean, now: Date): string {
   if (transactions.length === 0) return page === 1 ? 'There is none.' : `There is none on page ${page}.`;
   const needy = transactions.filter(({ needsAttention }) => needsAttention).length;
-  const rows = transactions.map(({ id, type, protocol, status, failedStep, needsAttention, startedAt, ...rest }) => [
-    printable(id),
-    printable(type),
-    printable(protocol ?? '-'),
-    `${printable(status)}${needsAttention ? ' (!)' : ''}`,
-    printable(failedStep ?? '-'),
-    `${startedAt.toISOString().slice(0, 19)}Z`,
-    rest.closedAt === undefined ? `${age(now.getTime() - startedAt.getTime())}, not ended` : took(rest.tookMs),
-  ]);
+  const groups = transactions.filter(({ kind }) => kind === 'group').length;
+  const rows = transactions.map(
+    ({ kind, id, type, protocol, status, failedStep, needsAttention, startedAt, ...rest }) => [
+      printable(id),
+      printable(type),
+      kind === 'group' ? '(group)' : printable(protocol ?? '-'),
+      `${printable(status)}${needsAttention ? ' (!)' : ''}`,
+      printable(failedStep ?? '-'),
+      `${startedAt.toISOString().slice(0, 19)}Z`,
+      rest.closedAt === undefined ? `${age(now.getTime() - startedAt.getTime())}, not ended` : took(rest.tookMs),
+    ],
+  );
   return [
-    `${count(transactions.length, 'transaction')}${needy === 0 ? '' : `, ${needy} of them (!) waiting for a person`}.${
+    `${count(transactions.length - groups, 'transaction')}${groups === 0 ? '' : ` and ${count(groups, 'group')} in which others travel`}${needy === 0 ? '' : `, ${needy} of them (!) waiting for a person`}.${
       more ? ` There are more: add --page ${page + 1}.` : ''
     }`,
     columns(['id', 'workflow type', 'protocol', 'status', 'failed step', 'started', 'took'], rows),

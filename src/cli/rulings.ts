@@ -10,6 +10,7 @@ import {
 } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { RulingRefused, TransactionClient, TransactionNotFound } from '../client';
+import { isGroupId, show } from '../protocol';
 import type { BranchReport, SagaReport, StepReport, TransactionReport } from '../protocol';
 import type { Coordinators } from './coordinators';
 import {
@@ -22,11 +23,14 @@ import {
   TemporalUnavailable,
   UnknownWorkflow,
 } from './errors';
+import type { CommandError } from './errors';
 import { ExitCode } from './exit-code';
 import { printable } from './printable';
 import type { Answer } from './table';
+import { HOW_INTERRUPTED, resetCommand } from './transaction/verdict-words';
 import { lookAtWorkflow } from './transaction/workflow';
 import type { FoundWorkflow } from './transaction/workflow';
+import { tellTravels, whereItTravels } from './travels';
 
 export type Ruling = 'retry' | 'skip' | 'compensate';
 
@@ -58,12 +62,12 @@ interface Waiting {
  * @throws {CommandError} when the transaction does not wait for this ruling
  */
 export async function rule(coordinators: Coordinators, request: RulingRequest): Promise<Answer> {
-  const { id, namespace, mode } = request;
+  const { id, mode } = request;
   const client = await coordinators.client();
   if ('down' in client) throw new TemporalUnavailable(client.down, REMEDY);
   const workflow = await lookAtWorkflow(coordinators, id);
   if (workflow.kind === 'down') throw new TemporalUnavailable(workflow.why, REMEDY);
-  if (workflow.kind === 'unknown') throw new UnknownWorkflow(id, namespace);
+  if (workflow.kind === 'unknown') throw await whyUnknown(coordinators, request);
   const waiting = findWaiting(workflow, request);
   const consequence = consequenceOf(waiting, request);
   if (mode === 'dry-run') return tell(waiting, request, consequence);
@@ -71,13 +75,28 @@ export async function rule(coordinators: Coordinators, request: RulingRequest): 
   return tell(waiting, request, consequence);
 }
 
+/** It may be in a group, where nobody can rule on it: what waits for a person leaves its group. */
+async function whyUnknown(coordinators: Coordinators, { id, namespace }: RulingRequest): Promise<CommandError> {
+  const travels = await whereItTravels(coordinators, id, namespace);
+  if (travels.kind !== 'interrupted') return new UnknownWorkflow(id, namespace, tellTravels(travels, id, namespace));
+  const { group, how } = travels;
+  const remedy = `Have the group hand it over: ${resetCommand(group, namespace)}`;
+  return new RulingOnInterrupted(`${show(id)} is in group ${show(group)}, which`, how, remedy);
+}
+
+/** How a transaction goes on whose workflow was ended from outside. */
+const wayOn = ({ id, type }: FoundWorkflow, namespace: string): string =>
+  isGroupId(id)
+    ? `Have all that have not ended in it go on under their own ids: ${resetCommand(id, namespace)}`
+    : `Resume it with the same input: new TransactionClient({ client }).resume(${JSON.stringify(type)}, { id: ${JSON.stringify(id)}, input })`;
+
 const REMEDY = 'A ruling is an update of the workflow: bring Temporal back, or check TEMPORAL_ADDRESS, then try again.';
 
-function findWaiting(workflow: FoundWorkflow, { ruling, id, step, transaction }: RulingRequest): Waiting {
+function findWaiting(workflow: FoundWorkflow, { ruling, id, namespace, step, transaction }: RulingRequest): Waiting {
   const { status, type, taskQueue, report } = workflow;
   const name = NAMES[ruling];
-  const interrupted = INTERRUPTED[status];
-  if (interrupted !== undefined) throw new RulingOnInterrupted(id, type, interrupted);
+  const interrupted = HOW_INTERRUPTED[status];
+  if (interrupted !== undefined) throw new RulingOnInterrupted(show(id), interrupted, wayOn(workflow, namespace));
   if (status !== 'RUNNING')
     throw new NotWaiting(
       name,
@@ -85,6 +104,7 @@ function findWaiting(workflow: FoundWorkflow, { ruling, id, step, transaction }:
       `Its workflow has ended: ${endOf(workflow)}. It waits for nothing; see temporal-txn show ${id}.`,
       false,
     );
+  if (isGroupId(id)) throw new NotWaiting(name, id, NOT_IN_GROUPS, false);
   if (report.kind === 'no-worker') throw new NoWorkerAnswers(id, taskQueue, 'nothing');
   if (report.kind === 'none') throw new NotATransaction(id, type);
   const all = report.reports.flatMap(waitingIn);
@@ -101,13 +121,14 @@ function findWaiting(workflow: FoundWorkflow, { ruling, id, step, transaction }:
   return only;
 }
 
+const NOT_IN_GROUPS =
+  'What travels in a group waits for no ruling: what needs one leaves it, and is ruled on under its own id. temporal-txn list --needs-attention lists such.';
+
 const NAMES: Readonly<Record<Ruling, string>> = {
   retry: 'a retry',
   skip: 'being skipped',
   compensate: 'being compensated',
 };
-
-const INTERRUPTED: Readonly<Record<string, string>> = { TERMINATED: 'terminated', TIMED_OUT: 'timed out' };
 
 const endOf = ({ status, report }: FoundWorkflow): string =>
   report.kind === 'told' ? report.reports.map(({ outcome }) => outcome).join(', ') : status;

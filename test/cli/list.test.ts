@@ -22,7 +22,12 @@ const RECOVERIES = "WorkflowType = 'recoverParticipant'";
 interface Listed {
   readonly page: number;
   readonly more: boolean;
-  readonly transactions: readonly { readonly id: string; readonly status: string; readonly needsAttention: boolean }[];
+  readonly transactions: readonly {
+    readonly kind: string;
+    readonly id: string;
+    readonly status: string;
+    readonly needsAttention: boolean;
+  }[];
 }
 
 describe('temporal-txn list', () => {
@@ -30,6 +35,7 @@ describe('temporal-txn list', () => {
   let client: Client;
   const run = randomUUID();
   const [plain, held, terminated, recovery] = ['plain', 'held', 'terminated', 'recovery'].map((one) => `${one}-${run}`);
+  const group = `group:transfer:${run}`;
   beforeAll(async () => {
     temporal = await TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() });
     client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
@@ -46,9 +52,10 @@ describe('temporal-txn list', () => {
     await start(held, 'transfer', attributes);
     await (await start(terminated, 'transfer', attributes)).terminate();
     await start(recovery, 'recoverParticipant');
+    await start(group, 'runGroup');
     // Visibility lags behind, and each record of it by itself: that one has ended comes later than that it is there.
     const isComplete = async () => {
-      expect((await listed()).transactions).toHaveLength(3);
+      expect((await listed()).transactions).toHaveLength(4);
       expect((await listed('--status', 'interrupted')).transactions).toHaveLength(1);
       expect((await listed('--query', RECOVERIES)).transactions).toHaveLength(1);
     };
@@ -66,24 +73,32 @@ describe('temporal-txn list', () => {
   it('says how each stands, which wait for a person, and nothing of what workers run for themselves', async () => {
     const { stdout, exitCode } = await list();
     expect(exitCode).toBe(4);
-    expect(stdout).toMatch(/^3 transactions, 1 of them \(!\) waiting for a person\.\n/);
+    expect(stdout).toMatch(
+      /^3 transactions and 1 group in which others travel, 1 of them \(!\) waiting for a person\.\n/,
+    );
     expect(stdout).toMatch(new RegExp(`${held} +transfer +saga +held \\(!\\) +south-bank.credit `));
     expect(stdout).toMatch(new RegExp(`${plain} +transfer +- +running +- `));
     // It was ended under its person: nobody can rule on it any more.
     expect(stdout).toMatch(new RegExp(`${terminated} +transfer +saga +held, terminated +south-bank.credit `));
+    expect(stdout).toMatch(new RegExp(`${group} +runGroup +\\(group\\) +running +- `));
     expect(stdout).not.toContain(recovery);
   });
 
   it.each([
     ['--needs-attention', [held, terminated]],
     ['--status interrupted', [terminated]],
-    ['--status running', [plain, held]],
+    ['--status running', [plain, held, group]],
     ['--protocol saga --participant south-bank', [held, terminated]],
     ['--participant nobody', []],
     ['--since 1h --status held', [held, terminated]],
     ['--since 2000-01-01 --status committed', []],
   ])('narrows it: %s', async (args, expected) => {
     expect(ids(await listed(...args.split(' ')))).toEqual([...expected].sort());
+  });
+
+  it('says to programs too which of them are groups', async () => {
+    const { transactions } = await listed();
+    expect(transactions.filter(({ kind }) => kind === 'group').map(({ id }) => id)).toEqual([group]);
   });
 
   it("takes a filter of Temporal's own, which finds everything", async () => {
@@ -95,10 +110,10 @@ describe('temporal-txn list', () => {
   });
 
   it('goes page by page, and leaves none out', async () => {
-    const pages = await Promise.all(['1', '2', '3'].map((page) => listed('--limit', '1', '--page', page)));
-    expect(pages.map(({ more }) => more)).toEqual([true, true, false]);
-    expect(pages.flatMap(ids).sort()).toEqual([plain, held, terminated].sort());
-    expect((await list('--limit', '1', '--page', '4')).stdout).toBe('There is none on page 4.\n');
+    const pages = await Promise.all(['1', '2', '3', '4'].map((page) => listed('--limit', '1', '--page', page)));
+    expect(pages.map(({ more }) => more)).toEqual([true, true, true, false]);
+    expect(pages.flatMap(ids).sort()).toEqual([plain, held, terminated, group].sort());
+    expect((await list('--limit', '1', '--page', '5')).stdout).toBe('There is none on page 5.\n');
   });
 
   it('says so when Temporal does not answer', async () => {

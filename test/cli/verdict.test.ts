@@ -7,97 +7,24 @@ import { disagreementsOf } from '../../src/cli/transaction/disagreements';
 import { tellStanding } from '../../src/cli/transaction/tell';
 import { verdictOf } from '../../src/cli/transaction/verdict';
 import type { Found, Verdict } from '../../src/cli/transaction/verdict-words';
-import type { FoundWorkflow } from '../../src/cli/transaction/workflow';
 import { keyOf } from '../../src/participant';
-import { parseBranchId, parseTransactionId } from '../../src/protocol';
-import type {
-  BranchReport,
-  CommitReport,
-  FinishFate,
-  SagaReport,
-  StepReport,
-  TransactionReport,
-} from '../../src/protocol';
-
-const id = parseTransactionId('transfer-4711');
-const STATES = {
-  lookedAt: ['north-bank', 'south-bank'],
-  notLookedAt: [],
-  rows: [],
-  decisions: [],
-  inDoubt: [],
-  findings: [],
-  accepted: [],
-};
-
-const workflow = (more: Partial<FoundWorkflow> = {}): FoundWorkflow => ({
-  kind: 'found',
+import { parseTransactionId } from '../../src/protocol';
+import type { SagaReport, StepReport, TransactionReport } from '../../src/protocol';
+import {
+  branch,
+  commit,
+  databases,
+  decided,
+  found,
+  HELD,
   id,
-  type: 'transferMoney',
-  status: 'RUNNING',
-  taskQueue: 'transactions',
-  startedAt: new Date(0),
-  report: { kind: 'none' },
-  events: [],
-  pending: [],
-  ...more,
-});
-const found = (reports: readonly TransactionReport[], more: Partial<Found> = {}): Found => ({
-  id,
-  workflow: workflow({ report: reports.length > 0 ? { kind: 'told', reports } : { kind: 'none' } }),
-  reports,
-  databases: STATES,
-  disagreements: [],
-  graceMs: 60_000,
-  ...more,
-});
-const databases = (more: Partial<DatabaseLook>): DatabaseLook => ({ ...STATES, ...more });
+  reserved,
+  saga,
+  STATES,
+  step,
+  workflow,
+} from './verdict-fixture';
 
-const step = (branch: string, more: Partial<StepReport> = {}): StepReport => ({
-  branch: parseBranchId(branch),
-  role: 'compensatable',
-  participant: 'north-bank',
-  operation: branch,
-  fate: { kind: 'done', answer: 'applied' },
-  compensation: { kind: 'armed' },
-  ...more,
-});
-const HELD = { kind: 'held', cause: 'the ledger\u001b[2J is closed' } as const;
-const saga = (outcome: 'running' | 'compensating' | 'held', ...steps: StepReport[]): SagaReport => ({
-  id,
-  protocol: 'saga',
-  outcome,
-  steps,
-});
-
-const branch = (name: string, finish: FinishFate, more: Partial<BranchReport> = {}): BranchReport => ({
-  branch: parseBranchId(name),
-  participant: 'south-bank',
-  operation: name,
-  vote: 'commit',
-  finish,
-  ...more,
-});
-type Outcome = Extract<CommitReport<'two-phase-commit'>, { readonly decision?: unknown }>['outcome'];
-const commit = (outcome: Outcome | 'mixed', ...branches: BranchReport[]): TransactionReport =>
-  // Cast: the outcomes that end it have more to say, and these tests less.
-  ({ id, protocol: 'two-phase-commit', outcome, decision: 'commit', branches, attempts: 1 }) as TransactionReport;
-const reserved: TransactionReport = {
-  id,
-  protocol: 'try-confirm-cancel',
-  outcome: 'reserved',
-  branches: [branch('reserveRoom', { kind: 'waiting' })],
-  attempts: 1,
-};
-const decided = {
-  participant: 'north-bank',
-  transaction: id,
-  key: keyOf(id),
-  decision: 'commit',
-  by: 'coordinator',
-  ageMs: 90_000,
-  branches: [],
-} as const;
 const SKIPPED = { kind: 'skipped', by: 'ann', reason: 'told by phone', evidence: 'rolled back by hand' } as const;
 
 interface Case {
@@ -155,7 +82,12 @@ const CASES: readonly Case[] = [
     what: 'a workflow and a database that disagree',
     given: found([saga('running', step('debit'))], {
       disagreements: [
-        { participant: 'north-bank', branch: 'debit', told: 'the workflow says done, and nothing is there' },
+        {
+          transaction: id,
+          participant: 'north-bank',
+          branch: 'debit',
+          told: 'the workflow says done, and nothing is there',
+        },
       ],
     }),
     need: 'person',
@@ -354,5 +286,73 @@ describe('workflow and database', () => {
     const report = saga('running', step('credit', at));
     expect(disagreementsOf([report], STATES, true)).toEqual([]);
     expect(disagreementsOf([report], row('fenced'), true)).toHaveLength(1);
+  });
+});
+
+describe('what took effect and the saga does not tell of', () => {
+  const ended = (outcome: 'compensated' | 'committed', ...steps: StepReport[]): SagaReport =>
+    // Cast: the cause and the result are of no matter here.
+    ({ ...saga('running', ...steps), outcome }) as SagaReport;
+  const undone = ended('compensated', step('debit', { compensation: { kind: 'compensated' } }));
+  const row = (more: Partial<DatabaseLook['rows'][number]> = {}): DatabaseLook['rows'][number] => ({
+    transaction: id,
+    branch: 'credit',
+    state: 'applied',
+    participant: 'south-bank',
+    workflowId: 'group:transferMoney:7',
+    ...more,
+  });
+  const debited = row({ branch: 'debit', participant: 'north-bank', state: 'compensated' });
+  const lookAt = (rows: DatabaseLook['rows'], more: Partial<DatabaseLook> = {}) =>
+    databases({ rows: [debited, ...rows], ...more });
+
+  it('is a disagreement that needs a person, and is undone by hand', () => {
+    const look = lookAt([row()]);
+    const disagreements = disagreementsOf([undone], look, false);
+    expect(disagreements).toMatchObject([
+      {
+        transaction: id,
+        participant: 'south-bank',
+        branch: 'credit',
+        told: 'the workflow says compensated and names no such step, the branch log of south-bank says applied',
+      },
+    ]);
+    const verdict = verdictOf(
+      found([undone], { workflow: workflow({ status: 'FAILED' }), databases: look, disagreements }),
+    );
+    expect(verdict.need).toBe('person');
+    expect(verdict.first).toMatch(/^Somebody has to look: credit at south-bank took effect and stands, .* everything/);
+    expect(verdict.toDo[0]).toMatch(/^Look at the business data of south-bank/);
+  });
+
+  it.each([
+    { what: 'of a transaction inside it', look: lookAt([row({ transaction: `${id}/1/1` })]) },
+    { what: 'of one that follows it', look: lookAt([row({ transaction: `${id}/2` })]) },
+    { what: 'reserved, and cancelled', look: lookAt([row({ state: 'tried' }), row({ state: 'cancelled' })]) },
+    { what: 'undone', look: lookAt([row({ state: 'compensated' })]) },
+    { what: 'decided, which the audit compares', look: lookAt([row()], { decisions: [decided] }) },
+    {
+      what: 'told of, in a database that two participants share',
+      look: databases({ rows: [debited, { ...debited, participant: 'south-bank' }] }),
+    },
+  ])('is none: $what', ({ look }) => {
+    expect(disagreementsOf([undone], look, false)).toEqual([]);
+  });
+
+  it('is none while the saga may still come to it', () => {
+    for (const outcome of ['running', 'compensating', 'held'] as const)
+      expect(disagreementsOf([saga(outcome)], lookAt([row()]), false)).toEqual([]);
+  });
+
+  it('is one beside a saga that has committed, too, and told once where two participants share a database', () => {
+    const look = databases({
+      rows: [row({ branch: 'debit' }), row(), row({ participant: 'north-bank' })],
+    });
+    expect(disagreementsOf([ended('committed', step('debit'))], look, true).map((one) => one.branch)).toContain(
+      'credit',
+    );
+    expect(
+      disagreementsOf([ended('committed')], databases({ rows: [row(), row({ participant: 'north-bank' })] }), true),
+    ).toHaveLength(1);
   });
 });

@@ -16,7 +16,8 @@ const HELP: Readonly<Record<Ruling, string>> = {
   temporal-txn retry transfer-4711 --by ann --reason 'Dave has paid it in again'
   temporal-txn retry transfer-4711 --step south-bank.credit --by ann --reason 'Dave has paid it in again' --apply
 
-A transaction whose workflow was terminated is not retried but resumed with its input, in code: it says how.
+A transaction whose workflow was terminated is not retried but resumed with its input, in code, and one whose group was
+terminated is handed over by that: it says how.
 
 ${EXIT_CODES}
 `,

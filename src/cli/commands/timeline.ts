@@ -14,6 +14,7 @@ import { drawTerminal } from '../timeline/terminal';
 import { timelineOf } from '../timeline/timeline';
 import type { Timeline } from '../timeline/timeline';
 import { lookAtHistory } from '../transaction/workflow';
+import { tellTravels, whereItTravels } from '../travels';
 import { idOf, inSession, withNamespace } from './session';
 import type { NamespaceOptions } from './session';
 
@@ -26,6 +27,8 @@ const TIMELINE_HELP = `Draws what happened to a transaction, with its branches a
 A history file is what temporal workflow show --output json prints, or what Download in the Web UI saves. What was sent to the
 services and returned by them is not shown; messages of failures, votes and rulings are. A long silence is cut short in the
 drawing, and said to be.
+
+A transaction that travels in a group, or has ended in one, has no history of its own: its group has, and is named.
 
 Exit codes: 0 drawn; 2 wrong usage, or there is no such workflow, or Temporal does not answer.
 `;
@@ -71,7 +74,10 @@ async function timelineFor(
       found.why,
       'The history is there: try again when it answers, or draw an exported one with --history.',
     );
-  if (found.kind === 'unknown') throw new UnknownWorkflow(id, namespace);
+  if (found.kind === 'unknown') {
+    const travels = await whereItTravels(coordinators, id, namespace);
+    throw new UnknownWorkflow(id, namespace, tellTravels(travels, id, namespace));
+  }
   return timelineOf(found.events, found.pending);
 }
 

@@ -6,9 +6,13 @@ import type { DatabaseLook, Row } from './databases';
 
 /** One branch of which two places say different things. */
 export interface Disagreement {
+  /** Its id in the databases. */
+  readonly transaction: string;
   readonly participant: string;
   readonly branch: string;
   readonly told: string;
+  /** Where it took effect and stands, and its saga has ended like this without telling of it. */
+  readonly unreported?: { readonly outcome: string; readonly askedBy: string | null };
 }
 
 /** The id under which the branches of a report are in the databases: that of its last attempt. */
@@ -35,14 +39,33 @@ export function disagreementsOf(
 }
 
 function ofSaga(report: SagaReport, look: DatabaseLook, purged: boolean): Disagreement[] {
-  return report.steps.flatMap((step) => {
+  const steps = report.steps.flatMap((step) => {
     const { participant, branch } = step;
     if (participant === undefined || !look.lookedAt.includes(participant)) return [];
     const state = rowOf(look, report.id, step)?.state ?? 'no row';
     const wanted = statesOf(step);
     if (wanted === undefined || wanted.includes(state) || (purged && state === 'no row')) return [];
     const said = step.compensation.kind === 'compensated' ? 'compensated' : step.fate.kind;
-    return [{ participant, branch, told: told(`the workflow says ${said}`, participant, state) }];
+    return [
+      { transaction: report.id, participant, branch, told: told(`the workflow says ${said}`, participant, state) },
+    ];
+  });
+  return [...steps, ...unreportedBy(report, look)];
+}
+
+/**
+ * What took effect under the id of a saga that has ended and does not tell of it. Transactions inside it have ids of their own; what is
+ * decided in a register is compared with that by the audit; and a database that two participants share shows each row twice.
+ */
+function unreportedBy({ id, outcome, steps }: SagaReport, { rows, decisions }: DatabaseLook): Disagreement[] {
+  if (outcome !== 'compensated' && outcome !== 'committed') return [];
+  if (decisions.some(({ transaction }) => transaction === id)) return [];
+  const known = new Set<string>(steps.map(({ branch }) => branch));
+  return rows.flatMap(({ transaction, branch, participant, state, workflowId }) => {
+    if (transaction !== id || state !== 'applied' || known.has(branch)) return [];
+    known.add(branch);
+    const said = told(`the workflow says ${outcome} and names no such step`, participant, state);
+    return [{ transaction, participant, branch, told: said, unreported: { outcome, askedBy: workflowId } }];
   });
 }
 
@@ -77,6 +100,7 @@ function ofCommit(report: CommitReport, look: DatabaseLook, purged: boolean): Di
         transaction === id && report.decision !== undefined && decision !== report.decision,
     )
     .map(({ participant, decision }) => ({
+      transaction: id,
       participant,
       branch: report.branches[0]?.branch ?? '',
       told: `the workflow says that it is decided ${report.decision ?? ''}, the register at ${participant} says ${decision}`,
@@ -88,7 +112,7 @@ function ofCommit(report: CommitReport, look: DatabaseLook, purged: boolean): Di
     const wanted = statesAfter(report, branch);
     if (wanted === undefined || wanted.includes(state) || (purged && state === 'no row')) return [];
     const said = `the workflow says that it followed the decision ${report.decision ?? ''}`;
-    return [{ participant, branch: branch.branch, told: told(said, participant, state) }];
+    return [{ transaction: id, participant, branch: branch.branch, told: told(said, participant, state) }];
   });
   return [...decided, ...branches];
 }

@@ -1,4 +1,5 @@
 /** The command `explain`: a transaction in sentences. What happened, why it stands as it stands, what happens by itself, what to type. */
+import { isGroupId } from '../../protocol';
 import { printable } from '../printable';
 import type { Answer } from '../table';
 import { clock, duration } from '../timeline/scale';
@@ -6,6 +7,7 @@ import { tellEnd } from '../timeline/tell-span';
 import { timelineOf } from '../timeline/timeline';
 import type { Lane, Mark, Span } from '../timeline/timeline';
 import type { Standing } from './look';
+import { atMost } from './verdict-words';
 
 /** Puts it into sentences. */
 export function explain(standing: Standing): Answer {
@@ -20,8 +22,11 @@ export function explain(standing: Standing): Answer {
     ...happened.map((sentence, i) => `${String(i + 1).padStart(3)}. ${sentence}`),
     '',
     `Why it stands as it stands: ${verdict.why}`,
-    ...standing.disagreements.map(
-      ({ branch, participant, told }) => `Of ${printable(branch)} at ${participant}, ${told}.`,
+    ...atMost(
+      standing.disagreements.map(
+        ({ branch, participant, told }) => `Of ${printable(branch)} at ${participant}, ${told}.`,
+      ),
+      (n) => `And ${n} more disagree: see temporal-txn show.`,
     ),
     ...databases.notLookedAt.map(({ participant, why }) => `Not looked at: ${participant}. ${why}`),
     '',
@@ -41,7 +46,8 @@ const NAMES: Readonly<Record<string, string>> = {
   'try-confirm-cancel': 'a try-confirm-cancel',
 };
 
-function kindOf({ workflow, reports, databases }: Standing): string {
+function kindOf({ id, workflow, reports, databases }: Standing): string {
+  if (isGroupId(id)) return 'a group, in which transactions travel';
   const protocols = [...new Set(reports.map(({ protocol }) => NAMES[protocol] ?? protocol))].join(' and ');
   const kind =
     protocols === ''

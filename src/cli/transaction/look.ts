@@ -1,5 +1,6 @@
 /** Everything that Temporal and the databases know of one transaction, and what that amounts to. Reads only. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isGroupId } from '../../protocol';
 import type { Patience, TransactionReport } from '../../protocol';
 import type { Coordinators } from '../coordinators';
 import type { Database } from '../databases';
@@ -9,7 +10,7 @@ import { lookAtDatabases } from './databases';
 import type { DatabaseLook } from './databases';
 import { disagreementsOf } from './disagreements';
 import type { Disagreement } from './disagreements';
-import { lookAtGroup } from './group';
+import { lookAtGroup, withoutThoseWhoLeft } from './group';
 import { verdictOf } from './verdict';
 import type { Found, Verdict } from './verdict-words';
 import { lookAtWorkflow } from './workflow';
@@ -45,21 +46,36 @@ export async function lookAt(
     await sleep(looking.pauseMs);
     const again = await lookOnce(databases, coordinators, looking);
     const both = again.disagreements.filter((one) => found.disagreements.some((first) => isSame(one, first)));
-    found = { ...again, disagreements: both };
+    found = { ...again, disagreements: await withoutThoseUnderWay(coordinators, both) };
   }
   const verdict = verdictOf(found);
   return { ...found, verdict, exitCode: exitCodeOf(verdict, found) };
 }
 
+/** A group that runs may have done what a workflow does not tell of, and has not left it to that yet. */
+async function withoutThoseUnderWay(
+  coordinators: Coordinators,
+  disagreements: readonly Disagreement[],
+): Promise<Disagreement[]> {
+  const askers = new Set(disagreements.flatMap(({ unreported }) => unreported?.askedBy ?? []));
+  const running = new Set<string>();
+  for (const workflowId of askers)
+    if ((await coordinators.ask({ workflowId })).state === 'running') running.add(workflowId);
+  return disagreements.filter(({ unreported }) => !running.has(unreported?.askedBy ?? ''));
+}
+
 const isSame = (one: Disagreement, other: Disagreement): boolean =>
-  one.branch === other.branch && one.participant === other.participant && one.told === other.told;
+  one.transaction === other.transaction &&
+  one.branch === other.branch &&
+  one.participant === other.participant &&
+  one.told === other.told;
 
 async function lookOnce(
   databases: readonly Database[],
   coordinators: Coordinators,
   { id, namespace, patience, pauseMs }: Looking,
 ): Promise<Found> {
-  const own = await lookAtWorkflow(coordinators, id);
+  const own = await lookAtOwn(coordinators, id);
   const asked = { id, reports: reportsOf(own), namespace, patience, pauseMs };
   const found = await lookAtDatabases(databases, coordinators, asked);
   const workflow = own.kind === 'unknown' ? await lookAtGroup(coordinators, id, found) : own;
@@ -72,7 +88,13 @@ async function lookOnce(
     databases: found,
     disagreements: disagreementsOf(reports, found, mayBePurged(workflow)),
     graceMs: patience.graceMs,
+    namespace,
   };
+}
+
+async function lookAtOwn(coordinators: Coordinators, id: string): Promise<WorkflowLook> {
+  const look = await lookAtWorkflow(coordinators, id);
+  return look.kind === 'found' ? withoutThoseWhoLeft(look) : look;
 }
 
 const reportsOf = (workflow: WorkflowLook): readonly TransactionReport[] =>
@@ -86,7 +108,7 @@ function checkKnown(
 ): void {
   if (reports.length > 0 || rows.length + decisions.length + inDoubt.length > 0) return;
   if (workflow.kind === 'found') {
-    if (workflow.report.kind === 'none') throw new NotATransaction(id, workflow.type);
+    if (workflow.report.kind === 'none' && !isGroupId(id)) throw new NotATransaction(id, workflow.type);
     return;
   }
   // Where somebody could not be asked, it is not unknown.

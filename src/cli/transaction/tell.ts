@@ -10,38 +10,56 @@ import { duration } from '../timeline/scale';
 import type { BranchEvidence } from '../evidence';
 import { idInDatabases, rowOf } from './disagreements';
 import type { Standing } from './look';
+import { needyIn } from './verdict-group';
+import { atMost, MOST_SHOWN } from './verdict-words';
 import type { DatabaseLook, Row } from './databases';
+import type { WorkflowLook } from './workflow';
 
 /** Puts everything on one page. */
 export function tellStanding(standing: Standing): Answer {
-  const { id, verdict, reports, databases, disagreements, exitCode } = standing;
+  const { id, workflow, verdict, reports, databases, disagreements, exitCode } = standing;
   const { findings, accepted, lookedAt, notLookedAt } = databases;
+  const isGroup = isGroupId(id);
+  const isOneOfMany = isGroup || reports.length > 1;
+  const shown = isGroup && workflow.kind === 'found' ? needyIn(standing, workflow) : reports;
+  const several = isGroup ? MOST_SHOWN : shown.length;
   const lines = [
     `${verdict.first} Nothing was changed.`,
     '',
     block(printable(id), factsOf(standing)),
-    ...reports.flatMap((report) => ['', tellReport(report, databases, reports.length > 1)]),
+    ...shown.slice(0, several).flatMap((report) => ['', tellReport(report, databases, isOneOfMany)]),
+    ...(shown.length > several
+      ? ['', `And ${shown.length - several} more: see -o json, or temporal-txn show <transaction-id>.`]
+      : []),
     ...unreported(standing),
     '',
     `Looked at ${lookedAt.length === 0 ? 'no database' : `the databases of ${lookedAt.join(', ')}`}.`,
     ...notLookedAt.map(({ participant, why }) => `Not looked at: ${participant}. ${why}`),
-    ...disagreements.map(
-      ({ branch, participant, told }) => `DISAGREEMENT: ${printable(branch)} at ${participant}: ${told}.`,
+    ...atMost(
+      disagreements.map(
+        ({ branch, transaction, participant, told }) =>
+          `DISAGREEMENT: ${printable(branch)}${isOneOfMany ? ` of ${printable(transaction)}` : ''} at ${participant}: ${told}.`,
+      ),
+      (n) => `And ${n} more DISAGREEMENTS: see -o json.`,
     ),
     ...accepted.map((one) => `Note: ${tellAccepted(one)}`),
-    ...findings.map((finding) => `\n${tellFinding(finding)}`),
+    ...atMost(
+      findings.map((finding) => `\n${tellFinding(finding)}`),
+      (n) => `\nAnd ${n} more: see temporal-txn audit.`,
+    ),
     '',
     ...(verdict.toDo.length === 0 ? ['To do: nothing.'] : ['To do:', ...verdict.toDo.map((one) => `  ${one}`)]),
   ];
   return { exitCode, text: lines.join('\n'), json: valueOf(standing) };
 }
 
-function factsOf({ workflow, reports, databases, verdict }: Standing): [string, string][] {
+function factsOf({ id: asked, workflow, reports, databases, verdict }: Standing): [string, string][] {
   const { decisions } = databases;
   const rows: [string, string][] = [];
+  const why: [string, string][] = verdict.why === '' ? [] : [['why', verdict.why]];
   if (workflow.kind === 'found') {
     const { id, type, status, startedAt, closedAt } = workflow;
-    const where = isGroupId(id) ? `, in ${printable(id)}` : '';
+    const where = id !== asked && isGroupId(id) ? `, in ${printable(id)}` : '';
     const took =
       closedAt === undefined
         ? ''
@@ -49,11 +67,10 @@ function factsOf({ workflow, reports, databases, verdict }: Standing): [string, 
     rows.push(['workflow', `${printable(type)}, ${status}${where}`], ['started', `${startedAt.toISOString()}${took}`]);
     if (workflow.report.kind === 'no-worker') rows.push(['report', `none: ${workflow.report.why}`]);
   } else {
-    rows.push([
-      'workflow',
-      workflow.kind === 'down' ? `not looked at: ${workflow.why}` : 'Temporal does not know it, or has forgotten it',
-    ]);
+    rows.push(['workflow', workflow.kind === 'down' ? `not looked at: ${workflow.why}` : tellUnknown(workflow)]);
   }
+  // A group has one for each of its transactions, and the first line counts them.
+  if (isGroupId(asked)) return [...rows, ...why];
   for (const { id, protocol, outcome } of reports)
     rows.push(['protocol', reports.length > 1 ? `${protocol} (${printable(id)})` : protocol], ['status', outcome]);
   for (const { participant, decision, by, ageMs, transaction } of decisions)
@@ -61,9 +78,11 @@ function factsOf({ workflow, reports, databases, verdict }: Standing): [string, 
       'register',
       `${decision} (at ${participant}), by ${printable(by)}, ${age(ageMs)} ago${decisions.length > 1 ? `, for ${printable(transaction)}` : ''}`,
     ]);
-  if (verdict.why !== '') rows.push(['why', verdict.why]);
-  return rows;
+  return [...rows, ...why];
 }
+
+const tellUnknown = ({ begunIn }: Extract<WorkflowLook, { kind: 'unknown' }>): string =>
+  `Temporal does not know it, or has forgotten it${begunIn === undefined ? '' : `; begun in ${printable(begunIn.group)}`}`;
 
 function tellReport(report: TransactionReport, look: DatabaseLook, several: boolean): string {
   const id = idInDatabases(report);

@@ -2,13 +2,18 @@
 import { isGroupId } from '../../protocol';
 import type { StepReport, TransactionReport } from '../../protocol';
 import { count, printable } from '../printable';
+import { answerOf } from './group';
+import { idInDatabases } from './disagreements';
+import { EXECUTE_AGAIN, HOW_INTERRUPTED, resetCommand, startWorker } from './verdict-words';
 import type { Found, Verdict } from './verdict-words';
 import { failureOf } from './workflow';
-import type { FoundWorkflow } from './workflow';
+import type { FoundWorkflow, WorkflowLook } from './workflow';
 
 /** No worker answers. */
 export function judgeWithoutWorker({ id, databases }: Found, workflow: FoundWorkflow): Verdict {
   const { status, taskQueue } = workflow;
+  const travels = isIn(id, workflow);
+  if (status === 'COMPLETED' && travels) return judgeByAnswer(id, workflow);
   if (status === 'COMPLETED')
     return {
       need: 'nobody',
@@ -28,25 +33,44 @@ export function judgeWithoutWorker({ id, databases }: Found, workflow: FoundWork
   const decided = databases.decisions[0];
   return {
     need: 'unknown',
-    first: `It cannot be told whether somebody is needed: the workflow runs, and no worker of task queue ${printable(taskQueue)} answers.`,
-    why:
+    first: `It cannot be told whether somebody is needed: ${travels ? 'its group' : 'the workflow'} runs, and no worker of task queue ${printable(taskQueue)} answers.`,
+    why: `${travels ? `It travels in ${printable(workflow.id)}. ` : ''}${
       decided === undefined
         ? 'What was done is in the branch logs, and nothing of it is lost; only a worker can go on, and say how it stands.'
-        : `The register at ${decided.participant} says ${decided.decision}, and all branches get that.`,
+        : `The register at ${decided.participant} says ${decided.decision}, and all branches get that.`
+    }`,
     byItself: 'It goes on where it was as soon as a worker is there.',
-    toDo: [`Start a worker of task queue ${printable(taskQueue)}.`],
+    toDo: [startWorker(workflow)],
+  };
+}
+
+/** Whether a transaction has no workflow but that of its group. */
+const isIn = (id: string, workflow: FoundWorkflow): boolean => workflow.id !== id && isGroupId(workflow.id);
+
+/** The answer of its group is in the history. */
+function judgeByAnswer(id: string, workflow: FoundWorkflow): Verdict {
+  const answer = answerOf(workflow, id);
+  const why = `It travelled in ${printable(workflow.id)}, which is COMPLETED. No worker of ${printable(workflow.taskQueue)} answers, so what each branch did is told by the databases and the history only.`;
+  const byItself = 'Nothing more: it has ended.';
+  if (answer === 'ended' || answer === 'failed') {
+    const how =
+      answer === 'ended' ? 'it has ended well in its group' : 'it was refused in its group, and has ended there';
+    return { need: 'nobody', first: `Nothing needs a person: ${how}. Your money is safe.`, why, byItself, toDo: [] };
+  }
+  return {
+    need: 'unknown',
+    first: 'It cannot be told how it stands: its group has ended, and does not say that it has ended there.',
+    why,
+    byItself: 'Nothing is known.',
+    toDo: [startWorker(workflow)],
   };
 }
 
 /** Temporal does not know, or does not answer: only the databases say something. */
-export function judgeAlone({ id, workflow, databases }: Found): Verdict {
+export function judgeAlone(found: Found): Verdict {
+  const { id, workflow, databases } = found;
   const { decisions, rows, inDoubt, lookedAt } = databases;
-  const said =
-    workflow.kind === 'down'
-      ? `Temporal could not be asked: ${workflow.why}.`
-      : workflow.kind === 'unknown'
-        ? 'Temporal does not know it, or has forgotten it.'
-        : `Its workflow is ${workflow.status} and reports nothing.`;
+  const said = saidBy(id, workflow);
   const last = decisions.at(-1);
   if (last !== undefined && inDoubt.length === 0)
     return {
@@ -76,21 +100,50 @@ export function judgeAlone({ id, workflow, databases }: Found): Verdict {
         : `It cannot be told whether it has ended: ${count(standing, 'branch', 'branches')} of ${rows.length} in the databases took effect and ${standing === 1 ? 'stands' : 'stand'}.`,
     why: `${said} It has no decision in a register, so it is a saga or was done in one phase, and only its workflow knows which branches it has.`,
     byItself: 'A saga goes on, or is undone, as long as its workflow runs.',
-    toDo: workflow.kind === 'down' ? ['Try again when Temporal answers.'] : [],
+    toDo: whoSaysMore(found),
   };
 }
 
+function saidBy(id: string, workflow: WorkflowLook): string {
+  if (workflow.kind === 'down') return `Temporal could not be asked: ${workflow.why}.`;
+  if (workflow.kind === 'found')
+    return isIn(id, workflow)
+      ? `It was in ${printable(workflow.id)}, which is ${workflow.status}, and no worker of it answers.`
+      : `Its workflow is ${workflow.status} and reports nothing.`;
+  const { begunIn } = workflow;
+  if (begunIn === undefined) return 'Temporal does not know it, or has forgotten it.';
+  return begunIn.status === undefined
+    ? `Temporal does not know it. It was begun in ${printable(begunIn.group)}, which Temporal has forgotten.`
+    : `Temporal has forgotten it. It was begun in ${printable(begunIn.group)}, which is ${begunIn.status} and has left it.`;
+}
+
+function whoSaysMore({ id, workflow, namespace }: Found): string[] {
+  if (workflow.kind === 'down') return ['Try again when Temporal answers.'];
+  if (workflow.kind === 'unknown') return workflow.begunIn === undefined ? [] : [EXECUTE_AGAIN];
+  if (workflow.report.kind !== 'no-worker') return [];
+  return [
+    startWorker(workflow),
+    ...(isIn(id, workflow) && workflow.status in HOW_INTERRUPTED
+      ? [`If it has not ended, have its group hand it over: ${resetCommand(workflow.id, namespace)}`]
+      : []),
+  ];
+}
+
+/** What to type where a group was ended from outside before it could hand over what it has begun. */
+export function handOverOf({ workflow, namespace }: Found): string[] {
+  if (workflow.kind !== 'found' || !isGroupId(workflow.id) || !(workflow.status in HOW_INTERRUPTED)) return [];
+  return [`Have its group hand it over: ${resetCommand(workflow.id, namespace)}`];
+}
+
 /** Its workflow was ended from outside, and the transaction had not ended. */
-export function judgeInterrupted(
-  { id, databases }: Found,
-  workflow: FoundWorkflow,
-  report: TransactionReport,
-): Verdict {
+export function judgeInterrupted(found: Found, workflow: FoundWorkflow, report: TransactionReport): Verdict {
+  const { id, databases } = found;
   const { type, status } = workflow;
-  const how = HOW[status] ?? `ended (${status})`;
+  const how = HOW_INTERRUPTED[status] ?? `ended (${status})`;
+  const [handOver = EXECUTE_AGAIN] = handOverOf(found);
   const resume = isGroupId(workflow.id)
-    ? 'Execute it again in code, with the same id and input: what was done answers from the branch logs, and it goes on from there.'
-    : status in HOW
+    ? handOver
+    : status in HOW_INTERRUPTED
       ? `Resume it in code, with the same input: new TransactionClient({ client }).resume('${printable(type)}', { id: '${printable(id)}', input })`
       : `Look why it ended like this, and repair the business data by hand: temporal-txn timeline ${id}`;
   if (report.protocol === 'saga') {
@@ -111,7 +164,8 @@ export function judgeInterrupted(
       toDo: [resume],
     };
   }
-  const decided = databases.decisions.at(-1);
+  // Not that of another transaction of its workflow.
+  const decided = databases.decisions.findLast(({ transaction }) => transaction === idInDatabases(report));
   if (decided === undefined)
     return {
       need: databases.notLookedAt.length > 0 ? 'unknown' : 'nobody',
@@ -128,8 +182,6 @@ export function judgeInterrupted(
     toDo: [],
   };
 }
-
-const HOW: Readonly<Record<string, string>> = { TERMINATED: 'terminated', TIMED_OUT: 'timed out' };
 
 const mayStand = ({ fate, compensation }: StepReport): boolean =>
   !['compensated', 'nothing-to-compensate', 'resolved'].includes(compensation.kind) &&

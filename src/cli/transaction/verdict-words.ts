@@ -1,9 +1,9 @@
 /** The words of a verdict, and what several kinds of transaction have in common. */
 import type { TransactionReport } from '../../protocol';
-import { printable } from '../printable';
+import { printable, quoted } from '../printable';
 import type { DatabaseLook } from './databases';
 import type { Disagreement } from './disagreements';
-import type { WorkflowLook } from './workflow';
+import type { FoundWorkflow, WorkflowLook } from './workflow';
 
 /** Whether somebody is needed. */
 type Need =
@@ -32,6 +32,8 @@ export interface Found {
   readonly databases: DatabaseLook;
   readonly disagreements: readonly Disagreement[];
   readonly graceMs: number;
+  /** Temporal namespace of the workflow. */
+  readonly namespace: string;
 }
 
 export const NOTHING_KNOWN: Verdict = {
@@ -78,3 +80,27 @@ export const rulingCommand = (
   step: string,
 ): string =>
   `temporal-txn ${verb} ${id} --step ${step}${transaction === id ? '' : ` --transaction ${transaction}`} --by <you> --reason <why> --apply`;
+
+/** How a workflow was ended from outside, by its status. */
+export const HOW_INTERRUPTED: Readonly<Record<string, string>> = { TERMINATED: 'terminated', TIMED_OUT: 'timed out' };
+
+/**
+ * The command by which a group that was ended from outside hands over what it has begun. A run of it that was reset is not answered by any
+ * participant, so every transaction that has not ended in it leaves it at once, with all that it has asked for.
+ */
+export const resetCommand = (group: string, namespace: string): string =>
+  `temporal workflow reset --workflow-id ${quoted(group)}${namespace === 'default' ? '' : ` --namespace ${quoted(namespace)}`} --type LastWorkflowTask --reason '<why>'`;
+
+/** Where a transaction is no workflow any more, and no group can hand it over. */
+export const EXECUTE_AGAIN =
+  'Execute it again with the same id and input: what was done answers from the branch logs, and it goes on from there.';
+
+export const startWorker = ({ taskQueue }: FoundWorkflow): string =>
+  `Start a worker of task queue ${printable(taskQueue)}.`;
+
+/** A screen has room for so many. */
+export const MOST_SHOWN = 10;
+
+/** The first few lines, and of how many more there are. */
+export const atMost = (lines: readonly string[], more: (n: number) => string): string[] =>
+  lines.length <= MOST_SHOWN ? [...lines] : [...lines.slice(0, MOST_SHOWN), more(lines.length - MOST_SHOWN)];

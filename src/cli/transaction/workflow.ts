@@ -15,7 +15,11 @@ export type WorkflowLook =
   /** Temporal does not answer. */
   | { readonly kind: 'down'; readonly why: string }
   /** It knows no such workflow, or has forgotten it. */
-  | { readonly kind: 'unknown' }
+  | {
+      readonly kind: 'unknown';
+      /** The group that has begun it, and how that stands: `undefined` where Temporal has forgotten that too. */
+      readonly begunIn?: { readonly group: string; readonly status: string | undefined };
+    }
   | FoundWorkflow;
 
 export interface FoundWorkflow {
@@ -32,6 +36,8 @@ export interface FoundWorkflow {
   readonly events: readonly HistoryEvent[];
   /** Activities under way. */
   readonly pending: readonly Pending[];
+  /** Of a group: the transactions that go on, or have ended, as workflows of their own, under their ids. It reports none of them. */
+  readonly left?: readonly string[];
 }
 
 type ReportLook =
