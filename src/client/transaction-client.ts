@@ -14,10 +14,16 @@ import {
 } from '@temporalio/client';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { Duration } from '@temporalio/common';
-import { carriedTrace, GROUP_MEMO, REQUEST_MEMO } from '../observability';
+import { carriedTrace, HERITAGE_MEMO, REQUEST_MEMO } from '../observability';
 import type { TxnStatus } from '../observability';
-import { parseNewTransactionId, parseTransactionId } from '../protocol';
-import type { AbortReason, Branch, DecisionNotice, Vote } from '../protocol';
+import {
+  ASKED_QUERY,
+  LARGEST_PAYLOAD_BYTES,
+  parseNewTransactionId,
+  parseTransactionId,
+  readHeritage,
+} from '../protocol';
+import type { AbortReason, AskedFor, Branch, DecisionNotice, Heritage, Vote } from '../protocol';
 import {
   InvalidPatience,
   TransactionInputMismatch,
@@ -76,6 +82,13 @@ export interface ExecuteOptions<I> extends StartOptions<I>, WaitOptions {
   /** Whose it is, where transactions travel in groups: those that wait take turns by tenant. @default all are one tenant's */
   readonly tenant?: string;
 }
+
+/** Unless it is more than the next run can be told. */
+const fitting = (told: readonly AskedFor[] | undefined): readonly AskedFor[] | undefined =>
+  Array.isArray(told) && Buffer.byteLength(JSON.stringify(told)) <= LARGEST_PAYLOAD_BYTES ? told : undefined;
+
+/** Of a worker: it may have to replay a long history first. */
+const LONGEST_QUESTION_MS = 10_000;
 
 /** Branches that are committed together, or not at all, by the ready-made coordinator. */
 export interface CommitOptions {
@@ -309,7 +322,9 @@ export class TransactionClient {
   }
 
   /**
-   * Goes on with a transaction whose workflow was terminated or timed out. Steps that were done answer from the branch log.
+   * Goes on with a transaction whose workflow was terminated or timed out. Steps that were done answer from the branch log. What it had asked
+   * for is learnt from a worker of the workflow, so that it can turn back as a whole; where none answers, or the code has changed too much,
+   * a saga turns back for a "no" only, and a cancellation comes too late.
    *
    * @throws {TransactionNotInterrupted} when it runs or ended by itself
    * @throws {TransactionInputMismatch} when it was started with another input
@@ -321,11 +336,39 @@ export class TransactionClient {
     checkSame(description, workflow, checked);
     const { name } = description.status;
     if (name !== 'TERMINATED' && name !== 'TIMED_OUT') throw new TransactionNotInterrupted(options.id, name);
-    // What a group has begun and handed over to that workflow is this one's to go on with, and to undo.
-    const inherited = description.memo?.[GROUP_MEMO];
-    const memo = inherited === undefined ? {} : { [GROUP_MEMO]: inherited };
+    const memo = { [HERITAGE_MEMO]: await this.#heritageOf(description) };
     await this.#launch(workflow, checked, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY, memo);
     return this.handle(options.id);
+  }
+
+  /** What a run that was interrupted leaves to the one that goes on with it. */
+  async #heritageOf({ workflowId, runId, memo, raw }: WorkflowExecutionDescription): Promise<Heritage> {
+    // What a group had begun and handed over to it goes on to the next one.
+    const { group, reset, ...inherited }: Partial<Heritage> = readHeritage(memo?.[HERITAGE_MEMO]) ?? {};
+    const resumed = [...(inherited.resumed ?? []), runId];
+    const told = fitting(await this.#askedFor(workflowId, runId));
+    const shared = { ...(group === undefined || reset ? {} : { group }), resumed };
+    if (!told) return { ...shared, asked: inherited.asked ?? [], more: true };
+    const [own] = told.filter(({ transaction }) => transaction === workflowId);
+    const others = told.filter((saga) => saga !== own);
+    const { asked, undo, more } = own ?? { ...inherited, undo: undefined, more: inherited.more || reset };
+    const { firstRunId } = raw.workflowExecutionInfo ?? {};
+    // One that was reset does not know what it had asked for after that moment.
+    const hasGaps = more || (firstRunId && firstRunId !== runId) || others.some(({ ended }) => !ended);
+    return {
+      ...shared,
+      asked: asked ?? [],
+      ...(undo ? { undo } : {}),
+      ...(hasGaps ? { more: true } : {}),
+      others: others.map(({ ended: _, ...left }) => left),
+    };
+  }
+
+  /** @returns undefined where no worker can tell; whether Temporal is away shows when it is asked to start the next run */
+  #askedFor(id: string, runId: string): Promise<readonly AskedFor[] | undefined> {
+    const { workflow } = this.#client;
+    const ask = () => workflow.getHandle(id, runId).query<readonly AskedFor[]>(ASKED_QUERY);
+    return this.#client.withDeadline(Date.now() + LONGEST_QUESTION_MS, ask).catch(() => undefined);
   }
 
   /** A transaction by its id. Whether it exists shows when the handle is used. */

@@ -1,6 +1,6 @@
 export { codeOf, outcomeOfAnswer } from './branch-outcome';
 export type { BranchOutcome } from './branch-outcome';
-export { GROUP_MEMO, REQUEST_MEMO } from './memo';
+export { HERITAGE_MEMO, REQUEST_MEMO } from './memo';
 export { HISTOGRAM_BUCKETS, METRIC_TABLE, METRICS } from './metrics';
 export type { Metric } from './metrics';
 export { SEARCH_ATTRIBUTES, searchAttributeList } from './search-attributes';

@@ -20,8 +20,8 @@ import {
 import type { BranchRequest, LocalTimeouts, ManyRequest, TransactionId } from '../protocol';
 import { answering, openBranch, parseRequest, reopenBranch } from './answering';
 import type { Branch } from './branch';
+import { compensateUnlessCommitted } from './earlier-fate';
 import { execute } from './execute';
-import { compensateUnlessCommitted } from './group-fate';
 import { participantHealth } from './health';
 import { releaseLocks } from './isolation/semantic-lock';
 import { Limiter } from './limiter';

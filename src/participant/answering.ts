@@ -99,9 +99,7 @@ export function reopenBranch(name: string, operation: AnyOperation, pool: Pool, 
     name,
     operation,
     // An activity that no workflow started has nobody the purge could ask about.
-    ...(info.workflowExecution
-      ? { caller: { namespace: callerNamespace(), workflowId: info.workflowExecution.workflowId } }
-      : {}),
+    ...(info.workflowExecution ? { caller: { namespace: callerNamespace(), ...info.workflowExecution } } : {}),
   };
 }
 

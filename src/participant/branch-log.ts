@@ -7,7 +7,7 @@
  * A mere look ("is there a row?") would not do: it does not see, and does not wait for, a transaction in flight.
  */
 import type { PoolClient } from 'pg';
-import type { BranchRequest, Refusal } from '../protocol';
+import type { BranchRequest, ExecuteAnswer, Refusal } from '../protocol';
 import { InputMismatchError } from './errors';
 import { hashOf } from './hash';
 import type { LocalTransaction } from './local-transaction';
@@ -33,6 +33,8 @@ export interface BranchRow {
   readonly holdsLocks: boolean;
   /** The workflow that asked for it first. */
   readonly workflowId: string | null;
+  /** The run of it, where that was known. */
+  readonly runId: string | null;
 }
 
 /** The row as the query below gives it. */
@@ -45,6 +47,8 @@ type Stored = Omit<BranchRow, 'result' | 'refusal'> & {
 export interface Caller {
   readonly namespace: string;
   readonly workflowId: string;
+  /** The run of it. */
+  readonly runId?: string;
 }
 
 /** A request, or what is left of one whose input is not at hand: it is told apart by the hash of its input. */
@@ -64,8 +68,8 @@ interface Queryable {
 
 // READ COMMITTED: `do nothing` waits for an inserter in flight and inserts when that one rolls back.
 const INSERT = `
-  insert into txn.branch (transaction_id, branch_id, operation, state, input_hash, request_hash, refusal, namespace, workflow_id, ended_at)
-  values ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9, case when $4 = 'fenced' then clock_timestamp() end)
+  insert into txn.branch (transaction_id, branch_id, operation, state, input_hash, request_hash, refusal, namespace, workflow_id, run_id, ended_at)
+  values ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9, $10, case when $4 = 'fenced' then clock_timestamp() end)
   on conflict (transaction_id, branch_id) do nothing`;
 
 /** What writes the branch's first row; it counts none when there is one. */
@@ -87,9 +91,32 @@ export const branchInsertion = (
     refusal === undefined ? null : JSON.stringify(refusal),
     caller?.namespace ?? null,
     caller ? (request.coordinator ?? caller.workflowId) : null,
+    runOf(request, caller),
   ],
   keptAs: 'txn branch',
 });
+
+/** Of the workflow that is named beside it: whoever asks in the name of another one does not know its run. */
+const runOf = ({ coordinator }: Pick<BranchRequest, 'coordinator'>, caller: Caller | undefined): string | null =>
+  coordinator === undefined ? (caller?.runId ?? null) : null;
+
+/** The run in which the workflow that asks had asked for the branch, where that was another one, as far as both are known. */
+export const earlierRunOf = (caller: Caller | undefined, { workflowId, runId }: BranchRow): string | undefined =>
+  caller?.runId !== undefined && runId !== null && workflowId === caller.workflowId && runId !== caller.runId
+    ? runId
+    : undefined;
+
+/** Who had done a branch, for an answer to somebody else. */
+export function doneBy(
+  caller: Caller | undefined,
+  { coordinator }: Pick<BranchRequest, 'coordinator'>,
+  row: BranchRow,
+): Pick<ExecuteAnswer, 'by' | 'earlier'> {
+  if (!caller || row.workflowId === null) return {};
+  if (row.workflowId !== (coordinator ?? caller.workflowId)) return { by: row.workflowId };
+  const earlier = coordinator === undefined ? earlierRunOf(caller, row) : undefined;
+  return earlier === undefined ? {} : { earlier };
+}
 
 /** Whether the first statement of a local transaction, a {@link branchInsertion}, has written its row. */
 export const wasInserted = ({ first: [inserted] }: Pick<LocalTransaction, 'first'>): boolean =>
@@ -97,7 +124,7 @@ export const wasInserted = ({ first: [inserted] }: Pick<LocalTransaction, 'first
 
 const SELECT = `
   select operation, state, encode(input_hash, 'hex') as "inputHash", request_hash as "requestHash",
-         result::text as result, refusal::text as refusal, workflow_id as "workflowId",
+         result::text as result, refusal::text as refusal, workflow_id as "workflowId", run_id as "runId",
          exists (select from txn.semantic_lock l where l.transaction_id = b.transaction_id and l.branch_id = b.branch_id) as "holdsLocks"
     from txn.branch b
    where transaction_id = $1 and branch_id = $2`;
@@ -148,10 +175,10 @@ function checkSameRequest(row: BranchRow, operation: string, request: LoggedRequ
 
 // In the order of the keys, so that two that share some of them wait for each other and do not deadlock.
 const INSERT_MANY = `
-  insert into txn.branch (transaction_id, branch_id, operation, state, input_hash, request_hash, namespace, workflow_id)
-  select transaction_id, branch_id, $1, 'applied', decode(input_hash, 'hex'), request_hash, $2, workflow_id
-    from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-         as asked (transaction_id, branch_id, input_hash, request_hash, workflow_id)
+  insert into txn.branch (transaction_id, branch_id, operation, state, input_hash, request_hash, namespace, workflow_id, run_id)
+  select transaction_id, branch_id, $1, 'applied', decode(input_hash, 'hex'), request_hash, $2, workflow_id, run_id
+    from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+         as asked (transaction_id, branch_id, input_hash, request_hash, workflow_id, run_id)
    order by transaction_id, branch_id
   on conflict (transaction_id, branch_id) do nothing
   returning transaction_id as transaction, branch_id as branch`;
@@ -171,6 +198,7 @@ export async function insertBranches(
     requests.map(inputHashOf),
     requests.map(({ request }) => request ?? null),
     requests.map(({ coordinator }) => (caller ? (coordinator ?? caller.workflowId) : null)),
+    requests.map((request) => runOf(request, caller)),
   ]);
   const inserted = new Set(rows.map(keyOf));
   return requests.filter((request) => inserted.has(keyOf(request)));

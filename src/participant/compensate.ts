@@ -8,20 +8,27 @@ import { crashpoint, isGroupId } from '../protocol';
 import type { BranchRequest, CompensateAnswer } from '../protocol';
 import { readInput } from './branch';
 import type { Branch } from './branch';
-import { endMark, findBranch } from './branch-log';
+import { endMark, findBranch, earlierRunOf } from './branch-log';
 import type { BranchRow } from './branch-log';
 import { inBranchTransaction } from './branch-transaction';
-import { BegunInGroupError, BranchInProgressError, NotCompensatableError } from './errors';
+import { BranchInProgressError, DoneByAnotherError, NotCompensatableError } from './errors';
 import { branchLocksRelease } from './isolation/semantic-lock';
 import { withTx } from './tx';
 
+/** The workflow that did a branch: a group, or a run of the transaction's own. */
+export interface Doer {
+  readonly workflowId: string;
+  /** Absent where an older version has written the row. */
+  readonly runId?: string;
+}
+
 /**
- * @param cleared a group that is known to have left the transaction to others
+ * @param cleared who is known to have left the transaction to others
  * @throws {InputMismatchError} when the branch exists with another input: what it did is not this request's to undo
- * @throws {BegunInGroupError} when a group has done it that may have told its caller so: see `group-fate.ts`
+ * @throws {DoneByAnotherError} when somebody has done it who may have told a caller so: see `earlier-fate.ts`
  * @throws {NotCompensatableError} when it took effect and its operation has no `compensate`
  */
-export const compensate = (branch: Branch, request: BranchRequest, cleared?: string): Promise<CompensateAnswer> =>
+export const compensate = (branch: Branch, request: BranchRequest, cleared?: Doer): Promise<CompensateAnswer> =>
   inBranchTransaction(branch, request, 'fenced', async (transaction, inserted) => {
     const { client } = transaction;
     if (inserted) {
@@ -39,8 +46,8 @@ export const compensate = (branch: Branch, request: BranchRequest, cleared?: str
         return { answer: 'compensated-before' };
       case 'applied': {
         const { operation } = branch;
-        const group = groupIn(row, request);
-        if (group !== undefined && group !== cleared) throw new BegunInGroupError(group);
+        const doer = otherDoer(branch, row, request);
+        if (doer && !isSame(doer, cleared)) throw new DoneByAnotherError(doer);
         if (!operation.compensate) throw new NotCompensatableError(branch.name);
         const input = await readInput(operation, request.input);
         await withTx(client, request, branch.wakeRelays, async (tx) => operation.compensate?.(tx, input, row.result));
@@ -56,6 +63,14 @@ export const compensate = (branch: Branch, request: BranchRequest, cleared?: str
     }
   });
 
-/** The group that did it, unless it has handed the transaction over to whoever asks. */
-const groupIn = ({ workflowId }: BranchRow, { inherits }: BranchRequest): string | undefined =>
-  workflowId !== null && isGroupId(workflowId) && workflowId !== inherits ? workflowId : undefined;
+/** A group, unless it has handed the transaction over to whoever asks; and another run of the workflow that asks. */
+function otherDoer({ caller }: Branch, row: BranchRow, { inherits, coordinator }: BranchRequest): Doer | undefined {
+  const { workflowId } = row;
+  if (workflowId === null) return undefined;
+  const doer = { workflowId, ...(row.runId === null ? {} : { runId: row.runId }) };
+  if (isGroupId(workflowId)) return workflowId === inherits ? undefined : doer;
+  return coordinator === undefined && earlierRunOf(caller, row) !== undefined ? doer : undefined;
+}
+
+const isSame = (one: Doer, other: Doer | undefined): boolean =>
+  one.workflowId === other?.workflowId && one.runId === other.runId;

@@ -1,33 +1,43 @@
 /**
- * Whether what a group did may be undone. The same id may have been given twice, to a group and to a workflow of its own. Once the
- * group has told its caller that the transaction is committed, the other one must not take that back.
+ * Whether what somebody else did may be undone: a group, or an earlier run of the workflow that asks. The same id may have been given twice,
+ * to a group and to a workflow of its own, or again when Temporal had forgotten it, or the workflow was reset after its end. What a caller
+ * was told is committed, the other one must not take back.
  */
 import { Context } from '@temporalio/activity';
-import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { isGrpcServiceError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { isGroupId } from '../protocol';
 import type { BranchRequest, CompensateAnswer, GroupAnswer, GroupRequest } from '../protocol';
 import type { Branch } from './branch';
 import { compensate } from './compensate';
-import { BegunInGroupError, CommittedByGroupError, GroupRunningError } from './errors';
+import type { Doer } from './compensate';
+import { CommittedByGroupError, CommittedEarlierError, DoneByAnotherError, DoerRunningError } from './errors';
 
-/** Compensates a branch; one that a group has done, once that is known to have left it to others. */
+/** Compensates a branch; one that somebody else has done, once that is known to have told nobody so. */
 export async function compensateUnlessCommitted(branch: Branch, request: BranchRequest): Promise<CompensateAnswer> {
   try {
     return await compensate(branch, request);
   } catch (error) {
-    if (!(error instanceof BegunInGroupError)) throw error;
-    await clear(request, error.group);
-    return compensate(branch, request, error.group);
+    if (!(error instanceof DoneByAnotherError)) throw error;
+    const { doer } = error;
+    await (isGroupId(doer.workflowId) ? clearGroup(request, doer) : clearRun(request, doer));
+    return compensate(branch, request, doer);
   }
 }
 
+const workflows = (): Client['workflow'] => Context.current().client.workflow;
+
 /**
- * @throws {GroupRunningError} while the group runs; to be tried again
+ * @throws {DoerRunningError} while the group runs; to be tried again
  * @throws {CommittedByGroupError} when it has committed the transaction, or nobody knows
  */
-async function clear({ transaction, branch }: BranchRequest, group: string): Promise<void> {
-  const handle = Context.current().client.workflow.getHandle<(request: GroupRequest) => Promise<GroupAnswer>>(group);
+async function clearGroup({ transaction, branch }: BranchRequest, { workflowId: group, runId }: Doer): Promise<void> {
   try {
-    if ((await handle.describe()).status.name === 'RUNNING') throw new GroupRunningError(transaction, branch, group);
+    const { status, raw } = await workflows().getHandle(group, runId).describe();
+    if (status.name === 'RUNNING') throw new DoerRunningError(transaction, branch, group);
+    // One that was reset tells of the others, and not of what the first run had told before. Participants have answered that one only.
+    const first = runId ?? (raw.workflowExecutionInfo?.firstRunId || undefined);
+    const handle = workflows().getHandle<(request: GroupRequest) => Promise<GroupAnswer>>(group, first);
     const { outcomes } = await handle.result();
     if (outcomes.some(({ kind, id }) => kind === 'ended' && id === transaction))
       throw new CommittedByGroupError(transaction, group, 'committed');
@@ -37,3 +47,43 @@ async function clear({ transaction, branch }: BranchRequest, group: string): Pro
     if (!(error instanceof WorkflowFailedError)) throw error;
   }
 }
+
+/**
+ * Of the same workflow, which has another run by now. That one may have been resumed or reset before, and one of those have committed.
+ *
+ * @throws {DoerRunningError} while one of its other runs is open, as far as Temporal shows yet; to be tried again
+ * @throws {CommittedEarlierError} when one of them has ended by itself, or nobody knows
+ */
+async function clearRun({ transaction, branch }: BranchRequest, { workflowId, runId = '' }: Doer): Promise<void> {
+  const clear = (run: Pick<WorkflowExecutionInfo, 'runId' | 'status'>): void => {
+    const { name } = run.status;
+    if (name === 'RUNNING') throw new DoerRunningError(transaction, branch, `run ${run.runId} of ${workflowId}`);
+    // Those have told nobody anything, and whoever asks goes on with what they did.
+    if (name !== 'TERMINATED' && name !== 'TIMED_OUT') throw new CommittedEarlierError(transaction, run.runId, name);
+  };
+  try {
+    clear(await workflows().getHandle(workflowId, runId).describe());
+  } catch (error) {
+    throw error instanceof WorkflowNotFoundError ? new CommittedEarlierError(transaction, runId, 'unknown') : error;
+  }
+  for (const run of await otherRunsOf(workflowId)) clear(run);
+}
+
+/** All that Temporal shows but that of whoever asks. */
+async function otherRunsOf(workflowId: string): Promise<readonly WorkflowExecutionInfo[]> {
+  const own = Context.current().info.workflowExecution?.runId;
+  const runs: WorkflowExecutionInfo[] = [];
+  try {
+    // Ids have no quotes in them.
+    for await (const run of workflows().list({ query: `WorkflowId = '${workflowId}'` })) runs.push(run);
+  } catch (error) {
+    // Temporal's time-skipping server shows none, and resets none.
+    if (!isUnimplemented(error)) throw error;
+  }
+  return runs.filter(({ runId }) => runId !== own);
+}
+
+/** Of gRPC. */
+const UNIMPLEMENTED = 12;
+const isUnimplemented = (error: unknown): boolean =>
+  error instanceof Error && isGrpcServiceError(error.cause) && Number(error.cause.code) === UNIMPLEMENTED;

@@ -64,22 +64,25 @@ export class BranchInProgressError extends Error {
   }
 }
 
-/** A group did what is to be undone, and may have told its caller that it is done. Not an error to anyone outside. */
-export class BegunInGroupError extends Error {
-  override readonly name = 'BegunInGroupError';
+/** Somebody else did what is to be undone, and may have told a caller that it is done. Not an error to anyone outside. */
+export class DoneByAnotherError extends Error {
+  override readonly name = 'DoneByAnotherError';
 
-  constructor(readonly group: string) {
-    super(`Nothing was changed: it was done by ${group}.`);
+  constructor(
+    /** A group, or a run of the transaction's own workflow. */
+    readonly doer: { readonly workflowId: string; readonly runId?: string },
+  ) {
+    super(`Nothing was changed: it was done by ${doer.workflowId}.`);
   }
 }
 
-/** The group that did what is to be undone has not ended, and may yet tell its caller that it is done. Retried. */
-export class GroupRunningError extends Error {
-  override readonly name = 'GroupRunningError';
+/** The workflow that did what is to be undone has not ended, and may yet tell its caller that it is done. Retried. */
+export class DoerRunningError extends Error {
+  override readonly name = 'DoerRunningError';
 
-  constructor(transaction: TransactionId, branch: BranchId, group: string) {
+  constructor(transaction: TransactionId, branch: BranchId, doer: string) {
     super(
-      `Nothing was changed: branch ${branch} of ${transaction} was done by ${group}, which is still running. It is tried again.`,
+      `Nothing was changed: branch ${branch} of ${transaction} was done by ${doer}, which is still running. It is tried again.`,
     );
   }
 }
@@ -95,6 +98,21 @@ export class CommittedByGroupError extends Error {
           ? `${transaction} was committed by ${group}, whose caller was told so`
           : `${transaction} was begun by ${group}, which Temporal does not know any more, and may have been committed`
       }. The same id was given twice. Look what is in the databases, and let the effect stay with skipStep.`,
+    );
+  }
+}
+
+/** What is to be undone was done by an earlier run of the same workflow, and one of its runs was not interrupted, as far as anybody can tell. */
+export class CommittedEarlierError extends Error {
+  override readonly name = 'CommittedEarlierError';
+
+  constructor(transaction: TransactionId, run: string, status: string) {
+    super(
+      `Nothing was changed: ${
+        status === 'unknown'
+          ? `${transaction} was begun by run ${run} of its workflow, which Temporal does not know any more, and may have been committed`
+          : `run ${run} of the workflow of ${transaction} is ${status}, and may have told its caller that it was committed`
+      }. The same id was given again, or its workflow was reset. Look what is in the databases, and let the effect stay with skipStep, or put it right by hand and say so with resolve.`,
     );
   }
 }

@@ -11,8 +11,7 @@ import { AbortCode, crashpoint } from '../protocol';
 import type { BranchRequest, ExecuteAnswer } from '../protocol';
 import { guarded, labelOf, readInput, writeResult } from './branch';
 import type { Branch } from './branch';
-import { findBranch, resultRecord } from './branch-log';
-import type { BranchRow } from './branch-log';
+import { doneBy, findBranch, resultRecord } from './branch-log';
 import { forbidBranch, inBranchTransaction } from './branch-transaction';
 import { BranchFencedError, BranchInProgressError, RefusalError } from './errors';
 import { inLocalTransaction } from './local-transaction';
@@ -85,7 +84,7 @@ async function answerFromLog(branch: Branch, request: BranchRequest): Promise<Ex
         answer: 'applied-before',
         result: row.result,
         ...(row.holdsLocks ? { locks: true } : {}),
-        ...(isOfAnother(branch, request, row) ? { by: row.workflowId } : {}),
+        ...doneBy(branch.caller, request, row),
       };
     case 'refused':
       throw new RefusalError(row.refusal ?? { code: 'refused', message: 'The reason was not kept.' });
@@ -93,14 +92,6 @@ async function answerFromLog(branch: Branch, request: BranchRequest): Promise<Ex
       throw new BranchFencedError(request.transaction, request.branch);
   }
 }
-
-/** Whether another workflow had asked for the branch, as far as both are known. */
-const isOfAnother = (
-  { caller }: Branch,
-  { coordinator }: BranchRequest,
-  row: BranchRow,
-): row is BranchRow & { readonly workflowId: string } =>
-  caller !== undefined && row.workflowId !== null && row.workflowId !== (coordinator ?? caller.workflowId);
 
 /** Its own transaction, after the work was rolled back: another attempt may have come between, and then its answer counts. */
 async function storeRefusal(branch: Branch, request: BranchRequest, error: RefusalError): Promise<ExecuteAnswer> {

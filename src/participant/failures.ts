@@ -13,6 +13,7 @@ import {
   BranchFencedError,
   BranchInProgressError,
   CommittedByGroupError,
+  CommittedEarlierError,
   DecisionMismatchError,
   ForbiddenStatementError,
   GroupResetError,
@@ -35,6 +36,7 @@ export function failureOf(error: unknown): Error {
   if (error instanceof InputMismatchError || error instanceof DecisionMismatchError)
     return final(FailureType.InputMismatch, error);
   if (error instanceof CommittedByGroupError) return final(FailureType.CommittedByGroup, error);
+  if (error instanceof CommittedEarlierError) return final(FailureType.CommittedEarlier, error);
   if (isMistake(error)) return final(FailureType.BadRequest, error);
   if (error instanceof BranchInProgressError) return retryable(FailureType.InProgress, error.message);
   if (error instanceof ResourceLockedError) return retryable(FailureType.ResourceLocked, error.message);

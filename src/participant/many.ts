@@ -102,7 +102,7 @@ export function askedOfMany({ questions, together, concurrency }: ManyOptions) {
 
 /**
  * What a group has handed over goes on elsewhere, and may come to another end. A run that was reset to before that would do the next step
- * beside it, which nobody would undo. The workflow cannot know that it was reset: its history is that of the first run.
+ * beside it, which nobody would undo. The workflow goes by its history, which is that of the first run.
  */
 function checkRun({ run }: ManyRequest): void {
   const asker = Context.current().info.workflowExecution;

@@ -4,7 +4,7 @@
  */
 import type { BranchRequest, QueryAnswer } from '../protocol';
 import type { Branch } from './branch';
-import { findBranch } from './branch-log';
+import { doneBy, findBranch } from './branch-log';
 import { inBranchTransaction } from './branch-transaction';
 import { BranchInProgressError } from './errors';
 
@@ -16,7 +16,12 @@ export const query = (branch: Branch, request: BranchRequest): Promise<QueryAnsw
     if (!row) throw new BranchInProgressError(request.transaction, request.branch);
     switch (row.state) {
       case 'applied':
-        return { answer: 'applied', result: row.result, ...(row.holdsLocks ? { locks: true } : {}) };
+        return {
+          answer: 'applied',
+          result: row.result,
+          ...(row.holdsLocks ? { locks: true } : {}),
+          ...doneBy(branch.caller, request, row),
+        };
       case 'refused':
         return {
           answer: 'refused',

@@ -45,6 +45,8 @@ export interface ExecuteAnswer {
   readonly locks?: true;
   /** With `applied-before`: the workflow that had asked for it, when that was another one. */
   readonly by?: string;
+  /** With `applied-before`: the run of the same workflow that had asked for it, when that was an earlier one. */
+  readonly earlier?: string;
 }
 
 /** The answer to `compensate`. */
@@ -54,7 +56,7 @@ export interface CompensateAnswer {
 
 /** The answer to `query`, which settles an unknown outcome: what has not happened by now is fenced off for ever. */
 export type QueryAnswer =
-  | { readonly answer: 'applied'; readonly result: unknown; readonly locks?: true }
+  | (Pick<ExecuteAnswer, 'result' | 'locks' | 'by' | 'earlier'> & { readonly answer: 'applied' })
   | { readonly answer: 'refused'; readonly refusal: Refusal }
   | { readonly answer: 'never-applied' };
 
@@ -86,6 +88,8 @@ export const FailureType = {
   HeuristicOutcome: 'HeuristicOutcome',
   /** The branch was committed by a group that has told its caller so, or of which nobody knows any more: it is not undone. */
   CommittedByGroup: 'CommittedByGroup',
+  /** The same, where an earlier run of the workflow has committed it. */
+  CommittedEarlier: 'CommittedEarlier',
   /** A prepared branch is gone without a trace. */
   PreparedLost: 'PreparedLost',
   /** A transaction ended with some branches in effect and others not; the details hold the report. */

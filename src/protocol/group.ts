@@ -5,9 +5,6 @@
  * of its own, which runs it again from its start and finds in the branch logs what was done.
  */
 
-import type { StepRole } from './saga';
-import { parseBranchId, parseOperationName, parseParticipantName } from './words';
-
 /** Name of the workflow type that runs groups. */
 export const GROUP_WORKFLOW = 'runGroup';
 
@@ -28,53 +25,6 @@ export const isGroupId = (workflowId: string): boolean => workflowId.startsWith(
 export function heirsOf(transaction: string): readonly string[] {
   const [, whole] = /^(.+)[/+]\d+$/.exec(transaction) ?? [];
   return whole === undefined ? [transaction] : [transaction, ...heirsOf(whole)];
-}
-
-/** A step of a saga that a group has asked a participant for, whether or not it was answered. */
-export interface AskedStep {
-  readonly branch: string;
-  readonly role: StepRole;
-  readonly participant: string;
-  readonly operation: string;
-  readonly input: unknown;
-}
-
-/**
- * What a group hands over with a transaction. Whoever goes on with it answers for everything that was asked for: a question that is
- * still under way may be answered at any time, and the same code may ask for something else where it reads what has changed since.
- */
-export interface Heritage {
-  readonly group: string;
-  readonly asked: readonly AskedStep[];
-  /** It has ended already, undone: what was asked for meanwhile is to be undone too, and nothing else to be done. */
-  readonly undo?: true;
-}
-
-/** Signal by which a workflow that goes on already hears of it. */
-export const INHERIT_SIGNAL = 'txnInherit';
-
-/** What came over the wire is data. @returns undefined when it is no heritage */
-export function readHeritage(given: unknown): Heritage | undefined {
-  const { group, asked, undo } = (given ?? {}) as Readonly<Record<string, unknown>>;
-  if (typeof group !== 'string' || !isGroupId(group) || !Array.isArray(asked)) return undefined;
-  return { group, asked: asked.flatMap(readAsked), ...(undo === true ? { undo } : {}) };
-}
-
-function readAsked(given: unknown): AskedStep[] {
-  const { branch, role, participant, operation, input } = (given ?? {}) as Readonly<Record<string, unknown>>;
-  try {
-    return [
-      {
-        branch: parseBranchId(branch),
-        role: role === 'pivot' || role === 'retriable' ? role : 'compensatable',
-        participant: parseParticipantName(participant),
-        operation: parseOperationName(operation),
-        input,
-      },
-    ];
-  } catch {
-    return [];
-  }
 }
 
 /** What somebody who traces has handed on: W3C trace context. */

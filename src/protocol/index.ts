@@ -22,30 +22,21 @@ export type { CrashpointName } from './crashpoint';
 export type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from './declaration';
 export { isTooDeep, MOST_LEVELS } from './depth';
 export { InvalidIdentifier, InvalidTimeouts, show } from './errors';
-export {
-  GROUP_WORKFLOW,
-  groupId,
-  heirsOf,
-  INHERIT_SIGNAL,
-  isGroupId,
-  LARGEST_PAYLOAD_BYTES,
-  MANY,
-  readHeritage,
-} from './group';
+export { GROUP_WORKFLOW, groupId, heirsOf, isGroupId, LARGEST_PAYLOAD_BYTES, MANY } from './group';
 export type {
   AskedOfMany,
-  AskedStep,
   CarriedTrace,
   GroupAnswer,
   GroupItem,
   GroupOutcome,
   GroupRequest,
-  Heritage,
   ManyAnswer,
   ManyAnswers,
   ManyRequest,
   ToldFailure,
 } from './group';
+export { ASKED_QUERY, asksTheSame, heritageOf, INHERIT_SIGNAL, readHeritage } from './heritage';
+export type { AskedFor, AskedStep, Heritage } from './heritage';
 export { abortBranch, commitBranch, decideAndFinish } from './finish';
 export type { DecideReplies, Finished, FinishReplies } from './finish';
 export { judge } from './in-doubt';
@@ -68,7 +59,7 @@ export type {
 export { allowsPlainText, isLoopback } from './loopback';
 export { branchOfInterest, isEnded, isHeld, participantsOf } from './report';
 export type { TransactionReport } from './report';
-export { needsAttention, outcomeOf, SagaJournal, stepOfInterest } from './saga-journal';
+export { needsAttention, outcomeOf, provesNothingToUndo, SagaJournal, stepOfInterest } from './saga-journal';
 export type { NewStep, Step } from './saga-journal';
 export { tellCompensation, tellFate, tellFinish, tellVote } from './tell';
 export { participate, proposalOf } from './three-phase-commit';

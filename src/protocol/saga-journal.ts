@@ -162,7 +162,8 @@ const answeredBefore = (fate: StepFate): boolean => fate.kind === 'done' && fate
 const tookEffect = (fate: StepFate): boolean =>
   fate.kind === 'done' || (fate.kind === 'resolved' && fate.as === 'done');
 
-const provesNothingToUndo = (fate: StepFate): boolean =>
+/** Whether there is nothing that could be undone. */
+export const provesNothingToUndo = (fate: StepFate): boolean =>
   fate.kind === 'not-done' ||
   (fate.kind === 'done' && fate.answer === 'read-only') ||
   (fate.kind === 'resolved' && fate.as === 'not-done');

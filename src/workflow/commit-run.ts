@@ -24,6 +24,7 @@ import type { TransactionContext } from './context';
 import { announce, openAnnouncement } from './decision';
 import { openDesk } from './desk';
 import { TransactionDefinitionError } from './errors';
+import { isNew } from './heritage';
 import { isOwnMember, membersOf, reportOfMembers, voterOf } from './member';
 import type { Member } from './member';
 import { commitInOnePhase } from './one-phase';
@@ -65,7 +66,8 @@ export class CommitRun {
     // Before anything is waited for: an update that comes with the start is refused where its handler is not there by then.
     openDesk();
     openAnnouncement(this.context);
-    if (this.settings.failFast) {
+    // What was begun before is not refused: it may be decided.
+    if (this.settings.failFast && !(this.context.goesOn && isNew())) {
       const participants = this.#members.filter(isOwnMember).map(({ branch }) => branch.participant);
       await this.context.beforehand(() => admit(participants));
     }

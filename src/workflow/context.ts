@@ -5,7 +5,7 @@
 import { CancellationScope, TemporalFailure, workflowInfo } from '@temporalio/workflow';
 import { inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
 import type { SpanEnd } from '../observability';
-import { parseNewTransactionId, parseTransactionId } from '../protocol';
+import { heritageOf, parseNewTransactionId, parseTransactionId } from '../protocol';
 import type { GroupOutcome, Heritage, TransactionId, TransactionReport } from '../protocol';
 import { UntimedScope } from './cancellation';
 import { colocatedFirst } from './colocated';
@@ -23,7 +23,9 @@ export interface TransactionContext {
   readonly request?: string;
   /** The group that has begun the transaction and handed it over to this workflow. */
   readonly inherits?: string;
-  /** What it has left. */
+  /** Whether the workflow goes on with what was begun before it. */
+  readonly goesOn?: true;
+  /** What was left to it. */
   readonly heritage?: Heritage;
   readonly dispatcher: Dispatcher;
   /** Says what to do when the caller withdraws. What the transaction does is cancelled by nobody else. */
@@ -111,15 +113,16 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   const shared = {
     dispatcher,
     ...(request === undefined ? {} : { request }),
-    ...(heritage === undefined ? {} : { inherits: heritage.group }),
+    ...(heritage === undefined ? {} : { goesOn: true as const }),
+    ...(heritage?.group === undefined || heritage.reset ? {} : { inherits: heritage.group }),
   };
+  const left = heritage && heritageOf(heritage, own, !inside && own === around.parent);
   const context = {
     id: own,
     outermost: !inside,
     ...shared,
     ...hearing(CancellationScope.current()),
-    // A group runs one transaction of each workflow: the first one, which has its id.
-    ...(heritage !== undefined && !inside && own === around.parent ? { heritage } : {}),
+    ...(left === undefined ? {} : { heritage: left }),
   };
   const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
   const span = { name: `${SPANS.transaction}${protocol}`, attributes };

@@ -27,7 +27,7 @@ export interface StepOptions {
   readonly attemptTimeout?: Duration;
   /** @default 200 ms, doubled up to 10 s, without limit of attempts */
   readonly retry?: RetryPolicy;
-  /** @default 'compensate' */
+  /** A saga that does not know all that was asked for in its name asks whatever this says, see docs/sagas.md. @default 'compensate' */
   readonly onUnknown?: OnUnknown;
   /** One line for the Web UI. No personal data: it is readable unless payloads are encrypted. @default `at <participant>` */
   readonly summary?: string;
@@ -36,7 +36,7 @@ export interface StepOptions {
 export interface SagaOptions {
   /** Transaction id. @default the workflow id, see `inTransaction` */
   readonly id?: string;
-  /** How long the saga may take until its pivot; then it is undone. @default no limit */
+  /** How long the saga may take until its pivot; then it is undone, unless it does not know all that was asked for in its name. @default no limit */
   readonly timeout?: Duration;
   /** How long a compensation, or a step after the pivot, may fail until a person is told. It goes on being retried. @default 1 minute */
   readonly holdAfter?: Duration;

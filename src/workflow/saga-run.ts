@@ -3,6 +3,7 @@
  * began has ended, what may have happened is undone, the last first.
  */
 import {
+  ApplicationFailure,
   CancellationScope,
   CancelledFailure,
   ContinueAsNew,
@@ -12,18 +13,23 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import {
+  asksTheSame,
   DEFAULT_TIMEOUTS,
+  FailureType,
   isTooDeep,
   LONGEST_TIMEOUT_MS,
   MOST_LEVELS,
   needsAttention,
   outcomeOf,
   parseBranchId,
+  provesNothingToUndo,
   SagaJournal,
   show,
 } from '../protocol';
 import type {
+  AskedFor,
   AskedStep,
+  BranchOperation,
   CompensationFate,
   SagaCause,
   SagaReport,
@@ -42,7 +48,7 @@ import type { TransactionContext } from './context';
 import { openDesk } from './desk';
 import { SagaDefinitionError } from './errors';
 import { messageOf, refusalOf } from './failures';
-import { Inherited } from './heritage';
+import { Inherited, isNew, tellAsked, wasReset } from './heritage';
 import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
 import { millisecondsOf, mistakeIn } from './commit-options';
 import type { SagaOptions, StepOptions, StepSettings } from './options';
@@ -69,8 +75,8 @@ export class SagaRun {
   readonly #runner: StepRunner;
   #phase: 'forward' | 'completing' | 'unwinding' = 'forward';
   #cause: SagaCause | undefined;
-  /** A cancellation came while the pivot ran: it counts only if the pivot fails. */
-  #cancelAfterPivot = false;
+  /** A cancellation came while it was not known whether there is a way back: it counts if there is. */
+  #turnsBackLater = false;
   #timedOut = false;
   readonly #inherited: Inherited;
 
@@ -85,6 +91,7 @@ export class SagaRun {
       journal: this.#journal,
       holdAfter: options.holdAfter ?? DEFAULT_HOLD_AFTER,
       changed: () => this.#show(),
+      met: (answer) => this.#inherited.met(answer),
       failed: (step, error) => {
         if (typeof error === 'object' && error !== null) this.#failedAt.set(error, step);
         if (this.#bodyEnded && error instanceof Error) this.#unheard ??= error;
@@ -98,10 +105,17 @@ export class SagaRun {
    */
   async settle<R>(body: (s: Saga) => Promise<R>): Promise<SettledSagaReport<R>> {
     openDesk();
-    if (!membership() && this.context.id === workflowInfo().workflowId) this.#inherited.listen();
+    if (!membership()) {
+      if (this.context.id === workflowInfo().workflowId)
+        // What there is to undo may be known by now.
+        this.#inherited.listen(() => this.#turnBackAfterAll());
+      tellAsked(this.context.id, () => this.#askedFor());
+    }
     this.#show();
     if (this.#inherited.undo && !this.#decidedBefore())
-      return this.#unwind(new CancelledFailure('The transaction has ended before, and was undone.'));
+      return this.#unwind(
+        new CancelledFailure('The transaction was being undone, or had been, before this run began.'),
+      );
     let result: R;
     try {
       const watch = this.#startTimer();
@@ -157,8 +171,18 @@ export class SagaRun {
   /** Ends the body, if there still is a way back. */
   turnBack(): void {
     if (this.#phase !== 'forward' || this.#journal.pastPivot) return;
-    if (this.#journal.pivotPending || this.#decidedBefore()) this.#cancelAfterPivot = true;
-    else this.#scope.cancel();
+    if (this.#journal.pivotPending || this.#decidedBefore()) this.#turnsBackLater = true;
+    else if (this.#knowsAll) this.#scope.cancel();
+    else {
+      this.#turnsBackLater = true;
+      log.warn('A saga does not turn back: it does not know what an earlier run or a group has done in its name', {
+        transaction: this.context.id,
+      });
+    }
+  }
+
+  #turnBackAfterAll(): void {
+    if (this.#turnsBackLater) this.turnBack();
   }
 
   #step<R>(asked: StepRole, runnable: Runnable<never, R>, input: unknown, options: StepOptions = {}): Promise<R> {
@@ -192,6 +216,7 @@ export class SagaRun {
     const branch = parseBranchId(options.id ?? this.#journal.nextBranch(nameOf(runnable)));
     const settings = settingsOf(this.options, options);
     checkStep(branch, settings, input);
+    this.#checkInherited(branch, runnable, input);
     const step = this.#journal.begin({
       branch,
       role,
@@ -202,11 +227,12 @@ export class SagaRun {
         : { participant: runnable.participant, operation: runnable.operation }),
     });
     const action = actionOf(runnable, branch, input, this.context, settings, options.summary);
-    // A pivot must be known: neither way is safe while it is not.
+    // A pivot must be known: neither way is safe while it is not. Nor is the way back while it is not known what there is to undo.
+    const mustBeKnown = (): boolean => role === 'pivot' || (!('execute' in runnable) && !this.#knowsAll);
     const running: RunningStep = {
       step,
       action,
-      onUnknown: role === 'pivot' ? 'query' : settings.onUnknown,
+      onUnknown: () => (mustBeKnown() ? 'query' : settings.onUnknown),
       locks: false,
     };
     this.#running.set(step, running);
@@ -217,13 +243,14 @@ export class SagaRun {
   #run(running: RunningStep): Promise<unknown> {
     switch (running.step.role) {
       case 'compensatable':
-        return this.#decidedBefore()
-          ? CancellationScope.nonCancellable(() => this.#runner.runUntilDone(running))
-          : this.#runner.run(running);
+        if (this.#decidedBefore()) return CancellationScope.nonCancellable(() => this.#runner.runUntilDone(running));
+        return this.#knowsAll
+          ? this.#runner.run(running)
+          : CancellationScope.nonCancellable(() => this.#runner.run(running));
       case 'pivot':
-        return CancellationScope.nonCancellable(() => this.#runner.run(running)).finally(() => {
-          if (this.#cancelAfterPivot) this.turnBack();
-        });
+        return CancellationScope.nonCancellable(() => this.#runner.run(running)).finally(() =>
+          this.#turnBackAfterAll(),
+        );
       case 'retriable':
         return CancellationScope.nonCancellable(() => this.#runner.runUntilDone(running));
     }
@@ -234,9 +261,53 @@ export class SagaRun {
     return this.#unmet().some(({ role }) => role !== 'compensatable');
   }
 
-  /** What a group has asked for and this saga has not. */
+  /**
+   * Whether it knows all that was asked for in its name. While it does not, it turns back by itself for a "no" only: an earlier run may have
+   * committed long ago, or done what this one never comes to.
+   */
+  get #knowsAll(): boolean {
+    // A copy in a group leaves before it meets what others did.
+    if (membership()) return true;
+    return (this.#inherited.isComplete && !wasReset()) || !isNew();
+  }
+
+  /** What was asked for before this run, and was not by this saga. */
   #unmet(): readonly AskedStep[] {
-    return this.#inherited.except((branch) => this.#journal.has(branch));
+    const { steps } = this.#journal;
+    return this.#inherited.except((asked) => steps.some((step) => this.#isMetBy(asked, step)));
+  }
+
+  /** What cannot be undone stands in the way of another input by itself: it is held. */
+  #isMetBy(asked: AskedStep, step: Step): boolean {
+    return asked.role === 'compensatable' ? asksTheSame(asked, step) : asked.branch === step.branch;
+  }
+
+  /** What was asked for before may have happened, and stands in the way of anything else under that name: it is undone, not forgotten. */
+  #checkInherited(branch: string, runnable: Runnable<never, unknown>, input: unknown): void {
+    const asked = this.#inherited.of(branch);
+    if (asked?.role !== 'compensatable' || this.#journal.pastPivot) return;
+    if (!('execute' in runnable) && asksTheSame(asked, { branch, ...askedOf(runnable), input })) return;
+    if (!isNew()) return;
+    throw ApplicationFailure.nonRetryable(
+      `Nothing was changed by this: ${branch} was asked for before this run with another input, or as another operation, and may have been done.`,
+      FailureType.InputMismatch,
+    );
+  }
+
+  /** For whoever goes on when this run was terminated. */
+  #askedFor(): AskedFor {
+    const asked = this.#journal.steps.flatMap(askedStepOf);
+    const isFree = ({ participant, fate }: Step): boolean => participant === undefined && mayStand(fate);
+    const turnsBack = this.#phase === 'unwinding' && !this.#journal.pastPivot;
+    const more = !this.#knowsAll || this.#journal.steps.some(isFree);
+    return {
+      transaction: this.context.id,
+      asked: [...asked, ...this.#unmet()],
+      ended: false,
+      // What is no operation of a participant is undone by the code that did it only.
+      ...(turnsBack && !more ? { undo: true } : {}),
+      ...(more ? { more } : {}),
+    };
   }
 
   /** Takes what it has not met into the journal: it may have happened, or may still. */
@@ -247,9 +318,9 @@ export class SagaRun {
       const compensatable = role === 'compensatable';
       const step = this.#journal.begin({ branch: id, role, input, compensatable, participant, operation });
       const action = actionOf({ participant, operation }, id, input, this.context, settings);
-      const running: RunningStep = { step, action, onUnknown: 'query', locks: false };
+      const running: RunningStep = { step, action, onUnknown: () => 'query', locks: false };
       this.#running.set(step, running);
-      this.#journal.settle(step, { kind: 'unknown', cause: 'A group has asked for it, and this workflow never did.' });
+      this.#journal.settle(step, { kind: 'unknown', cause: 'It was asked for before this run, which never did.' });
       if (!compensatable) await this.#runner.findOut(running);
     }
     this.#show();
@@ -301,7 +372,7 @@ export class SagaRun {
 
   /** Whether nothing goes on that might change how the saga ends. */
   get #allEnded(): boolean {
-    return this.#journal.allSettled && !this.#cancelAfterPivot;
+    return this.#journal.allSettled && !this.#turnsBackLater;
   }
 
   /** Steps may begin others while we wait. */
@@ -348,6 +419,9 @@ export class SagaRun {
       ...ending,
       steps: this.#journal.report(),
     };
+    // Somebody may have been told of what has committed.
+    const left = report.outcome === 'compensated' ? { undo: true as const } : { more: true as const };
+    if (!membership()) tellAsked(this.context.id, () => ({ transaction: report.id, asked: [], ended: true, ...left }));
     post(report, this.context.outermost);
     return report;
   }
@@ -365,6 +439,19 @@ export class SagaRun {
     post(report, this.context.outermost);
   }
 }
+
+/** Data from which whoever goes on could undo it, unless nothing of it can stand or a person has settled it. */
+function askedStepOf({ branch, role, participant, operation, input, fate, compensation }: Step): AskedStep[] {
+  if (participant === undefined || !mayStand(fate) || settledByHand(compensation)) return [];
+  return [{ branch, role, participant, operation, input }];
+}
+
+const askedOf = ({ participant, operation }: BranchOperation<never>): Pick<AskedStep, 'participant' | 'operation'> => ({
+  participant,
+  operation,
+});
+
+const mayStand = (fate: StepFate): boolean => !provesNothingToUndo(fate);
 
 /** Temporal would refuse them too, later, with every workflow task. @throws {SagaDefinitionError} */
 function checkStep(branch: string, { timeout, attemptTimeout, retry }: StepSettings, input: unknown): void {

@@ -12,6 +12,7 @@ import { inTransaction, onRecordInGroup } from './context';
 import { TransactionCompensated, TransactionMixed } from './errors';
 import type { SagaOptions, StepOptions } from './options';
 import type { BranchOperation } from '../protocol';
+import { isNew } from './heritage';
 import { rejecting } from './rejecting';
 import { SagaRun } from './saga-run';
 import { admit } from './worker-circuits';
@@ -59,7 +60,8 @@ const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise
       return run.settle(body);
     };
     const { failFast } = options;
-    return failFast ? context.beforehand(() => admit(failFast)).then(begin) : begin();
+    // What was begun before is not refused: whoever is away has perhaps done its part.
+    return failFast && !(context.goesOn && isNew()) ? context.beforehand(() => admit(failFast)).then(begin) : begin();
   });
 
 /**

@@ -27,7 +27,8 @@ import { isTimeUp } from './worker-circuits';
 export interface RunningStep {
   readonly step: Step;
   readonly action: Action;
-  readonly onUnknown: OnUnknown;
+  /** What is done where its outcome is unknown, as it is by then. */
+  readonly onUnknown: () => OnUnknown;
   /** It left semantic locks that somebody has to release. */
   locks: boolean;
 }
@@ -39,6 +40,8 @@ export interface Surroundings {
   readonly holdAfter: Duration;
   /** Something changed that people may want to see. */
   readonly changed: () => void;
+  /** The step was done, by whomever. */
+  readonly met: (answer: Pick<ExecuteAnswer, 'by' | 'earlier'>) => void;
   /** The step failed with this error, which the body of the saga is about to see. */
   readonly failed: (step: Step, error: unknown) => void;
 }
@@ -75,7 +78,7 @@ export class StepRunner {
       probed ||= ask !== undefined;
       if (!(ask && (await this.#isBack(running.step, ask)))) {
         if (this.#isSettledBy(running.step, error)) return this.#fail(running.step, fate, error);
-        const onUnknown = fate.kind === 'unknown' ? running.onUnknown : 'hold';
+        const onUnknown = fate.kind === 'unknown' ? running.onUnknown() : 'hold';
         // Anything but a Temporal failure is a bug of the step's code: no person can settle it, mended code can.
         if (onUnknown === 'compensate' || !(error instanceof TemporalFailure))
           return this.#fail(running.step, fate, error);
@@ -181,8 +184,9 @@ export class StepRunner {
     return ruling.result;
   }
 
-  #done(running: RunningStep, { answer, result, locks }: ExecuteAnswer): unknown {
+  #done(running: RunningStep, { answer, result, locks, ...doer }: ExecuteAnswer): unknown {
     running.locks = locks === true;
+    this.saga.met(doer);
     this.#settle(running.step, { kind: 'done', answer }, result);
     return result;
   }
@@ -238,7 +242,7 @@ function compensationFateOf(insisted: Insisted<Awaited<ReturnType<Action['compen
   }
 }
 
-const NOT_DONE = ApplicationFailure.nonRetryable('A group has asked for it, and it was not done.');
+const NOT_DONE = ApplicationFailure.nonRetryable('It was asked for before this run, and was not done.');
 
 const skipped = (branch: BranchId, by: string, cause: unknown): ApplicationFailure =>
   ApplicationFailure.create({

@@ -11,11 +11,12 @@ import {
   TransactionGoesOn,
   TransactionInputMismatch,
   TransactionInterrupted,
+  TransactionNotFound,
   TransactionTimeout,
 } from '../../src/client';
 import type { WaitOptions } from '../../src/client';
 import { tellingUnreadable } from '../../src/client/unreadable';
-import { GROUP_MEMO } from '../../src/observability';
+import { HERITAGE_MEMO } from '../../src/observability';
 import { until } from '../end-to-end/fixture';
 import { useGroups } from './fixture';
 import type { Member } from './fixture';
@@ -297,6 +298,25 @@ describe('a client that groups', () => {
     expect(await groups().marks(late!.id)).toEqual([]);
   });
 
+  it('lets one be executed again at the moment when it was given up', async () => {
+    // With the two that are under way there is room for one more.
+    const client = groups().clientOf({ inFlight: 1, queueLimit: 5 });
+    const release = await occupy(client);
+    const [late, other] = groups().members(2, BOTH);
+    const giveUp = new AbortController();
+    const first = errorOf(execute(client, late!, 'inSteps', { signal: giveUp.signal }));
+    giveUp.abort(new Error('given up'));
+    const again = execute(client, late!);
+    const refused = errorOf(execute(client, other!));
+    const results = Promise.allSettled([again]);
+    await release();
+    expect(await first).toMatchObject({ message: 'given up' });
+    expect(await results).toEqual([{ status: 'fulfilled', value: [late!.id, late!.id] }]);
+    expect(await refused).toBeInstanceOf(QueueFull);
+    expect(await groups().marks(late!.id)).toEqual(['left.act done', 'right.act done']);
+    expect(await groups().marks(other!.id)).toEqual([]);
+  });
+
   it('tells one of several callers of an id that it may start, and the last one that it does not', async () => {
     const client = groups().clientOf({ inFlight: 1 });
     const release = await occupy(client);
@@ -390,6 +410,22 @@ describe('a client that groups', () => {
     }
   });
 
+  it('does not claim that nothing was changed where a transaction has ended in its group', async () => {
+    const client = groups().clientOf();
+    const members = groups().members(2, BOTH);
+    await Promise.all(members.map((member) => execute(client, member)));
+    const [{ id } = { id: '' }] = members;
+    for (const ask of [() => client.handle(id).result(), () => client.handle(id).status()]) {
+      const error = await errorOf(ask());
+      expect(error).toBeInstanceOf(TransactionNotFound);
+      expect(error).toMatchObject({ id, message: expect.stringMatching(/^It is not known whether transaction /) });
+      expect(error).toMatchObject({ message: expect.stringMatching(/ in a group.* temporal-txn show /) });
+    }
+    // What it says to do answers what it came to.
+    for (const way of [client, groups().transactions]) expect(await execute(way, members[0]!)).toEqual([id, id]);
+    expect(await groups().marks(id)).toEqual(['left.act done', 'right.act done']);
+  });
+
   it('gives its summary to one that leaves its group', async () => {
     const client = groups().clientOf();
     const leaving = groups().members(2, [{ at: 'left' }, { at: 'right', does: 'refuse' }]);
@@ -397,7 +433,7 @@ describe('a client that groups', () => {
     await Promise.allSettled(leaving.map((member) => execute(client, member, 'inSteps', { summary })));
     for (const { id } of leaving) {
       const description = await groups().server.client.workflow.getHandle(id).describe();
-      expect(description.memo).toHaveProperty(GROUP_MEMO);
+      expect(description.memo).toHaveProperty(HERITAGE_MEMO);
       expect(await description.staticSummary()).toBe(summary);
     }
   });

@@ -126,14 +126,22 @@ export class Groups {
   async start(): Promise<void> {
     this.server = await startServer();
     this.transactions = new TransactionClient({ client: this.server.client });
-    this.#stopWorkflows = await startWorkers(this.server, 'groups', {});
+    await this.startWorkflowWorkers();
     for (const at of AT) await this.startWorker(at);
   }
 
   async stop(): Promise<void> {
     for (const at of AT) await this.stopWorker(at);
-    await this.#stopWorkflows();
+    await this.stopWorkflowWorkers();
     await this.server.stop();
+  }
+
+  async startWorkflowWorkers(): Promise<void> {
+    this.#stopWorkflows = await startWorkers(this.server, 'groups', {});
+  }
+
+  async stopWorkflowWorkers(): Promise<void> {
+    await this.#stopWorkflows();
   }
 
   async close(): Promise<void> {

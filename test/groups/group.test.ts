@@ -178,6 +178,48 @@ describe('a member whose code is not made for groups', () => {
     await groups().server.client.workflow.getHandle(buggy.id).terminate();
   });
 
+  it('does not keep the others waiting with many steps, each of which is quick', async () => {
+    const long = {
+      id: groups().newId(),
+      deeds: Array.from({ length: 20 }, () => ({ at: 'left', does: 'take long', ms: 200 }) as const),
+    };
+    const outcomes = await groups().run('inSteps', [long, ...groups().members(2, BOTH)], 'runImpatientGroup');
+    expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended']);
+    expect(outcomes[0]).toMatchObject({ why: 'the others have ended long before' });
+    await groups().transactions.handle(long.id).result();
+    expect(await groups().marks(long.id)).toHaveLength(20);
+  });
+
+  it.each(['return a bigint', 'return a circle', 'fail with a bigint', 'fail with a circle'])(
+    'does not stop the others when JSON cannot write how it ends: %s',
+    async (does) => {
+      const strange = { id: groups().newId(), deeds: [left(does)] };
+      const outcomes = await groups().run('strange', [strange, ...groups().members(3, BOTH)], 'runPatientGroup');
+      expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended', 'ended']);
+      expect(outcomes[0]).toMatchObject({
+        started: true,
+        why: expect.stringMatching(/^what it ends with cannot be written: /),
+      });
+      expect(await groups().marks(strange.id)).toEqual(['left.act done']);
+      await groups().server.client.workflow.getHandle(strange.id).terminate();
+    },
+  );
+
+  it('has a workflow of its own tell what would be something else inside of JSON', async () => {
+    const [returns, fails] = ['return bytes', 'fail with bytes'].map((does) => ({
+      id: groups().newId(),
+      deeds: [left(does)],
+    }));
+    const members = [returns!, fails!, ...groups().members(2, BOTH)];
+    const outcomes = await groups().run('strange', members, 'runPatientGroup');
+    expect(kinds(outcomes)).toEqual(['on-its-own', 'on-its-own', 'ended', 'ended']);
+    const bytes = Uint8Array.of(1, 2, 3);
+    expect(await groups().transactions.handle(returns!.id).result()).toEqual(bytes);
+    await expect(groups().transactions.handle(fails!.id).result()).rejects.toMatchObject({
+      cause: { type: 'Strange', details: [bytes] },
+    });
+  });
+
   it('leaves before a transaction that is called otherwise than it is', async () => {
     const [member] = groups().members(1, [{ at: 'left', ms: 1 }, { at: 'right' }]);
     const outcomes = await groups().run('named', [member!]);

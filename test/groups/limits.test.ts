@@ -95,6 +95,18 @@ describe('a group', () => {
     }
   }, 60_000);
 
+  it('ends when those that it has handed over have filled its history with what they returned', async () => {
+    const waiting = { id: groups().newId(), deeds: [{ at: 'left', does: 'wait for the test' } as const] };
+    const letGo = await groups().holdUp(waiting.id);
+    const leaving = groups().members(25, [{ at: 'left', does: 'leave', ms: 150_000 }]);
+    const group = await groups().begin('leavesWithMuch', [waiting, ...leaving], 'runPatientGroup');
+    const { outcomes } = await group.result();
+    await letGo();
+    expect(leftFullHistory(outcomes)).toMatchObject([{ id: waiting.id }]);
+    await groups().transactions.handle(waiting.id).result();
+    expect(await groups().marks(waiting.id)).toEqual(['left.act done']);
+  });
+
   it('hands over what would make its history too long', async () => {
     const MOST = 200;
     const [long, short] = [MOST + 5, 2].map((steps) => ({

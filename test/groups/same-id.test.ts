@@ -1,7 +1,7 @@
 /** The same id twice, in groups and alone, at the same time and later: one effect, and the same answer to everybody. */
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
-import { TransactionCompensated, TransactionInputMismatch } from '../../src/client';
+import { TransactionCompensated, TransactionInputMismatch, TransactionMixed } from '../../src/client';
 import { until } from '../end-to-end/fixture';
 import { kinds, useGroups } from './fixture';
 import type { Member } from './fixture';
@@ -15,6 +15,9 @@ const DONE = ['left.act done', 'right.act done'];
 const newMember = (deeds: readonly Deed[] = BOTH): Member => groups().members(1, deeds)[0]!;
 const executeAlone = (type: string, { id, deeds }: Member): Promise<unknown> =>
   groups().transactions.execute<readonly Deed[], unknown>(type, { id, input: deeds });
+
+const startAlone = (type: string, { id, deeds }: Member) =>
+  groups().transactions.start<readonly Deed[], unknown>(type, { id, input: deeds });
 
 /** Executes one in a group: others travel with it, so that it does not go alone. */
 async function executeInGroup(type: string, member: Member): Promise<unknown> {
@@ -89,26 +92,30 @@ describe('a saga that was undone', () => {
 
 describe('a saga that a group has committed', () => {
   it('is not taken back by a workflow of the same id: that one is held', async () => {
+    const flag = groups().newId('flag');
+    const member = newMember([{ at: 'left', does: flag }, { at: 'right' }]);
+    expect(kinds(await groups().run('looksLater', [member]))).toEqual(['ended']);
+    await groups().pools.left.query('insert into record values ($1, 1)', [flag]);
+    const own = await startAlone('looksLater', member);
+    await until('it is held', async () => (await own.reports<'saga'>())[0]?.outcome === 'held');
+    expect(JSON.stringify(await own.reports())).toContain('was committed by group:');
+    expect(await groups().marks(member.id)).toEqual(DONE);
+    await own.skipStep({ step: 'left.act', reason: 'It was committed.', by: 'a test' });
+    await expect(own.result()).rejects.toBeInstanceOf(TransactionMixed);
+    expect(await groups().marks(member.id)).toEqual(DONE);
+  });
+
+  it('is not taken back by a cancellation of a workflow of the same id, which goes forward', async () => {
     const member = newMember();
     expect(kinds(await groups().run('inSteps', [member]))).toEqual(['ended']);
     // The second step cannot answer, so it is not known to the second one, which then is turned back.
     await groups().stopWorker('right');
-    const own = await groups().transactions.start<readonly Deed[], unknown>('inSteps', {
-      id: member.id,
-      input: member.deeds,
-    });
-    const stands = async (): Promise<string> => JSON.stringify(await own.reports<'saga'>());
-    await until('the first step is done', async () => (await stands()).includes('applied-before'));
+    const own = await startAlone('inSteps', member);
+    await until('the first step is known', async () => JSON.stringify(await own.reports()).includes('applied-before'));
     await own.cancel();
     await groups().startWorker('right');
-    await until('it is held', async () => (await own.reports<'saga'>())[0]?.outcome === 'held');
-    expect(await stands()).toContain('was committed by group:');
+    expect(await own.result()).toEqual([member.id, member.id]);
     expect(await groups().marks(member.id)).toEqual(DONE);
-    await own.skipStep({ step: 'right.act', reason: 'It was committed.', by: 'a test' });
-    const firstIs = async () => (await own.reports<'saga'>())[0]?.steps[0]?.compensation.kind;
-    await until('the first one is held', async () => (await firstIs()) === 'held');
-    expect(await groups().marks(member.id)).toEqual(DONE);
-    await groups().server.client.workflow.getHandle(member.id).terminate();
   });
 
   it('is undone by whom the group has handed it over to', async () => {
@@ -158,15 +165,10 @@ describe('a saga that a group has committed', () => {
   );
 
   it('waits with undoing until a group that is at work has ended', async () => {
-    const members = [newMember([{ at: 'left' }, { at: 'right' }])];
-    await groups().stopWorker('right');
-    const group = await groups().begin('inSteps', members, 'runPatientGroup');
-    const { id } = members[0]!;
-    await until('the group has done the first step', async () => (await groups().marks(id)).length === 1);
-    const own = await groups().transactions.start<readonly Deed[], unknown>('firstStepOnly', { id, input: BOTH });
-    const stands = async (): Promise<string> => JSON.stringify(await own.reports<'saga'>());
-    await until('the first step is known', async () => (await stands()).includes('applied-before'));
-    await own.cancel();
+    const { member, group } = await beginWithoutRight();
+    const { id } = member;
+    await groups().pools.left.query('insert into record values ($1, 1)', [member.deeds[0]?.does]);
+    const own = await startAlone('looksLater', member);
     await until('undoing waits', async () =>
       (await groups().troublesOf(id)).some((why) => why.includes('still running')),
     );
@@ -178,4 +180,31 @@ describe('a saga that a group has committed', () => {
     await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
     expect(await groups().marks(id)).toEqual(['left.act done', 'left.act undone']);
   });
+
+  it('is cancelled once a group that is at work has said what there is to undo', async () => {
+    const { member, group } = await beginWithoutRight();
+    const own = await startAlone('looksLater', member);
+    await until('the first step is known', async () => JSON.stringify(await own.reports()).includes('applied-before'));
+    await own.cancel();
+    await group.cancel();
+    expect(await group.result()).toMatchObject({ outcomes: [{ kind: 'on-its-own', started: false }] });
+    await groups().startWorker('right');
+    await expect(own.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    // The right one may have been asked by the group a moment before.
+    const marks = await groups().marks(member.id);
+    expect(marks).toContain('left.act undone');
+    expect(marks.includes('right.act done')).toBe(marks.includes('right.act undone'));
+  });
 });
+
+/** A group that has asked a participant for its second step which is away. */
+async function beginWithoutRight() {
+  const member = newMember([{ at: 'left', does: groups().newId('flag') }, { at: 'right' }]);
+  await groups().stopWorker('right');
+  const group = await groups().begin('looksLater', [member], 'runPatientGroup');
+  await until('the group has asked for the second step', async () => {
+    const { events } = await group.fetchHistory();
+    return events?.filter((event) => event.activityTaskScheduledEventAttributes).length === 3;
+  });
+  return { member, group };
+}

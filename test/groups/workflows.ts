@@ -1,7 +1,7 @@
 /** Workflows that do what their input says, and travel in groups. */
 import { ApplicationFailure, CancellationScope, sleep, workflowInfo } from '@temporalio/workflow';
 import { groupOf, saga, twoPhaseCommit } from 'temporal-txn/workflow';
-import type { BranchOperation } from 'temporal-txn/workflow';
+import type { BranchOperation, Saga } from 'temporal-txn/workflow';
 import { transferMoney, transferMoneyAtomically } from '../../workflows';
 
 export { transferMoney, transferMoneyAtomically };
@@ -29,12 +29,17 @@ export const inSteps = (deeds: readonly Deed[]): Promise<readonly string[]> =>
     return results;
   });
 
-/** Stops after the first of them. */
-export const firstStepOnly = (deeds: readonly Deed[]): Promise<void> =>
-  saga(async (s) => {
-    await s.step(operationAt('left'), { ...deeds[0], text: '' });
-    await sleep('1 minute');
-  });
+/** Goes on with something else when it has committed. */
+export const restsAfterwards = async (deeds: readonly Deed[]): Promise<void> => {
+  await inSteps(deeds);
+  await sleep('1 minute');
+};
+
+/** A saga that does nothing before one of these steps. The first one is in nobody's way. */
+export const oneByOne = async (deeds: readonly Deed[]): Promise<void> => {
+  await saga(async () => undefined);
+  await inSteps(deeds);
+};
 
 /** All of them by two-phase commit. */
 export const atOnce = (deeds: readonly Deed[]): Promise<readonly unknown[]> =>
@@ -61,6 +66,24 @@ export const misplaced = (deeds: readonly Deed[]): Promise<string> =>
     return s.step(operationAt('left'), deeds[0]);
   });
 
+/** What JSON cannot write, or what Temporal does not write as JSON. */
+function beyondJson(does: string | undefined): unknown {
+  const circle: { itself?: unknown } = {};
+  circle.itself = circle;
+  if (does?.endsWith('a bigint')) return 1n;
+  if (does?.endsWith('a circle')) return circle;
+  return does?.endsWith('bytes') ? new Uint8Array([1, 2, 3]) : undefined;
+}
+
+/** Does its steps, and ends with what some inputs ask for. */
+export const strange = async (deeds: readonly Deed[]): Promise<unknown> => {
+  const results = await inSteps(deeds);
+  const [{ does } = { does: '' }] = deeds;
+  if (does?.startsWith('fail with'))
+    throw ApplicationFailure.nonRetryable('A strange one.', 'Strange', beyondJson(does));
+  return beyondJson(does) ?? results;
+};
+
 /** Has a step that is no operation of a participant. */
 export const free = (deeds: readonly Deed[]): Promise<string> =>
   saga(async (s) => {
@@ -86,11 +109,47 @@ export const named = (deeds: readonly Deed[]): Promise<readonly unknown[]> =>
 /** Looks at a flag first, and does nothing where it is up. */
 export const looksFirst = ([first, second]: readonly Deed[]): Promise<string> =>
   saga(async (s) => {
-    const look: BranchOperation<unknown, number, 'read-only'> = { participant: 'left', operation: 'look' };
-    if ((await s.step(look, { id: first?.does })) > 0) throw ApplicationFailure.nonRetryable('The flag is up.');
+    if ((await isUp(s, first?.does)) > 0) throw ApplicationFailure.nonRetryable('The flag is up.');
     const done = await s.step(operationAt('left'), { at: 'left' });
     await s.step(operationAt('right'), { ...second });
     return done;
+  });
+
+const isUp = (s: Saga, flag: string | undefined): Promise<number> => {
+  const look: BranchOperation<unknown, number, 'read-only'> = { participant: 'left', operation: 'look' };
+  return s.step(look, { id: flag });
+};
+
+/** Writes what it reads. */
+export const takesWhatItReads = ([first, second]: readonly Deed[]): Promise<void> =>
+  saga(async (s) => {
+    await s.step(operationAt('left'), { at: 'left', ms: await isUp(s, first?.does) });
+    await s.step(operationAt('right'), { ...second });
+  });
+
+/** Its last step fails until a flag is up. */
+export const mendsItsLast = ([first]: readonly Deed[]): Promise<void> =>
+  saga(async (s) => {
+    const isMended = (await isUp(s, first?.does)) > 0;
+    await s.step(operationAt('left'), { at: 'left' });
+    await s.pivot(operationAt('right'), { at: 'right' });
+    await s.retriable(operationAt('right'), { at: 'right', ...(isMended ? {} : { does: 'fail' }) });
+  });
+
+/** Looks at a flag after its first step, and turns back where it is up. */
+export const looksLater = ([first, second]: readonly Deed[]): Promise<void> =>
+  saga(async (s) => {
+    await s.step(operationAt('left'), { at: 'left' });
+    if ((await isUp(s, first?.does)) > 0) throw ApplicationFailure.nonRetryable('The flag is up.');
+    await s.step(operationAt('right'), { ...second });
+  });
+
+/** Where it is told to, leaves its group before it has asked for anything, and returns much. */
+export const leavesWithMuch = ([first]: readonly Deed[]): Promise<string> =>
+  saga(async (s) => {
+    if (first?.does !== 'leave') return s.step(operationAt('left'), first);
+    await s.step({ name: 'free', execute: async () => null, compensate: async () => undefined }, null);
+    return 'x'.repeat(first.ms ?? 0);
   });
 
 /** Two transactions side by side, of which the one that is awaited last is refused first. */
@@ -139,10 +198,14 @@ const travelling = {
   buggy,
   hasty,
   misplaced,
+  strange,
   free,
   dawdling,
   named,
   looksFirst,
+  takesWhatItReads,
+  looksLater,
+  leavesWithMuch,
   sideBySide,
   withdrawing,
   withPivot,

@@ -2,8 +2,9 @@
 import { WithStartWorkflowOperation } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TransactionNotAttempted } from '../../src/client';
+import { HERITAGE_MEMO } from '../../src/observability';
 import { WHO_IS_AWAY } from '../../src/protocol';
-import type { BranchRequest } from '../../src/protocol';
+import type { BranchRequest, Heritage } from '../../src/protocol';
 import { TransactionTestEnvironment } from '../../src/testing';
 import { ParticipantCircuits } from '../../src/worker';
 import { bundleWorkflows } from '../bundle';
@@ -152,6 +153,22 @@ describe('a transaction that wants to fail fast', () => {
       expect(asked).toHaveLength(2);
     },
   );
+
+  it.each([
+    ['saga', 'settled', saga],
+    ['two-phase commit', 'settles', commit],
+  ])('(%s) is not refused where it goes on with what was begun before', async (_, workflow, input) => {
+    away();
+    const heritage: Heritage = { asked: [], resumed: [] };
+    const handle = await environment.temporal.client.workflow.start(workflow, {
+      workflowId: `fast-${++told}`,
+      taskQueue: 'transactions',
+      args: [input],
+      memo: { [HERITAGE_MEMO]: heritage },
+    });
+    expect(await handle.result()).toMatchObject({ outcome: 'committed' });
+    expect(asked).toHaveLength(2);
+  });
 
   it('tells participants, so that an open circuit behind them is a refusal', async () => {
     await start('settled', saga);

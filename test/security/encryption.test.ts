@@ -14,7 +14,7 @@ import { spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
 import type { GuardedProcess } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quietPool } from '../quiet-pool';
-import { GROUP_MEMO, searchAttributeList } from '../../src/observability';
+import { HERITAGE_MEMO, searchAttributeList } from '../../src/observability';
 import { runCommand } from '../cli/fixture';
 import { until } from '../end-to-end/fixture';
 import { usePostgres } from '../participant/fixture';
@@ -205,7 +205,7 @@ describe('what Temporal keeps, and what workers log,', () => {
     for (const { id } of [undone, waiting]) {
       const { memo } = await client.workflow.getHandle(id).describe();
       const asked = expect.arrayContaining([expect.objectContaining({ input: { text: input.left } })]);
-      expect(memo).toMatchObject({ [GROUP_MEMO]: { asked } });
+      expect(memo).toMatchObject({ [HERITAGE_MEMO]: { asked } });
     }
     const { text, ids } = await everythingKept();
     expect(ids).toEqual(expect.arrayContaining([undone.id, waiting.id]));

@@ -18,11 +18,13 @@ import {
   TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
-import { continuing, GROUP_MEMO, inSpan, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../../observability';
+import type { ChildWorkflowFailure } from '@temporalio/workflow';
+import { continuing, HERITAGE_MEMO, inSpan, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../../observability';
 import { FailureType, INHERIT_SIGNAL, LARGEST_PAYLOAD_BYTES, parseNewTransactionId, show } from '../../protocol';
 import type { GroupAnswer, GroupItem, GroupRequest, Heritage } from '../../protocol';
 import { reportQuery } from '../board';
 import { messageOf } from '../failures';
+import { isNew, wasReset } from '../heritage';
 import { Batches } from './batches';
 import { bytesOf } from './bytes';
 import { Tally } from './tally';
@@ -177,6 +179,10 @@ class Group {
       ({ lastHeard }) => now - Math.max(lastHeard, firstEndMs) >= patienceMs,
       'the others have ended, and nothing was heard of it',
     );
+    // However much is heard of it: nobody hears of the end of the others before.
+    const endOfPatience = firstEndMs + Math.max(this.#handOverAfterMs, patienceMs);
+    if (now >= endOfPatience && this.#open.length > 0 && isNew())
+      this.#handOver(() => true, 'the others have ended long before');
   }
 
   #handOver(which: (traveller: Traveller) => boolean, why: string): void {
@@ -190,7 +196,7 @@ class Group {
     const others = this.#travellers.length - ended.length;
     let bytes = others * BYTES_OF_ONE_THAT_LEFT;
     for (const traveller of ended) {
-      const size = bytesOf(traveller.outcome);
+      const size = traveller.outcomeBytes;
       if (bytes + size <= LARGEST_PAYLOAD_BYTES) bytes += size;
       else traveller.retract('its result has no room in the answer of the group');
     }
@@ -208,7 +214,9 @@ class Group {
 
   async #start(traveller: Traveller): Promise<void> {
     const { type } = this.request;
-    const { item, heritage } = traveller;
+    const { item } = traveller;
+    // A run that was reset is answered by nobody, and knows nothing of what the first one came to after that moment.
+    const heritage: Heritage = { ...traveller.heritage, ...(wasReset() ? { reset: true } : {}) };
     const bytes = bytesOf([item, heritage]);
     this.#bytesHandedOver += bytes;
     this.#batches.written(bytes);
@@ -219,7 +227,8 @@ class Group {
     const span = { name: `${SPANS.handOver}${type}`, attributes, ...continuing(traveller.trace) };
     const outcome = await inSpan(
       span,
-      () => handOver(type, item, heritage),
+      // How it ends is written into the history of whoever has started it, while that goes on.
+      () => handOver(type, item, heritage, (end) => this.#batches.written(bytesOf(end))),
       (end) => ({ outcome: end }),
     );
     this.#bytesHandedOver -= bytes;
@@ -231,12 +240,18 @@ class Group {
  * Has a workflow go on with a transaction: starts it, or finds one that was there before. Whichever it is hears of everything that was
  * asked for here. It has to outlive the group, and is on its own.
  */
-async function handOver(type: string, item: GroupItem, heritage: Heritage): Promise<'started' | 'found'> {
-  if (await startOwn(type, item, heritage, WorkflowIdReusePolicy.REJECT_DUPLICATE)) return 'started';
+async function handOver(
+  type: string,
+  item: GroupItem,
+  heritage: Heritage,
+  told: (end: unknown) => void,
+): Promise<'started' | 'found'> {
+  const start = (what: Heritage, policy: WorkflowIdReusePolicy): Promise<boolean> =>
+    startOwn(type, item, what, policy, told);
+  if (await start(heritage, WorkflowIdReusePolicy.REJECT_DUPLICATE)) return 'started';
   if (heritage.asked.length === 0 || (await signalOwn(item.id, heritage))) return 'found';
   // It has ended. Unless it has committed, what was asked for here is undone in its name.
-  if (await startOwn(type, item, { ...heritage, undo: true }, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY))
-    return 'started';
+  if (await start({ ...heritage, undo: true }, WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)) return 'started';
   // It has, or goes on again.
   await signalOwn(item.id, heritage);
   return 'found';
@@ -247,16 +262,20 @@ async function startOwn(
   { id, input, request, summary }: GroupItem,
   heritage: Heritage,
   workflowIdReusePolicy: WorkflowIdReusePolicy,
+  told: (end: unknown) => void,
 ): Promise<boolean> {
   try {
-    await startChild(type, {
+    const own = await startChild(type, {
       workflowId: id,
       args: [input],
       ...(summary === undefined ? {} : { staticSummary: summary }),
-      memo: { [REQUEST_MEMO]: request, [GROUP_MEMO]: heritage },
+      memo: { [REQUEST_MEMO]: request, [HERITAGE_MEMO]: heritage },
       parentClosePolicy: ParentClosePolicy.ABANDON,
       cancellationType: ChildWorkflowCancellationType.ABANDON,
       workflowIdReusePolicy,
+    });
+    own.result().then(told, ({ cause }: ChildWorkflowFailure) => {
+      told(cause instanceof ApplicationFailure ? [cause.message, cause.details] : cause?.message);
     });
     return true;
   } catch (error) {

@@ -6,6 +6,7 @@
  * anything more, every branch answers from its log what was done, and two-phase commit is decided by its register. And it is
  * never alone in doubt: a branch that somebody else has done already means that somebody else may be at work, so it leaves too.
  */
+import { RawValue } from '@temporalio/common';
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { carriedTrace, continuing, inSpan, isTraced, SPAN_ATTRIBUTES, SPANS } from '../../observability';
 import { isEnded, LARGEST_PAYLOAD_BYTES } from '../../protocol';
@@ -40,6 +41,7 @@ const LONGEST_WHY = 200;
 export class Traveller implements Membership {
   readonly #began = Date.now();
   #outcome: GroupOutcome | undefined;
+  #outcomeBytes = 0;
   #left: string | undefined;
   #waiting = 0;
   #askedAgain = 0;
@@ -67,6 +69,11 @@ export class Traveller implements Membership {
 
   get outcome(): GroupOutcome | undefined {
     return this.#outcome;
+  }
+
+  /** What that takes in the answer of the group, where it has ended here. */
+  get outcomeBytes(): number {
+    return this.#outcomeBytes;
   }
 
   /** Why it wants to go on as a workflow of its own, until it does. */
@@ -177,6 +184,13 @@ export class Traveller implements Membership {
 
   #end(outcome: GroupOutcome): void {
     if (this.#left !== undefined) return;
+    // The answer of a group is one JSON for all: what cannot be written in there would keep everybody waiting. Alone it fails or ends by itself.
+    if (carriedBy(outcome).some(isMoreThanJson)) return void this.leave('what it ends with is more than JSON');
+    try {
+      this.#outcomeBytes = bytesOf(outcome);
+    } catch (error) {
+      return void this.leave(`what it ends with cannot be written: ${messageOf(error)}`);
+    }
     this.#outcome = outcome;
     this.#tellOver({ outcome: outcome.kind });
     this.changed();
@@ -280,6 +294,21 @@ function isOfAnother(answer: unknown): answer is ExecuteAnswer & { readonly by: 
   const { answer: kind, by } = (answer ?? {}) as Partial<ExecuteAnswer>;
   return kind === 'applied-before' && by !== undefined;
 }
+
+/** What is a payload of its own where a workflow tells of nobody else. */
+function carriedBy(outcome: GroupOutcome): readonly unknown[] {
+  switch (outcome.kind) {
+    case 'ended':
+      return [outcome.result];
+    case 'failed':
+      return outcome.failure.details ?? [];
+    case 'on-its-own':
+      return [];
+  }
+}
+
+/** What Temporal writes as JSON inside of something else only. */
+const isMoreThanJson = (value: unknown): boolean => value instanceof Uint8Array || value instanceof RawValue;
 
 const told = ({ type, message, details, nonRetryable }: ApplicationFailure): ToldFailure => ({
   message,
