@@ -1,4 +1,4 @@
-/** How the tests run: from the sources, four files at a time, with dist/ built for what Temporal loads by path. */
+/** How the tests run: from the sources, five files at a time, with dist/ built for what Temporal loads by path. */
 import { relative, resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer } from 'vitest/node';
@@ -32,7 +32,7 @@ export default defineConfig({
     // Importing the SDK anew for each of the files would take more than a minute of a run. No file leaves anything behind.
     isolate: false,
     // More than there are processors: most tests wait for something that was killed.
-    maxWorkers: 4,
+    maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
     // No test takes as long by itself; on a busy machine one may.
     testTimeout: 60_000,
