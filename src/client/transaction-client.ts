@@ -348,17 +348,19 @@ export class TransactionClient {
     const resumed = [...(inherited.resumed ?? []), runId];
     const told = fitting(await this.#askedFor(workflowId, runId));
     const shared = { ...(group === undefined || reset ? {} : { group }), resumed };
-    if (!told) return { ...shared, asked: inherited.asked ?? [], more: true };
+    // Whom a group had undo it goes on undoing it.
+    const undoes = inherited.undo ? { undo: true as const } : {};
+    if (!told) return { ...shared, asked: inherited.asked ?? [], more: true, ...undoes };
     const [own] = told.filter(({ transaction }) => transaction === workflowId);
     const others = told.filter((saga) => saga !== own);
-    const { asked, undo, more } = own ?? { ...inherited, undo: undefined, more: inherited.more || reset };
+    const { asked, undo, more } = own ?? { ...inherited, more: inherited.more || reset };
     const { firstRunId } = raw.workflowExecutionInfo ?? {};
     // One that was reset does not know what it had asked for after that moment.
     const hasGaps = more || (firstRunId && firstRunId !== runId) || others.some(({ ended }) => !ended);
     return {
       ...shared,
       asked: asked ?? [],
-      ...(undo ? { undo } : {}),
+      ...(undo ? { undo } : undoes),
       ...(hasGaps ? { more: true } : {}),
       others: others.map(({ ended: _, ...left }) => left),
     };

@@ -5,7 +5,9 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { TransactionCompensated } from 'temporal-txn/client';
 import { describe, expect, it } from 'vitest';
-import type { SagaReport } from '../../src/protocol';
+import { requestOf } from '../../src/client/request';
+import { HERITAGE_MEMO, REQUEST_MEMO } from '../../src/observability';
+import type { Heritage, SagaReport } from '../../src/protocol';
 import { until } from '../end-to-end/fixture';
 import { resetTo, tasksIn } from '../real-server';
 import { kinds, useGroups } from './fixture';
@@ -34,6 +36,20 @@ async function beginThree(type: string, last: Member['deeds'][number] = LAST): P
   await groups().transactions.start(type, ask(one));
   await has(one, DONE);
   return one;
+}
+
+/** Begins a workflow that has only to undo what a group had asked for, and comes no further while the left one is away. */
+async function startUndoing(one: Member): Promise<void> {
+  const step = { branch: 'left.act', role: 'compensatable', participant: 'left', operation: 'act' } as const;
+  const heritage: Heritage = { asked: [{ ...step, input: { at: 'left', text: '' } }], undo: true };
+  const { id, input } = ask(one);
+  await groups().server.client.workflow.start('inSteps', {
+    workflowId: id,
+    taskQueue: 'transactions',
+    args: [input],
+    memo: { [HERITAGE_MEMO]: heritage, [REQUEST_MEMO]: requestOf(id, input).hash },
+  });
+  await until('it undoes', async () => (await stepsOf(one)).includes('running'));
 }
 
 async function withoutLeft(work: () => Promise<unknown>): Promise<void> {
@@ -142,18 +158,25 @@ describe('a saga that is resumed', () => {
     expect(asked).not.toContain('act');
   });
 
-  it('goes forward where no worker could tell what the terminated run had asked for', async () => {
+  it('goes forward where no worker could tell what the terminated run had asked for, unless that had only to undo it', async () => {
     const one = await beginThree('inSteps');
-    await workflowOf(one).terminate();
-    await groups().stopWorkflowWorkers();
+    const undone = member({ at: 'left' }, { at: 'right' });
     await groups().stopWorker('left');
-    const resumed = await groups().transactions.resume('inSteps', ask(one));
+    await startUndoing(undone);
+    await workflowOf(one).terminate();
+    await workflowOf(undone).terminate();
+    await groups().stopWorkflowWorkers();
+    const [resumed, goesOn] = await Promise.all(
+      [one, undone].map((each) => groups().transactions.resume('inSteps', ask(each))),
+    );
     await groups().startWorkflowWorkers();
     await until('it has begun', async () => (await stepsOf(one)).includes('running'));
-    await resumed.cancel();
+    await resumed!.cancel();
     await groups().startWorker('left');
-    await resumed.result();
+    await resumed!.result();
     expect(await groups().marks(one.id)).toEqual([...DONE, 'right.act-2 done']);
+    await expect(goesOn!.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    expect(await groups().marks(undone.id)).toEqual([]);
   });
 });
 
