@@ -4,7 +4,7 @@
  * the classic rule beyond that, and everything with one mechanism taken away.
  */
 import { describe, expect, it } from 'vitest';
-import { CAMPAIGN, some } from '../depth';
+import { CAMPAIGN, isTurnOf, some } from '../depth';
 import { explore } from './engine';
 import type { Exploration } from './engine';
 import { CONFIGURATIONS, LARGE, LIMITS } from './three-phase/configurations';
@@ -54,7 +54,7 @@ describe('the classic rule', () => {
   });
 });
 
-describe('without', () => {
+describe.skipIf(!isTurnOf('mechanisms of the models', 'three-phase commit'))('without', () => {
   it.each([...MUTANTS, ...CLASSIC_MUTANTS])(
     '"$mechanism" it breaks a promise',
     ({ mechanism, circumstances, mechanisms }) => {
@@ -76,21 +76,24 @@ describe('without', () => {
   );
 });
 
-describe('under the circumstances of the mutants', () => {
-  const all = [...MUTANTS, ...SURVIVORS, ...CLASSIC_MUTANTS, ...CLASSIC_SURVIVORS].map(({ circumstances }) =>
-    JSON.stringify(circumstances),
-  );
+describe.skipIf(!isTurnOf('mechanisms of the models', 'three-phase commit'))(
+  'under the circumstances of the mutants',
+  () => {
+    const all = [...MUTANTS, ...SURVIVORS, ...CLASSIC_MUTANTS, ...CLASSIC_SURVIVORS].map(({ circumstances }) =>
+      JSON.stringify(circumstances),
+    );
 
-  it.each(some([...new Set(all)], 3, 'circumstances of the mutants of three-phase commit'))(
-    'the shipped protocol keeps its promises: %s',
-    (circumstances) => {
-      const found = explore(new ThreePhaseCommit(JSON.parse(circumstances) as Circumstances), LIMIT);
-      expect(found.violation).toBeUndefined();
-      expect(found.states).toBeGreaterThan(250);
-    },
-    MINUTE,
-  );
-});
+    it.each(some([...new Set(all)], 3, 'circumstances of the mutants of three-phase commit'))(
+      'the shipped protocol keeps its promises: %s',
+      (circumstances) => {
+        const found = explore(new ThreePhaseCommit(JSON.parse(circumstances) as Circumstances), LIMIT);
+        expect(found.violation).toBeUndefined();
+        expect(found.states).toBeGreaterThan(250);
+      },
+      MINUTE,
+    );
+  },
+);
 
 function tell(name: string, { states, edges, depth, seconds, violation }: Exploration): string {
   const size = `states: ${states}, steps: ${edges}, depth: ${depth}, ${seconds.toFixed(1)} s`;

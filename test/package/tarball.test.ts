@@ -1,6 +1,6 @@
 /** Holds that the packed package works for CommonJS and for ES module users, each subpath, code and types. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { some } from '../depth';
+import { isTurnOf, some } from '../depth';
 import { Consumer, moduleKinds, subpaths } from './consumer';
 import { mainSource, workflowSource } from './saga-program';
 
@@ -14,7 +14,7 @@ afterAll(() => {
   consumer.remove();
 });
 
-describe('the packed package', () => {
+describe.skipIf(!isTurnOf('what users see', 'package'))('the packed package', () => {
   it('gives the same names by require and by import, at every subpath', async () => {
     const print = `
       const namesOf = (room) => Object.keys(room).filter((name) => !/^(default|module\\.exports|__esModule)$/.test(name)).sort();

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TransactionCompensated } from '../../src/client';
 import { runCommand } from '../cli/fixture';
 import { until, useShop } from '../end-to-end/fixture';
+import { isTurnOf } from '../depth';
 import { findBrowser, launch } from './browser';
 import { Pictures } from './pictures';
 import { IDS, playScenes } from './scenes';
@@ -18,7 +19,8 @@ const executable = findBrowser();
 /** The page is a large program, and its server is not alone here. */
 const PATIENCE_MS = 60_000;
 
-describe.skipIf(executable === undefined)('in the Web UI', { timeout: 2 * PATIENCE_MS }, () => {
+const isDue = isTurnOf('what users see', 'Web UI');
+describe.skipIf(executable === undefined || !isDue)('in the Web UI', { timeout: 2 * PATIENCE_MS }, () => {
   const shop = useShop({
     open: ['north-bank', 'south-bank', 'audit', 'inventory', 'payments', 'shipping', 'orders'],
   });
