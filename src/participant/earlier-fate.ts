@@ -55,19 +55,24 @@ async function clearGroup({ transaction, branch }: BranchRequest, { workflowId: 
  * @throws {CommittedEarlierError} when one of them has ended by itself, or nobody knows
  */
 async function clearRun({ transaction, branch }: BranchRequest, { workflowId, runId = '' }: Doer): Promise<void> {
-  const clear = (run: Pick<WorkflowExecutionInfo, 'runId' | 'status'>): void => {
+  const clear = (run: Pick<WorkflowExecutionInfo, 'runId' | 'status'>, told: readonly string[]): void => {
     const { name } = run.status;
     if (name === 'RUNNING') throw new DoerRunningError(transaction, branch, `run ${run.runId} of ${workflowId}`);
-    // Those have told nobody anything, and whoever asks goes on with what they did.
-    if (name !== 'TERMINATED' && name !== 'TIMED_OUT') throw new CommittedEarlierError(transaction, run.runId, name);
+    if (!told.includes(name)) throw new CommittedEarlierError(transaction, run.runId, name);
   };
   try {
-    clear(await workflows().getHandle(workflowId, runId).describe());
+    clear(await workflows().getHandle(workflowId, runId).describe(), TOLD_NOTHING);
   } catch (error) {
     throw error instanceof WorkflowNotFoundError ? new CommittedEarlierError(transaction, runId, 'unknown') : error;
   }
-  for (const run of await otherRunsOf(workflowId)) clear(run);
+  for (const run of await otherRunsOf(workflowId))
+    clear(run, run.runId === runId ? TOLD_NOTHING : [...TOLD_NOTHING, ...TOLD_NO]);
 }
+
+/** Ends of runs that have told nobody anything: whoever asks goes on with what they did. */
+const TOLD_NOTHING: readonly string[] = ['TERMINATED', 'TIMED_OUT'];
+/** And that have told that it did not commit, where they were not the ones who did it. It may not have been attempted. */
+const TOLD_NO: readonly string[] = ['FAILED', 'CANCELLED'];
 
 /** All that Temporal shows but that of whoever asks. */
 async function otherRunsOf(workflowId: string): Promise<readonly WorkflowExecutionInfo[]> {

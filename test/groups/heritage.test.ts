@@ -98,6 +98,27 @@ describe('a saga that is resumed', () => {
     await expectUndone(one);
   });
 
+  it('is undone, and not held, where a run before the terminated one had failed without doing anything', async () => {
+    const one = member({ at: 'left' }, { at: 'right', does: 'fail' });
+    const { id, input } = ask(one);
+    const start = (workflow: string) =>
+      groups().server.client.workflow.start(workflow, {
+        workflowId: id,
+        taskQueue: 'transactions',
+        args: [input],
+        memo: { [REQUEST_MEMO]: requestOf(id, input).hash },
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
+      });
+    await expect((await start('beforeAll')).result()).rejects.toThrow();
+    await start('inSteps');
+    await has(one, ['left.act done']);
+    await workflowOf(one).terminate();
+    const resumed = await groups().transactions.resume('inSteps', ask(one));
+    await resumed.cancel();
+    await expect(resumed.result()).rejects.toBeInstanceOf(TransactionCompensated);
+    await expectUndone(one);
+  });
+
   it('goes forward when the terminated run had passed the pivot', async () => {
     const one = await beginThree('withPivot');
     await workflowOf(one).terminate();
@@ -243,7 +264,10 @@ describe('a saga that was terminated, resumed, and reset after its end', () => {
     const flag = groups().newId('flag');
     const one = member({ at: 'left', does: flag }, LAST);
     await groups().transactions.start('looksLater', ask(one));
-    await has(one, ['left.act done']);
+    await until('it has asked for both steps', async () => {
+      const { events } = await workflowOf(one).fetchHistory();
+      return events?.filter((event) => event.activityTaskScheduledEventAttributes).length === 3;
+    });
     await workflowOf(one).terminate();
     await (await groups().transactions.resume('looksLater', ask(one))).result();
     await raiseFlag(flag);
