@@ -256,7 +256,7 @@ export class SagaRun {
     }
   }
 
-  /** The pivot lies ahead, and may be done: a group has asked for it. Until that is known, the only way is forward. */
+  /** The pivot lies ahead, and may be done: it was asked for before this run. Until that is known, the only way is forward. */
   #decidedBefore(): boolean {
     return this.#unmet().some(({ role }) => role !== 'compensatable');
   }

@@ -1,6 +1,6 @@
 /** Transactions as the command finds them, for the tests of what it says of them: a workflow, what it reports, and what stands in the databases. */
 import type { DatabaseLook } from '../../src/cli/transaction/databases';
-import type { Found } from '../../src/cli/transaction/verdict-words';
+import type { Found, Verdict } from '../../src/cli/transaction/verdict-words';
 import type { FoundWorkflow } from '../../src/cli/transaction/workflow';
 import { keyOf } from '../../src/participant';
 import { parseBranchId, parseTransactionId } from '../../src/protocol';
@@ -12,6 +12,15 @@ import type {
   StepReport,
   TransactionReport,
 } from '../../src/protocol';
+
+/** Something that is found, and what is said of it. */
+export interface Case<ToDo> {
+  readonly what: string;
+  readonly given: Found;
+  readonly need: Verdict['need'];
+  readonly first: RegExp;
+  readonly toDo?: readonly ToDo[];
+}
 
 export const id = parseTransactionId('transfer-4711');
 export const STATES = {

@@ -6,12 +6,13 @@ import type { DatabaseLook } from '../../src/cli/transaction/databases';
 import { withoutThoseWhoLeft } from '../../src/cli/transaction/group';
 import { tellStanding } from '../../src/cli/transaction/tell';
 import { verdictOf } from '../../src/cli/transaction/verdict';
-import type { Found, Verdict } from '../../src/cli/transaction/verdict-words';
+import type { Found } from '../../src/cli/transaction/verdict-words';
 import type { FoundWorkflow } from '../../src/cli/transaction/workflow';
 import { keyOf } from '../../src/participant';
 import { parseTransactionId } from '../../src/protocol';
 import type { TransactionReport } from '../../src/protocol';
 import { branch, databases, decided, found, id, saga, step, workflow } from './verdict-fixture';
+import type { Case } from './verdict-fixture';
 
 const GROUP = 'group:transferMoney:7';
 const RESET = `temporal workflow reset --workflow-id ${GROUP} --type LastWorkflowTask --reason '<why>'`;
@@ -73,16 +74,8 @@ const answered = (kind: string): FoundWorkflow =>
 const begunWith = (...ids: readonly string[]): FoundWorkflow['events'][number] =>
   event('workflowExecutionStarted', { input: { payloads: [{ items: ids.map((one) => ({ id: one })) }] } });
 
-interface Case {
-  readonly what: string;
-  readonly given: Found;
-  readonly need: Verdict['need'];
-  readonly first: RegExp;
-  readonly toDo?: readonly string[];
-}
-
 const START = 'Start a worker of task queue transactions.';
-const CASES: readonly Case[] = [
+const CASES: readonly Case<string>[] = [
   {
     what: 'a group under way',
     given: wholeGroup('RUNNING', [halfDone('a'), committed('b'), committed('c')], {}, ['d', 'e']),

@@ -6,7 +6,6 @@ import type { DatabaseLook } from '../../src/cli/transaction/databases';
 import { disagreementsOf } from '../../src/cli/transaction/disagreements';
 import { tellStanding } from '../../src/cli/transaction/tell';
 import { verdictOf } from '../../src/cli/transaction/verdict';
-import type { Found, Verdict } from '../../src/cli/transaction/verdict-words';
 import { keyOf } from '../../src/participant';
 import { parseTransactionId } from '../../src/protocol';
 import type { SagaReport, StepReport, TransactionReport } from '../../src/protocol';
@@ -24,18 +23,11 @@ import {
   step,
   workflow,
 } from './verdict-fixture';
+import type { Case } from './verdict-fixture';
 
 const SKIPPED = { kind: 'skipped', by: 'ann', reason: 'told by phone', evidence: 'rolled back by hand' } as const;
 
-interface Case {
-  readonly what: string;
-  readonly given: Found;
-  readonly need: Verdict['need'];
-  readonly first: RegExp;
-  readonly toDo?: readonly RegExp[];
-}
-
-const CASES: readonly Case[] = [
+const CASES: readonly Case<RegExp>[] = [
   {
     what: 'a saga that runs',
     given: found([saga('running', step('debit'), step('credit', { fate: { kind: 'running' } }))]),
