@@ -158,7 +158,12 @@ export class TransactionHandle<R = unknown> {
     return this.#ask('short', async () => (await this.#workflow.describe()).status.name);
   }
 
-  /** Asks the transaction to turn back: it is undone, unless its pivot is done. Await {@link result} to see how it ended. */
+  /**
+   * Asks the transaction to turn back: a saga is undone unless its pivot is done, the other protocols abort unless they have decided. Await
+   * {@link result} to see how it ended.
+   *
+   * @throws {TransactionNotFound} when Temporal does not know it, or it has ended
+   */
   async cancel(): Promise<void> {
     await this.#ask('short', () => this.#workflow.cancel());
   }

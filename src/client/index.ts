@@ -1,6 +1,7 @@
 export type {
   AbortCause,
   AbortReason,
+  Away,
   Branch,
   BranchOperation,
   BranchReport,
@@ -8,8 +9,8 @@ export type {
   Decision,
   DecisionNotice,
   FinishFate,
-  ParticipantOptions,
   ParticipantProxy,
+  ParticipantProxyOptions,
   Refusal,
   SagaCause,
   SagaReport,
@@ -56,6 +57,7 @@ export {
   TransactionNotInterrupted,
 } from './errors';
 export type { GroupingOptions } from './grouping';
+export type { TxnStatus } from '../observability';
 export { namespaceIdOf } from './namespace-id';
 export { TransactionHandle } from './handle';
 export type { Resolution, Ruling } from './handle';
@@ -65,6 +67,7 @@ export type { SearchAttributesFound } from './search-attributes';
 export { TransactionClient } from './transaction-client';
 export type { VoteRequest } from './transaction-client';
 export type {
+  CommitOptions,
   ExecuteOptions,
   StartOptions,
   TransactionClientOptions,

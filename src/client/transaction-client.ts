@@ -13,7 +13,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import type { Duration } from '@temporalio/common';
+import type { Duration, RetryPolicy } from '@temporalio/common';
 import { carriedTrace, HERITAGE_MEMO, REQUEST_MEMO } from '../observability';
 import type { TxnStatus } from '../observability';
 import {
@@ -96,12 +96,19 @@ export interface CommitOptions {
   readonly id: string;
   /** The first one is the primary: the decision is kept in its database. */
   readonly branches: readonly Branch[];
+  /** How long branches may take to vote; and after how long an unfinished commit or abort is reported as overdue. @default 30, 60 and 30 seconds */
   readonly timeouts?: { readonly prepare?: Duration; readonly commit?: Duration; readonly abort?: Duration };
+  /** How participants vote: by a signal with their answer as its evidence, or by that answer alone. @default 'signal' */
   readonly votes?: 'signal' | 'answer';
-  /** Of one attempt to prepare or finish a branch. */
+  /** Of one attempt to prepare or finish a branch; shorter than `timeouts.prepare`. @default 10 seconds */
   readonly attemptTimeout?: Duration;
-  /** How often the whole transaction is tried when it meets contention. */
+  /** Of attempts to prepare. @default 100 ms, doubled up to 2 s, without limit of attempts */
+  readonly retry?: RetryPolicy;
+  /** How often the whole transaction is tried when it meets contention. @default 5 */
   readonly attempts?: number;
+  /** Ends as `TransactionNotAttempted`, before anything is asked of anybody, where a participant did not answer lately. @default false */
+  readonly failFast?: boolean;
+  /** As of {@link StartOptions}. */
   readonly summary?: string;
 }
 
@@ -236,7 +243,14 @@ export class TransactionClient {
     }
   }
 
-  /** The same without waiting. `timeoutMs` and `signal` are for the start alone. */
+  /**
+   * Starts a transaction, or finds the one that has this id, and does not wait for it. `timeoutMs` and `signal` are for the start alone.
+   *
+   * @returns a handle, which waits for it, asks how it stands, and rules on it
+   * @throws {TransactionInputMismatch} {InvalidIdentifier} {InvalidInput} as `execute`; nothing was started
+   * @throws {TemporalUnavailable} {TransactionTimeout} whether it was started is not known: the same id again makes sure
+   * @example const handle = await transactions.start(transferMoney, { id: `transfer-${requestId}`, input: { from, to, amount } });
+   */
   async start<I, R>(
     workflow: TransactionWorkflow<I, R>,
     options: StartOptions<I> & WaitOptions,

@@ -32,7 +32,7 @@ import { recoveryActivities } from './recovery-activities';
 import { reservationActivities } from './reservation-activities';
 import { twoPhaseActivities } from './two-phase-activities';
 
-export interface ParticipantOptions {
+export interface ParticipantActivityOptions {
   /** Connections to the participant's own database. The schema `txn` must be migrated there. */
   readonly pool: Pool;
   /** @default lock 2 s < statement 5 s < idle in transaction 8 s < start-to-close 10 s */
@@ -64,7 +64,10 @@ export type ParticipantActivities = Readonly<Record<string, Activity>>;
  * const activities = participantActivities(accounts, { pool });
  * const worker = await Worker.create({ connection, taskQueue: 'accounts', activities });
  */
-export function participantActivities(participant: Participant, options: ParticipantOptions): ParticipantActivities {
+export function participantActivities(
+  participant: Participant,
+  options: ParticipantActivityOptions,
+): ParticipantActivities {
   parseParticipantName(participant.name);
   const timeouts = checkLocalTimeouts(options.timeouts);
   // An idle connection that the server closes must not end the process: the pool opens another one.

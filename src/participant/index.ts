@@ -1,7 +1,7 @@
 export { acceptancesOf, recordAcceptance } from './acceptance';
 export type { Acceptance, RecordedAcceptance } from './acceptance';
 export { colocatedActivities, participantActivities } from './activities';
-export type { ParticipantActivities, ParticipantOptions } from './activities';
+export type { ParticipantActivities, ParticipantActivityOptions } from './activities';
 export {
   branchesOf,
   decisionsOf,

@@ -3,6 +3,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { escapeLiteral } from 'pg';
 import type { Pool, PoolClient } from 'pg';
 import { MigrationBlockedError, SchemaVersionError } from './errors';
 import { isDatabaseError, SqlState } from './sqlstate';
@@ -11,25 +12,11 @@ import { isDatabaseError, SqlState } from './sqlstate';
 export interface Migration {
   readonly version: number;
   readonly name: string;
+  /** All of it: the first one makes the schema `txn`, and each writes down in `txn.migration` that it was applied. To be run in one transaction. */
   readonly sql: string;
 }
 
 const DIRECTORY = join(__dirname, 'migrations');
-
-/** The steps of the schema, for teams that apply them with a tool of their own. Oldest first. */
-export function migrations(): readonly Migration[] {
-  return readdirSync(DIRECTORY)
-    .filter((file) => file.endsWith('.sql'))
-    .sort()
-    .map((file) => ({
-      version: Number(file.slice(0, 6)),
-      name: file.slice(7, -4),
-      sql: readFileSync(join(DIRECTORY, file), 'utf8'),
-    }));
-}
-
-// Any constant: it only has to be the same in every process. Two workers that start at once then migrate one after the other.
-const ADVISORY_LOCK = 7_498_001;
 
 const PREPARE = `
   create schema if not exists txn;
@@ -37,7 +24,30 @@ const PREPARE = `
     version    integer     primary key,
     name       text        not null,
     applied_at timestamptz not null default clock_timestamp()
-  )`;
+  );
+`;
+
+/**
+ * The steps of the schema, for teams that apply them with a tool of their own: oldest first, each once and in a transaction of its own.
+ *
+ * @example
+ * for (const { version, name, sql } of migrations()) writeFileSync(`migrations/txn-${version}-${name}.sql`, sql);
+ */
+export function migrations(): readonly Migration[] {
+  return readdirSync(DIRECTORY)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+    .map((file) => {
+      const version = Number(file.slice(0, 6));
+      const name = file.slice(7, -4);
+      const applied = `\ninsert into txn.migration (version, name) values (${version}, ${escapeLiteral(name)});\n`;
+      const sql = readFileSync(join(DIRECTORY, file), 'utf8') + applied;
+      return { version, name, sql: version === 1 ? PREPARE + sql : sql };
+    });
+}
+
+// Any constant: it only has to be the same in every process. Two workers that start at once then migrate one after the other.
+const ADVISORY_LOCK = 7_498_001;
 
 /**
  * Brings the schema up to date. Safe to run at every start, from any number of processes.
@@ -102,6 +112,5 @@ async function apply(client: PoolClient, { version, name, sql }: Migration): Pro
       throw new MigrationBlockedError(version, name);
     throw error;
   }
-  await client.query('insert into txn.migration (version, name) values ($1, $2)', [version, name]);
   await client.query('commit');
 }

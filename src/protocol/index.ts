@@ -42,7 +42,7 @@ export type { DecideReplies, Finished, FinishReplies } from './finish';
 export { judge } from './in-doubt';
 export type { InDoubt, Patience, Verdict } from './in-doubt';
 export { askedBy, branch, colocatedActivity, participant, reservation } from './participant';
-export type { Branch, BranchOperation, ParticipantOptions, ParticipantProxy, Reservation } from './participant';
+export type { Branch, BranchOperation, ParticipantProxy, ParticipantProxyOptions, Reservation } from './participant';
 export { prepareBranch } from './prepare';
 export type { Prepared, PrepareReplies, Row } from './prepare';
 export { run } from './program';

@@ -9,7 +9,7 @@ import { parseOperationName, parseParticipantName } from './words';
 export interface BranchOperation<I = unknown, R = unknown, K extends OperationKind = DoableKind> {
   readonly participant: string;
   readonly operation: string;
-  /** Whether the coordinator's own process is asked first, see {@link ParticipantOptions.colocated}. */
+  /** Whether the coordinator's own process is asked first, see {@link ParticipantProxyOptions.colocated}. */
   readonly colocated?: true;
   /** Never there at run time. */
   readonly types?: { readonly input: (input: I) => void; readonly result: R; readonly kind: K };
@@ -22,7 +22,7 @@ export type ParticipantProxy<P extends DeclaredParticipant> = {
     : never;
 };
 
-export interface ParticipantOptions {
+export interface ParticipantProxyOptions {
   /**
    * Whether the participant lives in the process of the coordinator (`runCoordinator({ colocated })`). Its branches are asked there first, without
    * a task of their own: a fraction of the latency, of the history and of the billable actions. What fails there, or where a coordinator
@@ -44,7 +44,7 @@ export interface ParticipantOptions {
  */
 export function participant<P extends DeclaredParticipant>(
   name: string,
-  { colocated = false }: ParticipantOptions = {},
+  { colocated = false }: ParticipantProxyOptions = {},
 ): ParticipantProxy<P> {
   parseParticipantName(name);
   const operations = new Proxy<Record<string, BranchOperation>>(

@@ -16,7 +16,7 @@ export interface TwoPhaseCommitTimeouts {
 }
 
 export interface TwoPhaseCommitOptions {
-  /** Transaction id. @default the workflow id, see `inTransaction` */
+  /** Transaction id. @default the workflow id; of a second transaction of the workflow `<id>/2`, see docs/sagas.md "Nested sagas" */
   readonly id?: string;
   readonly timeouts?: TwoPhaseCommitTimeouts;
   /** How long one attempt to prepare or finish a branch may take. Must be longer than the participant's idle-in-transaction timeout, and shorter than `timeouts.prepare`. @default 10 seconds */

@@ -34,7 +34,7 @@ export interface StepOptions {
 }
 
 export interface SagaOptions {
-  /** Transaction id. @default the workflow id, see `inTransaction` */
+  /** Transaction id. @default the workflow id; of a second transaction of the workflow `<id>/2`, see docs/sagas.md "Nested sagas" */
   readonly id?: string;
   /** How long the saga may take until its pivot; then it is undone, unless it does not know all that was asked for in its name. @default no limit */
   readonly timeout?: Duration;

@@ -20,7 +20,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 
-export interface RelayOptions {
+export interface RelayWorkflowOptions {
   /** Whose outbox it is. */
   readonly service: string;
   /** Relays side by side, each with its share of the keys. */
@@ -46,13 +46,13 @@ const startedSignal = defineSignal<[unknown]>('started');
 const statusSignal = defineSignal<[unknown]>('status');
 
 interface Activities {
-  readonly 'outbox.relay': (request: RelayOptions & { readonly seat: number }) => Promise<void>;
+  readonly 'outbox.relay': (request: RelayWorkflowOptions & { readonly seat: number }) => Promise<void>;
 }
 
 /** A seat whose worker died is taken by another within the heartbeat timeout and such a pause. */
 const RETRY: RetryPolicy = { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' };
 
-const relay = (options: RelayOptions, seat: number): Promise<void> =>
+const relay = (options: RelayWorkflowOptions, seat: number): Promise<void> =>
   proxyActivities<Activities>({
     // It ends by itself before that.
     startToCloseTimeout: '90 minutes',
@@ -63,7 +63,7 @@ const relay = (options: RelayOptions, seat: number): Promise<void> =>
     summary: `seat ${seat + 1} of ${options.seats}`,
   })['outbox.relay']({ ...options, seat });
 
-export async function relayOutbox(options: RelayOptions): Promise<never> {
+export async function relayOutbox(options: RelayWorkflowOptions): Promise<never> {
   let settings = options;
   let report: RelayReport = { ...options, pending: 0, oldestMs: 0, deadLetters: 0 };
   let restart = false;
@@ -109,11 +109,11 @@ export async function relayOutbox(options: RelayOptions): Promise<never> {
 }
 
 /** Each turn is one activity: it ends when its worker stops, and after an hour. */
-async function takeTurns(options: RelayOptions, seat: number): Promise<never> {
+async function takeTurns(options: RelayWorkflowOptions, seat: number): Promise<never> {
   for (;;) await relay(options, seat);
 }
 
-const isSettings = (given: unknown, service: string): given is RelayOptions =>
+const isSettings = (given: unknown, service: string): given is RelayWorkflowOptions =>
   typeof given === 'object' &&
   given !== null &&
   'service' in given &&

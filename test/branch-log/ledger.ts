@@ -10,7 +10,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { Pool, QueryResultRow } from 'pg';
 import { defineParticipant, migrate, operation, participantActivities } from 'temporal-txn/participant';
-import type { ParticipantActivities, ParticipantOptions, Tx } from 'temporal-txn/participant';
+import type { ParticipantActivities, ParticipantActivityOptions, Tx } from 'temporal-txn/participant';
 import { z } from 'zod';
 
 /** What one attempt does in its transaction, after it left its mark. */
@@ -23,9 +23,9 @@ export interface Marks {
 }
 
 export interface LedgerOptions {
-  readonly timeouts?: ParticipantOptions['timeouts'];
+  readonly timeouts?: ParticipantActivityOptions['timeouts'];
   readonly startToCloseMs?: number;
-  readonly circuit?: ParticipantOptions['circuit'];
+  readonly circuit?: ParticipantActivityOptions['circuit'];
 }
 
 export interface Asked {

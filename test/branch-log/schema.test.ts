@@ -42,6 +42,15 @@ describe('the steps of the schema', () => {
       expect(sql).toMatch(/\b(create|alter) table\b/);
     }
   });
+
+  it('are all that another tool needs', async () => {
+    const pool = poolOf(await emptyDatabase());
+    for (const { sql } of migrations()) await pool.query(`begin; ${sql} commit;`);
+    await expect(checkSchema(pool)).resolves.toBeUndefined();
+    expect(await migrate(pool)).toBe(NEWEST);
+    const { rows } = await pool.query('select version, name from txn.migration order by version');
+    expect(rows).toEqual(migrations().map(({ version, name }) => ({ version, name })));
+  });
 });
 
 describe('migrate', () => {

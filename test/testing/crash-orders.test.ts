@@ -53,7 +53,8 @@ describe('a process that looks into a file for its orders', () => {
     const [file, log] = [join(directory, 'orders.json'), join(directory, 'log')];
     const dist = join(__dirname, '../../dist/src');
     const program = `setInterval(() => require('${dist}/protocol').crashpoint('branch.before-commit'), 10); console.log('runs')`;
-    const child = spawn(process.execPath, ['-r', `${dist}/testing/crashpoints-preload.js`, '-e', program], {
+    const child = spawn(process.execPath, ['-r', 'temporal-txn/testing/crashpoints', '-e', program], {
+      cwd: join(__dirname, '../..'),
       env: { ...process.env, TXN_CRASHPOINT_FILE: file },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -46,7 +46,7 @@ export interface GroupOptions {
  * Makes the workflow type that runs groups, of the workflows that may travel in them. Export it as `runGroup` from the module of
  * workflows that your workers load.
  *
- * A workflow may travel if it takes one input and does nothing but compute, and run `saga()` or `twoPhaseCommit()`: the same
+ * A workflow may travel if it takes one input and does nothing but compute, and run `saga()`, `twoPhaseCommit()` or, without a hold, `tryConfirmCancel()`: the same
  * branches with the same inputs whenever it is given the same input and the same answers. So it takes no random number and no time
  * of day into a step, handles no signals, and asks Temporal for nothing by itself.
  *
