@@ -373,7 +373,7 @@ export class TemporalUnreachable extends Error {
 }
 
 /** The types as the Temporal CLI calls them. */
-const CLI_TYPES: Readonly<Record<SearchAttributeType, string>> = {
+export const CLI_TYPES: Readonly<Record<SearchAttributeType, string>> = {
   KEYWORD: 'Keyword',
   KEYWORD_LIST: 'KeywordList',
   BOOL: 'Bool',
@@ -392,7 +392,9 @@ export class SearchAttributesMissing extends Error {
         `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${CLI_TYPES[type]}`,
     );
     super(
-      `Nothing was started: namespace ${namespace} lacks search attributes. Register them:\n${commands.join('\n')}`,
+      `Nothing was started: namespace ${namespace} lacks search attributes. Register them:\n${commands.join('\n')}\n` +
+        `On Temporal Cloud, in its console, or:\ntcld namespace search-attributes add --namespace ${namespace} ` +
+        missing.map(({ name, type }) => `--search-attribute ${name}=${CLI_TYPES[type]}`).join(' '),
     );
   }
 }

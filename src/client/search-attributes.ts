@@ -1,11 +1,14 @@
 /** Registers and checks the search attributes: a workflow that sets one which is not registered stalls without a word. */
-import type { OperatorService } from '@temporalio/client';
+import { isGrpcServiceError } from '@temporalio/client';
+import type { OperatorService, WorkflowService } from '@temporalio/client';
 import { searchAttributeList } from '../observability';
 import type { SearchAttributeType } from '../observability';
-import { SearchAttributesMissing } from './errors';
+import { CLI_TYPES, SearchAttributesMissing } from './errors';
 
-interface Operator {
+interface Asked {
   readonly operatorService: Pick<OperatorService, 'listSearchAttributes' | 'addSearchAttributes'>;
+  /** Asked where the operator's service is not for us. */
+  readonly workflowService: Pick<WorkflowService, 'countWorkflowExecutions'>;
 }
 
 /** The numbers of `temporal.api.enums.v1.IndexedValueType`, which the SDK exports only from its internals. */
@@ -16,8 +19,8 @@ const INDEXED_VALUE_TYPES: Readonly<Record<SearchAttributeType, number>> = { KEY
  *
  * @throws {SearchAttributesMissing} with the commands that register them
  */
-export async function checkSearchAttributes({ operatorService }: Operator, namespace: string): Promise<void> {
-  const missing = await missingAttributes(operatorService, namespace);
+export async function checkSearchAttributes(connection: Asked, namespace: string): Promise<void> {
+  const missing = await missingAttributes(connection, namespace);
   if (missing.length > 0) throw new SearchAttributesMissing(missing, namespace);
 }
 
@@ -34,24 +37,65 @@ export interface SearchAttributesFound {
 }
 
 /**
- * Looks which of the attributes a namespace has. Changes nothing.
+ * Looks which of the attributes a namespace has. Changes nothing. Where the operator's service is closed to us, as on Temporal Cloud, it
+ * learns that from queries, which do not tell Keyword from KeywordList.
  *
  * @example const { missing, conflicting } = await inspectSearchAttributes(client.connection, 'default');
  */
-export async function inspectSearchAttributes(
-  { operatorService }: Operator,
-  namespace: string,
-): Promise<SearchAttributesFound> {
-  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
-  const found = searchAttributeList().map(({ name, type }) => ({ name, type, number: customAttributes[name] }));
-  const known = found.flatMap((one) => (one.number === undefined ? [] : [{ ...one, number: Number(one.number) }]));
+export async function inspectSearchAttributes(connection: Asked, namespace: string): Promise<SearchAttributesFound> {
+  const found = await typesFound(connection, namespace);
+  const all = searchAttributeList().map(({ name, type }) => ({ name, type, found: found.get(name) }));
+  const known = all.flatMap((one) => (one.found === undefined ? [] : [{ ...one, found: one.found }]));
+  const isOurs = ({ type, found: actual }: (typeof known)[number]): boolean => actual === CLI_TYPES[type];
   return {
-    present: known.filter(({ type, number }) => number === INDEXED_VALUE_TYPES[type]).map(({ name }) => name),
-    missing: found.filter(({ number }) => number === undefined).map(({ name }) => name),
-    conflicting: known
-      .filter(({ type, number }) => number !== INDEXED_VALUE_TYPES[type])
-      .map(({ name, type, number }) => ({ name, type, found: TYPE_NAMES[number] ?? `type ${number}` })),
+    present: known.filter(isOurs).map(({ name }) => name),
+    missing: all.filter((one) => one.found === undefined).map(({ name }) => name),
+    conflicting: known.filter((one) => !isOurs(one)),
   };
+}
+
+/** The types of the attributes that there are, by their names. */
+async function typesFound(connection: Asked, namespace: string): Promise<ReadonlyMap<string, string>> {
+  try {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+    return new Map(
+      Object.entries(customAttributes).map(([name, type]) => [
+        name,
+        TYPE_NAMES[Number(type)] ?? `type ${Number(type)}`,
+      ]),
+    );
+  } catch (error) {
+    if (!isGrpcServiceError(error) || !CLOSED.includes(error.code)) throw error;
+    const probed = await Promise.all(
+      searchAttributeList().map(
+        async ({ name, type }) => [name, await probe(connection, namespace, name, type)] as const,
+      ),
+    );
+    return new Map(probed.flatMap(([name, type]) => (type === undefined ? [] : [[name, type] as const])));
+  }
+}
+
+/** What a server answers whose operator's service is not for us: PERMISSION_DENIED, UNIMPLEMENTED, UNAUTHENTICATED. */
+const CLOSED: readonly number[] = [7, 12, 16];
+const INVALID_ARGUMENT: readonly number[] = [3];
+
+/** A query for an attribute that is not registered, or for a value that its type cannot have, is refused. */
+async function probe(
+  { workflowService }: Asked,
+  namespace: string,
+  name: string,
+  type: SearchAttributeType,
+): Promise<string | undefined> {
+  try {
+    await workflowService.countWorkflowExecutions({
+      namespace,
+      query: `${name} = ${type === 'BOOL' ? 'true' : "'none'"}`,
+    });
+    return CLI_TYPES[type];
+  } catch (error) {
+    if (!isGrpcServiceError(error) || !INVALID_ARGUMENT.includes(error.code)) throw error;
+    return /invalid value type for search attribute \w+ of type (\w+)/.exec(error.details)?.[1];
+  }
 }
 
 /** As the Temporal CLI calls them, by their number. */
@@ -65,17 +109,17 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   7: 'KeywordList',
 };
 
-/** Registers the attributes that a namespace lacks. On Temporal Cloud register them in its console instead. */
-export async function registerSearchAttributes({ operatorService }: Operator, namespace: string): Promise<void> {
-  const missing = await missingAttributes(operatorService, namespace);
+/** Registers the attributes that a namespace lacks. On Temporal Cloud register them in its console, or with `tcld`, instead. */
+export async function registerSearchAttributes(connection: Asked, namespace: string): Promise<void> {
+  const missing = await missingAttributes(connection, namespace);
   if (missing.length === 0) return;
-  await operatorService.addSearchAttributes({
+  await connection.operatorService.addSearchAttributes({
     namespace,
     searchAttributes: Object.fromEntries(missing.map(({ name, type }) => [name, INDEXED_VALUE_TYPES[type]])),
   });
 }
 
-async function missingAttributes(operatorService: Operator['operatorService'], namespace: string) {
-  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
-  return searchAttributeList().filter(({ name, type }) => Number(customAttributes[name]) !== INDEXED_VALUE_TYPES[type]);
+async function missingAttributes(connection: Asked, namespace: string) {
+  const { present } = await inspectSearchAttributes(connection, namespace);
+  return searchAttributeList().filter(({ name }) => !present.includes(name));
 }

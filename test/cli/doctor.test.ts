@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { Client as PostgresClient } from 'pg';
 import { gidOf } from 'temporal-txn/participant';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { examine } from '../../src/cli/doctor/doctor';
 import type { DoctorRequest } from '../../src/cli/doctor/doctor';
 import type { Checked } from '../../src/cli/doctor/check';
@@ -11,6 +11,7 @@ import { judgeClock } from '../../src/cli/doctor/clock';
 import { judgeEncryption } from '../../src/cli/doctor/database-checks';
 import { judgePostgresVersion, judgeTemporalVersion } from '../../src/cli/doctor/server-version';
 import { parseBranchId, parseTransactionId } from '../../src/protocol';
+import { withClosedOperator } from '../closed-operator';
 import { deploy, NAMES, SLOTS } from './doctor-fixture';
 import type { Bank, Deployment, Name } from './doctor-fixture';
 import { newTransaction, NOWHERE } from './fixture';
@@ -118,6 +119,17 @@ describe('temporal-txn setup', () => {
       found: expect.stringContaining('TxnStatus (Int)'),
     });
     expect(named('namespace')).toMatchObject({ status: 'warning', remedy: expect.stringContaining('--retention 72h') });
+
+    const cloud = await withClosedOperator(deployment.temporal.address);
+    onTestFinished(() => cloud.close());
+    expect(await run(['setup', '--namespace', 'conflict'], { TEMPORAL_ADDRESS: cloud.address })).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining('TxnStatus is Int, not Keyword'),
+    });
+    expect(await run(['setup'], { TEMPORAL_ADDRESS: cloud.address })).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^Nothing was changed: everything was there\./),
+    });
   });
 
   it('migrates with the login of the owner, and with no other', async () => {

@@ -10,6 +10,8 @@ import { startStack } from '../../src/dev';
 import type { Stack } from '../../src/dev';
 import { freePort, spawnGuarded } from '../../src/testing';
 import type { GuardedProcess } from '../../src/testing';
+import { withClosedOperator } from '../closed-operator';
+import type { ClosedOperator } from '../closed-operator';
 import { newId, transferOf, until, untilReport } from './fixture';
 
 const dist = resolve(__dirname, '../../dist');
@@ -18,13 +20,16 @@ const WORKFLOWS = 'workflows/worker.js';
 
 let directory = '';
 let stack: Stack<'north_bank' | 'bare'>;
+let cloud: ClosedOperator;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'temporal-txn-workers-'));
   // No search attributes: a worker for workflows must miss them.
   stack = await startStack({ directory, databases: { north_bank: 'a', bare: 'b' }, durable: false });
+  cloud = await withClosedOperator(stack.temporal.address);
   await setUpService('north-bank', stack.ownerUrl('north_bank'), 'north_bank_worker');
 });
 afterAll(async () => {
+  await cloud.close();
   await stack.stop();
   rmSync(directory, { recursive: true, force: true });
 });
@@ -112,14 +117,23 @@ describe('a worker does not start', () => {
     expect(code).toBe(1);
   });
 
-  it('for workflows in a namespace without the search attributes, and tells how to register them', async () => {
-    const { code, output } = await startInVain(WORKFLOWS, {});
-    expect(output).toContain('SearchAttributesMissing: Nothing was started: namespace default lacks search attributes');
-    expect(output).toMatch(
-      /^temporal operator search-attribute create --namespace default --name TxnStatus --type Keyword$/m,
-    );
-    expect(code).toBe(1);
-  });
+  it.each([
+    ['a server', () => stack.temporal.address],
+    ['Temporal Cloud, which does not list them', () => cloud.address],
+  ])(
+    'for workflows in a namespace of %s without the search attributes, and tells how to register them',
+    async (_, at) => {
+      const { code, output } = await startInVain(WORKFLOWS, { TEMPORAL_ADDRESS: at() });
+      expect(output).toContain(
+        'SearchAttributesMissing: Nothing was started: namespace default lacks search attributes',
+      );
+      expect(output).toMatch(
+        /^temporal operator search-attribute create --namespace default --name TxnStatus --type Keyword$/m,
+      );
+      expect(output).toMatch(/^tcld namespace search-attributes add --namespace default .*TxnNeedsAttention=Bool/m);
+      expect(code).toBe(1);
+    },
+  );
 
   // 192.0.2.1 answers nobody: a worker that tried to connect would wait for it, and say that.
   it.each([BANK, WORKFLOWS])('over a network in plain text, and does not even connect (%s)', async (script) => {
@@ -138,6 +152,13 @@ describe('the health check', () => {
     const client = await connectTemporal({ address: stack.temporal.address });
     await registerSearchAttributes(client.connection, 'default');
     await client.connection.close();
+  });
+
+  it('is 200 where the operator of Temporal lets nobody list search attributes, as on Temporal Cloud', async () => {
+    const workers = [BANK, WORKFLOWS].map((script) =>
+      start(script, { TEMPORAL_ADDRESS: cloud.address, DATABASE_URL: stack.databaseUrl('north_bank') }),
+    );
+    for (const { url } of await Promise.all(workers)) await untilStatus(`${url}/health`, 200);
   });
 
   it('is 200 while the worker can work, 503 while its database is away, and 404 elsewhere', async () => {
