@@ -19,11 +19,17 @@ export const isDatabaseError = (error: unknown): error is DatabaseError =>
   error instanceof Error && 'severity' in error && 'code' in error && typeof error.code === 'string';
 
 /**
- * Whether the server refused the statement and went on. With FATAL or PANIC the connection is gone and nothing is known of
- * the statement (Q4).
+ * What may have ended the connection, or the server with it: connections, sessions out of time, no login, no room, a server that stops,
+ * input and output, a broken configuration, internal errors.
+ */
+const CONNECTION_MAY_BE_GONE = /^(08|25P0[34]|28|3D|53[13]00|57P|58|F0|XX)/;
+
+/**
+ * Whether the server refused the statement and went on. Where the connection may be gone, nothing is known of the statement (Q4). By
+ * the code, not by the severity: that is translated into the language of the server.
  */
 export const isStatementError = (error: unknown): error is DatabaseError =>
-  isDatabaseError(error) && error.severity === 'ERROR';
+  isDatabaseError(error) && !CONNECTION_MAY_BE_GONE.test(error.code ?? '');
 
 /** Another transaction holds what this one needs, or did something that it must not have missed. */
 export const isContention = ({ code }: DatabaseError): boolean =>

@@ -194,6 +194,7 @@ export const SECTIONS: readonly Section[] = [
         'It is asked again; that there is none of that name (42704) says nothing, the row of the branch does',
         ['prepared/finish', 'is no answer, and asking again comes to the same'],
         ['prepared/recovery-settle', 'by its row when the record is forgotten'],
+        ['prepared/languages', 'for 42704 says that there is none'],
         ['fault-matrix/fault-matrix', 'keeps every promise with one fault at each statement'],
       ),
       point(
@@ -216,6 +217,7 @@ export const SECTIONS: readonly Section[] = [
         'The driver reports a session that was ended (57P01) as a failure of the statement',
         'In the second phase every error of a connection means that nothing is known',
         ['prepared/finish', 'because an administrator ended the session (57P01) proves nothing'],
+        ['prepared/languages', 'says nothing of the transaction'],
       ),
       point(
         'Q5',
