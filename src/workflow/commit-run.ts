@@ -2,7 +2,7 @@
  * One transaction of atomic commitment, whatever its protocol, from the first question to its report: the attempts that
  * contention takes, the caller's cancellation, what people see.
  */
-import { CancellationScope, condition, log, metricMeter, sleep } from '@temporalio/workflow';
+import { CancellationScope, condition, log, metricMeter, patched, sleep } from '@temporalio/workflow';
 import { METRICS } from '../observability';
 import { AbortCode, outcomeOfBranches, parseTransactionId } from '../protocol';
 import type {
@@ -75,7 +75,7 @@ export class CommitRun {
     this.context.whenCancelled(() => this.#withdraw());
     for (;;) {
       const decided = await this.#attempt();
-      if (!this.#mayTryAgain(decided)) return this.#end(decided);
+      if (!this.#mayTryAgain(decided) || this.#isLeftMixed()) return this.#end(decided);
       await this.#beginAgain();
     }
   }
@@ -153,6 +153,14 @@ export class CommitRun {
   }
 
   /**
+   * A person has let a branch stand that did otherwise than decided: another attempt would do a second time what it did. The version
+   * before tried again even so, and what that did is replayed.
+   */
+  #isLeftMixed(): boolean {
+    return this.#members.some(({ finish }) => finish.kind === 'skipped') && patched('temporal-txn-left-mixed');
+  }
+
+  /**
    * Another transaction held what this one needs, and perhaps the other way round, in two databases, where nobody detects a
    * deadlock: all is tried again, under an id of its own, because the old one is decided.
    */
@@ -187,6 +195,8 @@ export class CommitRun {
   }
 
   #end(decided: Decided): SettledCommitReport {
+    // Not yet said where another attempt might have followed.
+    announce(this.context, decided);
     const base = this.#base();
     const outcome = outcomeOfBranches(decided.decision, base.branches);
     const report =

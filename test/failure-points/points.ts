@@ -225,6 +225,7 @@ export const SECTIONS: readonly Section[] = [
         'The row and the decision disagree: it is held and shown with both sides, and reported as mixed when it is left so',
         ['prepared/interference', 'another branch owns up to'],
         ['two-phase-commit/held', 'can be left as it is: the outcome is mixed, with the evidence'],
+        ['two-phase-commit/held', 'is not done a second time when it is left'],
       ),
     ],
   },

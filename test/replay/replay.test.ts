@@ -96,6 +96,7 @@ describe('what a version before did otherwise', () => {
   it.each([
     'saga-cancelled-beside-its-group', // It turned back at once, and its compensations were held.
     'group-that-waits-for-one-with-many-steps', // Nobody left it.
+    'transferMoneyAtomically-tried-again-though-left-mixed', // It was done a second time.
   ])('replays as it was: %s', async (name) => {
     const errors = await replay(await bundleWorkflows(compiledWorkflows('groups')), [name], 'former');
     expect([...errors]).toEqual([[name, undefined]]);

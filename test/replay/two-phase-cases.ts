@@ -128,6 +128,14 @@ export const TWO_PHASE_CASES: readonly TwoPhaseCase[] = [
   ofTransfer('cancelled', {}, { kind: 'cancel', branch: 'south-bank.credit' }),
   ofTransfer('contended-committed', { 'prepare south-bank.credit': [refuses('contention', 'Locked.')] }),
   ofTransfer('held', { 'commit south-bank.credit': [lost] }, { kind: 'skip', branch: 'south-bank.credit' }),
+  ofTransfer(
+    'contended-held',
+    {
+      'prepare south-bank.credit': [refuses('contention', 'Locked.')],
+      'abort audit.record': [{ kind: 'heuristic', took: 'commit', evidence: 'By hand.' }],
+    },
+    { kind: 'skip', branch: 'audit.record' },
+  ),
   ofCoordinator('committed', { branches }),
   ofCoordinator('by-answers-committed', { branches, options: { votes: 'answer' } }),
   ofCoordinator('timed-out', { branches, options: soon }, { 'prepare audit.record': [silent] }),

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RulingRefused, TransactionMixed } from '../../src/client';
 import { gate, twoPhaseFixture } from './fixture';
 import type { Begun } from './fixture';
-import { broken, down } from './participants';
+import { broken, down, refuses } from './participants';
 import type { State } from './participants';
 
 const fixture = twoPhaseFixture();
@@ -112,6 +112,41 @@ describe('a branch that was committed by hand although the decision is abort', (
     slow.release();
     await tale.handle.skipStep({ step: 'south.credit', ...kim });
     expect(await tale.report()).toMatchObject({ outcome: 'mixed', decision: 'abort', cause: { kind: 'cancelled' } });
+  });
+});
+
+describe('a branch that was committed by hand although the decision is abort, because another one met contention', () => {
+  const contended = async (): Promise<Begun> => {
+    const deciding = gate();
+    const tale = await fixture.begin({
+      answers: { 'prepare south.credit': refuses('contention', 'Locked.'), 'decide north.debit': deciding.line },
+    });
+    await deciding.entered;
+    participants.set(tale.id, 'north.debit', 'committed');
+    deciding.release();
+    await tale.until('held');
+    return tale;
+  };
+
+  it('is not done a second time when it is left: the outcome is mixed', async () => {
+    const tale = await contended();
+    await tale.handle.skipStep({ step: 'north.debit', ...kim });
+    expect(await tale.report()).toMatchObject({
+      outcome: 'mixed',
+      decision: 'abort',
+      attempts: 1,
+      cause: { kind: 'contention' },
+      branches: [{ finish: { kind: 'skipped', ...kim } }, { finish: { kind: 'done' } }, { finish: { kind: 'done' } }],
+    });
+    expect(participants.asked(`${tale.id}+2`)).toEqual([]);
+    expect(await tale.handle.decision()).toMatchObject({ transaction: tale.id, decision: 'abort' });
+  });
+
+  it('is tried again with the others once a person has undone it', async () => {
+    const tale = await contended();
+    await tale.handle.resolve({ step: 'north.debit', ...kim });
+    expect(await tale.report()).toMatchObject({ outcome: 'committed', attempts: 2 });
+    expect(await tale.handle.decision()).toMatchObject({ transaction: tale.id, decision: 'commit' });
   });
 });
 
