@@ -66,7 +66,8 @@ export class ParticipantLinks {
         // what became of it is in the register.
         const { operation, input } = branch;
         const { request } = this.attempt.context;
-        const message = { coordinator: workflowInfo().workflowId, token, operation, input, request };
+        const register = this.#register;
+        const message = { coordinator: workflowInfo().workflowId, token, operation, input, request, register };
         if (await this.#signal(member, canCommitSignal, message)) return;
         return ballot.answer(id, { vote: 'abort', reason: { code: AbortCode.DecidedBefore, message: ENDED } });
       }
@@ -111,6 +112,11 @@ export class ParticipantLinks {
     return group.withScope(() => signal(this.#workflowIdOf(member), definition, message));
   }
 
+  /** Name of the participant that has the register. */
+  get #register(): string {
+    return primaryOf(this.members).branch.participant;
+  }
+
   #workflowIdOf({ id }: OwnMember): string {
     return participantWorkflowId(this.attempt.context.id, id);
   }
@@ -128,7 +134,7 @@ export class ParticipantLinks {
       ...(context.request === undefined ? {} : { request: context.request }),
       token: member.token,
       coordinator: workflowInfo().workflowId,
-      register: primaryOf(this.members).branch.participant,
+      register: this.#register,
       peers: this.members.filter((other) => other !== member).map((other) => this.#workflowIdOf(other)),
       secret: this.#secret,
       mode,

@@ -35,7 +35,10 @@ export interface ParticipationReport {
   readonly ack?: Ack;
 }
 
-/** A coordinator that starts again asks the participants that are there: `{ coordinator, token, operation, input, request }`. */
+/**
+ * A coordinator that starts again asks the participants that are there: `{ coordinator, token, operation, input, request, register }`.
+ * One of the version before does not say the register.
+ */
 export const canCommitSignal = defineSignal<[unknown]>('canCommit');
 /** All have voted `commit`: `{ token }` from the coordinator, `{ secret }` from another participant. */
 export const preCommitSignal = defineSignal<[unknown]>('preCommit');

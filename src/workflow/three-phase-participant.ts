@@ -46,16 +46,19 @@ export function participateInThreePhaseCommit(request: ParticipationRequest): Pr
 
 const OTHER_REQUEST: AbortReason = {
   code: AbortCode.InputMismatch,
-  message: 'It takes part in a transaction of the same id with another input. Give this one an id of its own.',
+  message:
+    'It takes part in a transaction of the same id with another input or another first branch. Give this one an id of its own.',
 };
 
+/** The register belongs to it: a build that puts another branch first has another one, and two could decide differently. */
 const isSameRequest = (
   asked: Readonly<Record<string, unknown>>,
-  { operation, input, request }: ParticipationRequest,
+  { operation, input, request, register }: ParticipationRequest,
 ): boolean =>
   asked['operation'] === operation &&
   canonicalJson(asked['input'] ?? null) === canonicalJson(input ?? null) &&
-  (asked['request'] === undefined || request === undefined || asked['request'] === request);
+  (asked['request'] === undefined || request === undefined || asked['request'] === request) &&
+  (asked['register'] === undefined || asked['register'] === register);
 
 class ThreePhaseParticipant implements Driver<ParticipantReplies> {
   ack: Ack | undefined;

@@ -13,11 +13,11 @@ const { participants } = fixture;
 const PATIENT = { ...IMPATIENT, timeouts: { ...IMPATIENT.timeouts, prepare: 4_000, uncertain: 6_000 } } as const;
 
 /** Started by a client that knows nothing of the first one. */
-const again = (id: string, input: unknown): Promise<WorkflowHandle> =>
+const again = (id: string, input: unknown, branches = TWO): Promise<WorkflowHandle> =>
   fixture.client.workflow.start('settles', {
     workflowId: id,
     taskQueue: 'transactions',
-    args: [{ branches: TWO.map((branch) => ({ ...branch, input })), options: IMPATIENT }],
+    args: [{ branches: branches.map((branch) => ({ ...branch, input })), options: IMPATIENT }],
   });
 
 /** Resets a participant to its beginning. */
@@ -55,6 +55,20 @@ describe.concurrent('a second run of the same id', () => {
     expect(await handle.result()).toMatchObject({ outcome: 'aborted', cause: { reason: { code: 'input-mismatch' } } });
     expect(tale.states()).toEqual(all(TWO, 'rolled-back'));
   });
+
+  it.concurrent(
+    'of a build that puts another branch first takes over none that obeys the former register',
+    async () => {
+      const tale = await fixture.abandoned(TWO, PATIENT);
+      const handle = await again(tale.id, null, [...TWO].reverse());
+      expect(await handle.result()).toMatchObject({
+        outcome: 'aborted',
+        cause: { reason: { code: 'input-mismatch' } },
+      });
+      expect(await tale.endings()).toEqual(all(TWO, 'abort'));
+      expect(tale.states()).toEqual(all(TWO, 'rolled-back'));
+    },
+  );
 
   it.concurrent('with the same input goes on where the first one was', async () => {
     const tale = await fixture.abandoned(TWO);
