@@ -1,11 +1,11 @@
 /**
- * Removes old decisions from a register. A decision is what branches in doubt are finished by, so one to commit may go only
- * when every branch of its transaction has ended: without it recovery would abort what others have committed. One to abort may
- * go when it is old: whoever asks after it decides the same again. Not so one for contention, whose reason leads a repeated run
- * to the attempt that committed: it stays like a commit. Purge decisions before branches, which prove that they have ended.
+ * Removes old decisions from a register. A decision is what branches in doubt are finished by, so it may go only when every branch of
+ * its transaction has ended, whatever was decided: without one to commit, recovery would abort what others have committed; without
+ * one to abort, a branch of three-phase commit that is pre-committed would have committed what others have aborted. And it may go
+ * only when it is old: one to abort for contention leads a repeated run to the attempt that committed. Purge decisions before
+ * branches, which prove that they have ended.
  */
 import type { Pool } from 'pg';
-import { AbortCode } from '../protocol';
 import type { Registered } from './register';
 import { listDecisions } from './register';
 
@@ -13,8 +13,8 @@ export interface PurgeDecisionsOptions {
   /** Age in days from which a decision may go. As for the branch log: see `PurgeOptions`. At least 1. */
   readonly olderThanDays: number;
   /**
-   * Whether every branch of a transaction that committed has ended, in the database of every participant; when it throws, the
-   * purge stops. The register's own database cannot tell.
+   * Whether every branch of a transaction has ended, committed or aborted, in the database of every participant: none is prepared
+   * there any more. When it throws, the purge stops. The register's own database cannot tell.
    */
   readonly isSettled: (decision: Registered) => Promise<boolean>;
   /** Decisions looked at in one round. @default 500 */
@@ -48,16 +48,13 @@ export async function purgeDecisions(
     const old = await listDecisions(pool, { olderThanDays, after: last, limit: batch });
     const settled: string[] = [];
     for (const decision of old) {
-      if (isPlainAbort(decision) || (await isSettled(decision))) settled.push(decision.key);
+      if (await isSettled(decision)) settled.push(decision.key);
       last = decision.key;
     }
     removed += await remove(pool, settled);
     if (old.length < batch) return removed;
   }
 }
-
-const isPlainAbort = ({ decision, reason }: Registered): boolean =>
-  decision === 'abort' && reason?.code !== AbortCode.Contention;
 
 async function remove(pool: Pool, keys: readonly string[]): Promise<number> {
   const client = await pool.connect();
