@@ -10,7 +10,7 @@ import {
 } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { RulingRefused, TransactionClient, TransactionNotFound } from '../client';
-import { isGroupId, show } from '../protocol';
+import { idInDatabases, isGroupId, show } from '../protocol';
 import type { BranchReport, SagaReport, StepReport, TransactionReport } from '../protocol';
 import type { Coordinators } from './coordinators';
 import {
@@ -110,7 +110,8 @@ function findWaiting(workflow: FoundWorkflow, { ruling, id, namespace, step, tra
   const all = report.reports.flatMap(waitingIn);
   const named = all.filter(
     (one) =>
-      (step === undefined || one.branch === step) && (transaction === undefined || one.report.id === transaction),
+      (step === undefined || one.branch === step) &&
+      (transaction === undefined || [one.report.id, idInDatabases(one.report)].includes(transaction)),
   );
   const [only, another] = named;
   if (only === undefined) {
@@ -197,7 +198,7 @@ function consequenceOf(waiting: Waiting, { ruling, id }: RulingRequest): string 
         return `${name} is left as it is, otherwise than decided, and the outcome of the transaction is mixed; temporal-txn audit finds it until it is accepted`;
       if (what === 'late branch')
         return refused(
-          `${name} is still being tried, and would stay prepared, with its locks: bring its participant back. What is decided is done with temporal-txn resolve ${report.id}.`,
+          `${name} is still being tried, and would stay prepared, with its locks: bring its participant back. What is decided is done with temporal-txn resolve ${idInDatabases(report)}.`,
         );
       return hasWayBack(waiting)
         ? `${name} counts as failed, and what was done is undone, unless the workflow goes another way`
@@ -209,7 +210,7 @@ function consequenceOf(waiting: Waiting, { ruling, id }: RulingRequest): string 
         );
       if (report.protocol !== 'saga')
         return refused(
-          `It is decided in a register what becomes of all branches, and that cannot be taken back: see temporal-txn resolve ${report.id}.`,
+          `It is decided in a register what becomes of all branches, and that cannot be taken back: see temporal-txn resolve ${idInDatabases(report)}.`,
         );
       if (!hasWayBack(waiting))
         return refused(`There is no way back after its pivot: ${name} can be retried, or skipped.`);
@@ -240,7 +241,8 @@ async function send(
 ): Promise<void> {
   const { ruling, id, by, reason } = request;
   const handle = new TransactionClient({ client }).handle(id);
-  const update = { step: waiting.branch, transaction: waiting.report.id, by, reason };
+  // Of the attempt that was looked at, and no later one.
+  const update = { step: waiting.branch, transaction: idInDatabases(waiting.report), by, reason };
   try {
     await client.withDeadline(Date.now() + UPDATE_TIMEOUT_MS, () =>
       ruling === 'retry' ? handle.retryStep(update) : handle.skipStep(update),

@@ -4,7 +4,7 @@
  */
 import { CancellationScope, condition, log, metricMeter, patched, sleep } from '@temporalio/workflow';
 import { METRICS } from '../observability';
-import { AbortCode, outcomeOfBranches, parseTransactionId } from '../protocol';
+import { AbortCode, idOfAttempt, outcomeOfBranches, parseTransactionId } from '../protocol';
 import type {
   AbortCause,
   BranchId,
@@ -191,7 +191,7 @@ export class CommitRun {
 
   #contextOfAttempt(): TransactionContext {
     if (this.#attempts === 1) return this.context;
-    return { ...this.context, id: parseTransactionId(`${this.context.id}+${this.#attempts}`) };
+    return { ...this.context, id: parseTransactionId(idOfAttempt(this.context.id, this.#attempts)) };
   }
 
   #end(decided: Decided): SettledCommitReport {

@@ -4,7 +4,7 @@
  * name, its transaction.
  */
 import { ApplicationFailure, condition, defineUpdate, setHandler } from '@temporalio/workflow';
-import { show } from '../protocol';
+import { readAttempt, show } from '../protocol';
 import type { BranchId, TransactionId } from '../protocol';
 import { membership } from './context';
 import { noteRuling } from './local-activities';
@@ -199,10 +199,7 @@ function checkResolve(request: ResolveRequest): void {
 function find({ step, transaction }: RulingRequest): Entry {
   const entries = [...desk().entries];
   const found = entries.filter(
-    (entry) =>
-      entry.branch === step &&
-      entry.rulings.length === 0 &&
-      (transaction === undefined || entry.transaction === transaction),
+    (entry) => entry.branch === step && entry.rulings.length === 0 && isOf(entry, transaction),
   );
   const [entry, another] = found;
   if (another)
@@ -210,13 +207,17 @@ function find({ step, transaction }: RulingRequest): Entry {
       `several transactions hold ${show(step)}. Add "transaction": one of ${found.map((e) => e.transaction).join(', ')}.`,
     );
   if (!entry) {
-    if (entries.some((e) => e.branch === step && (transaction === undefined || e.transaction === transaction)))
+    if (entries.some((e) => e.branch === step && isOf(e, transaction)))
       refuseRuling(`somebody has ruled on ${show(step)} already, and that is being carried out.`);
     const held = entries.map((e) => e.branch).join(', ');
     refuseRuling(`${show(step)} is not held. ${held === '' ? 'No step is held now.' : `Held now: ${held}.`}`);
   }
   return entry;
 }
+
+/** A further attempt is held under its own id, and reported under that of its transaction: people have either. */
+const isOf = (entry: Entry, transaction: string | undefined): boolean =>
+  transaction === undefined || entry.transaction === transaction || readAttempt(entry.transaction).of === transaction;
 
 function refuseRuling(problem: string): never {
   throw ApplicationFailure.create({

@@ -1,6 +1,6 @@
 /** The Current Details of the Web UI: a table of the steps or branches, and when something waits for a person, the command that settles it. */
 import type { WorkflowInfo } from '@temporalio/workflow';
-import { tellCompensation, tellFate, tellFinish, tellVote } from '../protocol';
+import { idInDatabases, tellCompensation, tellFate, tellFinish, tellVote } from '../protocol';
 import type {
   BranchId,
   BranchReport,
@@ -74,10 +74,10 @@ const TITLES: Readonly<Record<CommitProtocol, string>> = {
 };
 
 /** Who may look into the databases sees there which side is right. */
-const evidence = ({ id }: CommitReport): string[] => [
+const evidence = (report: CommitReport): string[] => [
   '```',
   `temporal-txn in-doubt`,
-  `temporal-txn resolve ${id}`,
+  `temporal-txn resolve ${idInDatabases(report)}`,
   '```',
 ];
 

@@ -5,9 +5,8 @@ import { connectTemporal } from 'temporal-txn/client';
 import { findBinary } from 'temporal-txn/testing';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { idInDatabases } from '../../src/cli/transaction/disagreements';
 import { requestOf } from '../../src/client/request';
-import { GROUP_WORKFLOW, groupId } from '../../src/protocol';
+import { GROUP_WORKFLOW, groupId, idInDatabases } from '../../src/protocol';
 import type { GroupAnswer } from '../../src/protocol';
 import type { Transfer } from '../../workflows/bank-transfer';
 import {

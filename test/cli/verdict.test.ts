@@ -122,6 +122,17 @@ const CASES: readonly Case<RegExp>[] = [
     ],
   },
   {
+    what: 'a branch that did otherwise than decided, in a further attempt',
+    given: found([{ ...commit('held', branch('credit', HELD)), attempts: 2 } as TransactionReport]),
+    need: 'person',
+    first: /^Somebody has to look: it is decided commit, and credit at south-bank did otherwise/,
+    toDo: [
+      /^Look: temporal-txn resolve transfer-4711\+2 /,
+      /temporal-txn retry transfer-4711 --step credit --by /,
+      /mixed: temporal-txn skip transfer-4711 --step credit --by /,
+    ],
+  },
+  {
     what: 'a mixed outcome',
     given: found([commit('mixed', branch('credit', SKIPPED))], { workflow: workflow({ status: 'FAILED' }) }),
     need: 'person',

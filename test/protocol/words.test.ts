@@ -1,11 +1,13 @@
 /** Identifiers: what may be one, and what is said of the others. */
 import { describe, expect, it } from 'vitest';
 import {
+  idOfAttempt,
   parseBranchId,
   parseNewTransactionId,
   parseOperationName,
   parseParticipantName,
   parseTransactionId,
+  readAttempt,
 } from '../../src/protocol';
 
 /** What no identifier may be, of whatever kind. */
@@ -44,6 +46,18 @@ const NEVER = [
   new String('a'),
   { toString: () => 'a' },
 ];
+
+describe('a further attempt', () => {
+  it.each([
+    ['transfer-4711', 'transfer-4711', 1],
+    ['transfer-4711+2', 'transfer-4711', 2],
+    ['transfer-4711/1/1+12', 'transfer-4711/1/1', 12],
+    ['a+2b', 'a+2b', 1],
+  ])('is read from its id: %s', (id, of, attempt) => {
+    expect(readAttempt(id)).toEqual({ of, attempt });
+    expect(idOfAttempt(of, attempt)).toBe(id);
+  });
+});
 
 describe.each([
   [

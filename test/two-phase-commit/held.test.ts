@@ -169,6 +169,24 @@ describe('a prepared transaction that is lost', () => {
   });
 });
 
+describe('a branch that is held in a further attempt', () => {
+  it('is ruled on under the id of its transaction, and under that of its attempt, which the databases have', async () => {
+    const id = fixture.nextId;
+    const attempt = `${id}+2`;
+    participants.say(attempt, 'commit south.credit', { kind: 'lost', evidence: 'Nobody knows it.' });
+    const tale = await fixture.begin({ answers: { 'prepare south.credit': refuses('contention') } });
+    await tale.until('held');
+    const ruling = { step: 'south.credit', ...kim };
+    await expect(tale.handle.retryStep({ ...ruling, transaction: `${id}+3` })).rejects.toThrow(/is not held/);
+    await tale.handle.retryStep({ ...ruling, transaction: id });
+    const count = (): number => participants.asked(attempt).filter((line) => line === 'commit south.credit').length;
+    await expect.poll(count).toBe(2);
+    await tale.until('held');
+    await tale.handle.resolve({ ...ruling, transaction: attempt });
+    expect(await tale.report()).toMatchObject({ outcome: 'committed', attempts: 2 });
+  });
+});
+
 describe('a branch of somebody else under the same key', () => {
   it('is nothing of ours, and that is what an abort is', async () => {
     const tale = await fixture.begin({

@@ -1,7 +1,7 @@
 /** What the Web UI shows, whatever the messages of failures hold. */
 import { describe, expect, it } from 'vitest';
 import { parseBranchId, parseTransactionId } from '../../src/protocol';
-import type { StepReport } from '../../src/protocol';
+import type { BranchReport, StepReport } from '../../src/protocol';
 import { detailsOf } from '../../src/workflow/details';
 import { messageOf } from '../../src/workflow/failures';
 import { table } from '../../src/workflow/markdown';
@@ -36,6 +36,24 @@ describe('the details', () => {
 
   it('give the data for the form of the Web UI as one line that can be copied', () => {
     expect(heldBy('down').split('\n')).toContain('{"step":"bank.debit","reason":"…","by":"…"}');
+  });
+
+  it('name a further attempt by the id that it has in the databases, where somebody is to look there', () => {
+    const branch: BranchReport = {
+      branch: parseBranchId('south.credit'),
+      participant: 'south',
+      operation: 'credit',
+      vote: 'commit',
+      finish: { kind: 'held', cause: 'Nobody knows it.' },
+    };
+    const id = parseTransactionId('t-1');
+    const told = (attempts: number): readonly string[] =>
+      detailsOf(
+        [{ id, protocol: 'two-phase-commit', outcome: 'held', decision: 'commit', branches: [branch], attempts }],
+        PLACE,
+      ).split('\n');
+    expect(told(1)).toContain('temporal-txn resolve t-1');
+    expect(told(2)).toContain('temporal-txn resolve t-1+2');
   });
 
   it.each([

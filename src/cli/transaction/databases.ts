@@ -1,7 +1,7 @@
 /** A transaction as the databases know it: registers, branch logs, prepared transactions, and what the audit finds. Reads only. */
 import { branchesOf, decisionsOf, keyOf } from '../../participant';
 import type { AuditedBranch, AuditedDecision, TransactionKey } from '../../participant';
-import { parseTransactionId } from '../../protocol';
+import { idOfAttempt, parseTransactionId } from '../../protocol';
 import type { Patience, TransactionReport } from '../../protocol';
 import { lookTwice } from '../audit/audit';
 import type { Accepted } from '../audit/accepted';
@@ -92,7 +92,7 @@ const MOST = 8;
 function idsOf(id: string, reports: readonly TransactionReport[]): ReturnType<typeof parseTransactionId>[] {
   const reported = reports.flatMap((report) => [
     report.id,
-    ...Array.from({ length: 'attempts' in report ? report.attempts - 1 : 0 }, (_, i) => `${report.id}+${i + 2}`),
+    ...Array.from({ length: 'attempts' in report ? report.attempts - 1 : 0 }, (_, i) => idOfAttempt(report.id, i + 2)),
   ]);
   const guessed =
     reports.length > 0

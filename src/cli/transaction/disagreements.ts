@@ -1,5 +1,5 @@
 /** Where what a workflow reports and what stands in the databases are not the same. Pure. */
-import { AbortCode } from '../../protocol';
+import { AbortCode, idInDatabases } from '../../protocol';
 import type { BranchReport, CommitReport, SagaReport, StepReport, TransactionReport } from '../../protocol';
 import { printable } from '../printable';
 import type { DatabaseLook, Row } from './databases';
@@ -14,10 +14,6 @@ export interface Disagreement {
   /** Where it took effect and stands, and its saga has ended like this without telling of it. */
   readonly unreported?: { readonly outcome: string; readonly askedBy: string | null };
 }
-
-/** The id under which the branches of a report are in the databases: that of its last attempt. */
-export const idInDatabases = (report: TransactionReport): string =>
-  'attempts' in report && report.attempts > 1 ? `${report.id}+${report.attempts}` : report.id;
 
 /** The row of a branch, `undefined` where there is none. */
 export const rowOf = (
@@ -93,7 +89,7 @@ function statesOf({ fate, compensation }: StepReport): readonly State[] | undefi
 }
 
 function ofCommit(report: CommitReport, look: DatabaseLook, purged: boolean): Disagreement[] {
-  const id = idInDatabases(report as TransactionReport);
+  const id = idInDatabases(report);
   const decided = look.decisions
     .filter(
       ({ transaction, decision }) =>

@@ -1,5 +1,5 @@
 /** The command `show`: one page of a transaction, with its branches as the workflow reports them and as the databases have them. */
-import { isGroupId, tellCompensation, tellFate, tellFinish, tellVote } from '../../protocol';
+import { idInDatabases, isGroupId, tellCompensation, tellFate, tellFinish, tellVote } from '../../protocol';
 import type { TransactionReport } from '../../protocol';
 import { tellAccepted } from '../audit/accepted';
 import { tellFinding } from '../audit/tell';
@@ -8,7 +8,7 @@ import { block } from '../table';
 import type { Answer } from '../table';
 import { duration } from '../timeline/scale';
 import type { BranchEvidence } from '../evidence';
-import { idInDatabases, rowOf } from './disagreements';
+import { rowOf } from './disagreements';
 import type { Standing } from './look';
 import { needyIn } from './verdict-group';
 import { atMost, MOST_SHOWN } from './verdict-words';

@@ -1,9 +1,8 @@
 /** What a person needs to know of a transaction whose workflow does not say itself how it stands. */
-import { isGroupId } from '../../protocol';
+import { idInDatabases, isGroupId } from '../../protocol';
 import type { StepReport, TransactionReport } from '../../protocol';
 import { count, printable } from '../printable';
 import { answerOf } from './group';
-import { idInDatabases } from './disagreements';
 import { EXECUTE_AGAIN, HOW_INTERRUPTED, resetCommand, startWorker } from './verdict-words';
 import type { Found, Verdict } from './verdict-words';
 import { failureOf } from './workflow';

@@ -1,4 +1,5 @@
 /** What a person needs to know of two-phase commit, three-phase commit and try-confirm-cancel. */
+import { idInDatabases } from '../../protocol';
 import type { BranchReport, FinishFate, SagaReport, TransactionReport } from '../../protocol';
 import { printable } from '../printable';
 import { NOTHING_KNOWN, causeOf, mixed, rulingCommand, well } from './verdict-words';
@@ -86,10 +87,8 @@ function undecided(branches: readonly BranchReport[], decision: string | undefin
 
 const failureIn = (fate: FinishFate): string => ('cause' in fate ? printable(fate.cause) : '');
 
-function heldCommit(
-  id: string,
-  { branches, decision, id: transaction }: Exclude<TransactionReport, SagaReport>,
-): Verdict {
+function heldCommit(id: string, report: Exclude<TransactionReport, SagaReport>): Verdict {
+  const { branches, decision, id: transaction } = report;
   const held = branches.filter(({ finish }) => finish.kind === 'held');
   const [first] = held;
   if (first === undefined) return NOTHING_KNOWN;
@@ -100,7 +99,7 @@ function heldCommit(
     why: held.map(({ branch, finish }) => `${printable(branch)}: ${failureIn(finish)}`).join('. '),
     byItself: 'Nothing: no program may guess what is right here. The other branches follow the decision.',
     toDo: [
-      `Look: temporal-txn resolve ${transaction} --by <you> --reason <why>`,
+      `Look: temporal-txn resolve ${idInDatabases(report)} --by <you> --reason <why>`,
       `Make the business data of ${first.participant ?? 'the branch'} what the decision says, then: ${command('retry')}`,
       `Or let it stand, and the outcome is mixed: ${command('skip')}`,
     ],

@@ -1,9 +1,8 @@
 /** What a person needs to know of a group: how many of its transactions stand how, whether any of them needs somebody, and what to type. */
-import { isEnded } from '../../protocol';
+import { idInDatabases, isEnded } from '../../protocol';
 import type { TransactionReport } from '../../protocol';
 import { standing } from '../in-doubt';
 import { count, printable } from '../printable';
-import { idInDatabases } from './disagreements';
 import { sizeOf } from './group';
 import { judgeWithoutWorker } from './verdict-alone';
 import { judgeReport } from './verdict-report';
