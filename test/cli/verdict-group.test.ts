@@ -50,11 +50,12 @@ const halfDone = (name: string): TransactionReport => asOf(saga('running', step(
 const rows: DatabaseLook['rows'] = [
   { transaction: id, branch: 'debit', state: 'applied', participant: 'north-bank', workflowId: GROUP },
 ];
+/** One with a single branch has no vote, and leaves its group. */
 const UNDECIDED: TransactionReport = {
   id,
   protocol: 'two-phase-commit',
   outcome: 'preparing',
-  branches: [branch('credit', { kind: 'waiting' })],
+  branches: [branch('debit', { kind: 'waiting' }), branch('credit', { kind: 'waiting' })],
   attempts: 1,
 };
 const abortOfAnother = { ...decided, transaction: 'other', key: keyOf('other'), decision: 'abort' } as const;

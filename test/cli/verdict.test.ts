@@ -8,7 +8,7 @@ import { tellStanding } from '../../src/cli/transaction/tell';
 import { verdictOf } from '../../src/cli/transaction/verdict';
 import { keyOf } from '../../src/participant';
 import { parseTransactionId } from '../../src/protocol';
-import type { SagaReport, StepReport, TransactionReport } from '../../src/protocol';
+import type { BranchReport, SagaReport, StepReport, TransactionReport } from '../../src/protocol';
 import {
   branch,
   commit,
@@ -26,6 +26,24 @@ import {
 import type { Case } from './verdict-fixture';
 
 const SKIPPED = { kind: 'skipped', by: 'ann', reason: 'told by phone', evidence: 'rolled back by hand' } as const;
+
+/** Of which nothing is decided, when their coordinator was terminated. */
+const terminated = (
+  branches: readonly BranchReport[],
+  look: Partial<DatabaseLook>,
+  more: Partial<TransactionReport> = {},
+): Case<RegExp>['given'] => {
+  const report = { id, protocol: 'two-phase-commit', outcome: 'preparing', branches, attempts: 1, ...more };
+  return found([report as TransactionReport], {
+    workflow: workflow({ status: 'TERMINATED' }),
+    databases: databases(look),
+  });
+};
+/** In one phase, its only branch does not vote. */
+const ONE = [branch('credit', { kind: 'waiting' }, { vote: 'none' })];
+const rowOf = (state: DatabaseLook['rows'][number]['state'], transaction: string = id) => ({
+  rows: [{ transaction, branch: 'credit', state, participant: 'south-bank', workflowId: id }],
+});
 
 const CASES: readonly Case<RegExp>[] = [
   {
@@ -169,6 +187,53 @@ const CASES: readonly Case<RegExp>[] = [
     }),
     need: 'nobody',
     first: /^Your money is safe: its workflow was terminated when nothing had taken effect\.$/,
+  },
+  {
+    what: 'one branch that has committed in one phase, when its workflow was terminated',
+    given: terminated(ONE, rowOf('applied')),
+    need: 'person',
+    first:
+      /^Somebody has to act: its workflow was terminated before it heard of its only branch, and that took effect: credit at south-bank\.$/,
+    toDo: [/^Resume it in code, with the same input: .*resume\('transferMoney', \{ id: 'transfer-4711', input \}\)$/],
+  },
+  {
+    what: 'the same, in a further attempt of three-phase commit',
+    given: terminated(ONE, rowOf('applied', `${id}+2`), { protocol: 'three-phase-commit', attempts: 2 }),
+    need: 'person',
+    first: /^Somebody has to act: .* took effect: credit at south-bank\.$/,
+    toDo: [/^Resume it in code/],
+  },
+  {
+    what: 'one branch that was refused, when its workflow was terminated',
+    given: terminated(ONE, rowOf('refused')),
+    need: 'nobody',
+    first: /^Your money is safe: its workflow was terminated, and nothing took effect\.$/,
+  },
+  {
+    what: 'one branch of which there is no row, when its workflow was terminated',
+    given: terminated(ONE, {}),
+    need: 'unknown',
+    first: /^It cannot be told whether it takes effect: its workflow was terminated before it heard of its only branch/,
+    toDo: [/^Resume it in code/],
+  },
+  {
+    what: 'one branch in a database that was not looked at, when its workflow was terminated',
+    given: terminated(ONE, { lookedAt: [], notLookedAt: [{ participant: 'south-bank', why: 'It is away.' }] }),
+    need: 'unknown',
+    first: /^It cannot be told whether it takes effect/,
+    toDo: [/^Resume it in code/],
+  },
+  {
+    what: 'several branches of which nothing is decided, when their workflow was terminated',
+    given: terminated([branch('debit', { kind: 'waiting' }), ...ONE], {}),
+    need: 'nobody',
+    first: /^Your money is safe: its workflow was terminated before anything was decided, and nothing can be committed/,
+  },
+  {
+    what: 'one reservation, when its workflow was terminated',
+    given: terminated(ONE, {}, { protocol: 'try-confirm-cancel', outcome: 'reserved' }),
+    need: 'nobody',
+    first: /^Your money is safe: its workflow was terminated before anything was decided/,
   },
   {
     what: 'a saga that failed by a bug while a step stood',

@@ -3,6 +3,7 @@ import { idInDatabases, isGroupId } from '../../protocol';
 import type { StepReport, TransactionReport } from '../../protocol';
 import { count, printable } from '../printable';
 import { answerOf } from './group';
+import { judgeOnePhase, onlyBranchOf } from './verdict-one-phase';
 import { EXECUTE_AGAIN, HOW_INTERRUPTED, resetCommand, startWorker } from './verdict-words';
 import type { Found, Verdict } from './verdict-words';
 import { failureOf } from './workflow';
@@ -165,6 +166,8 @@ export function judgeInterrupted(found: Found, workflow: FoundWorkflow, report: 
   }
   // Not that of another transaction of its workflow.
   const decided = databases.decisions.findLast(({ transaction }) => transaction === idInDatabases(report));
+  const only = onlyBranchOf(report);
+  if (decided === undefined && only !== undefined) return judgeOnePhase(report, only, databases, { how, resume });
   if (decided === undefined)
     return {
       need: databases.notLookedAt.length > 0 ? 'unknown' : 'nobody',
