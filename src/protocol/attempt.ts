@@ -3,6 +3,9 @@
  * databases, under an id that no new transaction can have: `<id>+2`, `<id>+3`, … To people it is one transaction, and reports have its id.
  */
 
+/** More are refused. */
+export const MOST_ATTEMPTS = 100;
+
 /** @param attempt counted from 1 */
 export const idOfAttempt = (id: string, attempt: number): string => (attempt > 1 ? `${id}+${attempt}` : id);
 

@@ -12,7 +12,7 @@ export type {
   TryConfirmCancelReport,
   TwoPhaseCommitReport,
 } from './atomic-commit';
-export { idInDatabases, idOfAttempt, readAttempt } from './attempt';
+export { idInDatabases, idOfAttempt, MOST_ATTEMPTS, readAttempt } from './attempt';
 export { Ballot } from './ballot';
 export type { Reception, Voter } from './ballot';
 export { FailureType } from './branch';

@@ -2,7 +2,7 @@
 import { compileRetryPolicy } from '@temporalio/common';
 import type { Duration, RetryPolicy } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time';
-import { DEFAULT_TIMEOUTS, LONGEST_TIMEOUT_MS, show } from '../protocol';
+import { DEFAULT_TIMEOUTS, LONGEST_TIMEOUT_MS, MOST_ATTEMPTS, show } from '../protocol';
 import type { TerminationMode } from '../protocol';
 import { TransactionDefinitionError } from './errors';
 
@@ -54,8 +54,6 @@ export interface CommitSettings {
   /** How long reservations are meant to be held, in milliseconds. */
   readonly holdMs?: number;
 }
-
-const MOST_ATTEMPTS = 100;
 
 /** What the caller calls the timeouts. */
 interface TimeoutWords {

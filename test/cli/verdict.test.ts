@@ -2,10 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { explain } from '../../src/cli/transaction/explain';
 import { ExitCode } from '../../src/cli/exit-code';
+import { idsOf } from '../../src/cli/transaction/databases';
 import type { DatabaseLook } from '../../src/cli/transaction/databases';
 import { disagreementsOf } from '../../src/cli/transaction/disagreements';
 import { tellStanding } from '../../src/cli/transaction/tell';
 import { verdictOf } from '../../src/cli/transaction/verdict';
+import type { Found } from '../../src/cli/transaction/verdict-words';
 import { keyOf } from '../../src/participant';
 import { parseTransactionId } from '../../src/protocol';
 import type { BranchReport, SagaReport, StepReport, TransactionReport } from '../../src/protocol';
@@ -306,6 +308,100 @@ describe('the verdict', () => {
       expect(text.startsWith(`${standing.verdict.first} Nothing was changed.\n`)).toBe(true);
       for (const one of standing.verdict.toDo) expect(text).toContain(`\n  ${one}`);
     }
+  });
+});
+
+describe('several decisions, where nobody can be asked which transactions the workflow ran', () => {
+  const decide = (transaction: string, decision: 'commit' | 'abort') => ({
+    ...decided,
+    transaction,
+    key: keyOf(transaction),
+    decision,
+  });
+  const [committed, aborted] = [decide(id, 'commit'), decide(id, 'abort')];
+  const row = (transaction: string, state: DatabaseLook['rows'][number]['state']) => ({
+    transaction,
+    branch: 'debit',
+    state,
+    participant: 'north-bank',
+    workflowId: id,
+  });
+  const judge = (
+    decisions: DatabaseLook['decisions'],
+    rows: DatabaseLook['rows'] = [],
+    asked: Found['workflow'] = { kind: 'down', why: 'refused' },
+  ) => verdictOf(found([], { workflow: asked, databases: databases({ decisions, rows }) }));
+  const COMMIT = /^Your money is safe: it is decided commit/;
+  const ABORT = /^Your money is safe: it is decided abort/;
+  const UNCLEAR = /^It cannot be told how all of it stands: it is decided commit itself, but its workflow ran more/;
+
+  it.each([
+    { what: 'the last attempt', decisions: [aborted, decide(`${id}+2`, 'commit')], first: COMMIT },
+    {
+      what: 'the last attempt, by number',
+      decisions: [aborted, decide(`${id}+9`, 'abort'), decide(`${id}+10`, 'commit')],
+      first: COMMIT,
+    },
+    { what: 'the last attempt, which is aborted too', decisions: [aborted, decide(`${id}+2`, 'abort')], first: ABORT },
+    {
+      what: 'what the attempts before it left',
+      decisions: [aborted, decide(`${id}+2`, 'commit')],
+      rows: [row(id, 'fenced'), row(`${id}+2`, 'applied')],
+      first: COMMIT,
+    },
+    { what: 'another one that is decided alike', decisions: [committed, decide(`${id}/2`, 'commit')], first: COMMIT },
+  ])('it is judged by the last attempt, and nobody is needed: $what', ({ decisions, rows, first }) => {
+    for (const inOrder of [decisions, decisions.toReversed()]) {
+      const verdict = judge(inOrder, rows);
+      expect(verdict.need).toBe('nobody');
+      expect(verdict.first).toMatch(first);
+    }
+  });
+
+  it.each([
+    {
+      what: 'another one that is decided otherwise',
+      decisions: [committed, decide(`${id}/2`, 'abort')],
+      first: UNCLEAR,
+      why: 'transfer-4711/2 is decided abort at north-bank',
+    },
+    {
+      what: 'another one without a decision',
+      decisions: [committed],
+      rows: [row(`${id}/2`, 'applied')],
+      first: UNCLEAR,
+      why: 'transfer-4711/2 is in the branch log of north-bank, and in no register',
+    },
+    {
+      what: 'a saga with one inside it',
+      decisions: [decide(`${id}/1/1`, 'commit')],
+      rows: [row(id, 'applied'), row(`${id}/1/1`, 'applied')],
+      first: /^It cannot be told whether it has ended: 2 branches of 2 in the databases took effect and stand\.$/,
+      why: 'transfer-4711/1/1 is decided commit at north-bank',
+    },
+    {
+      what: 'one inside it, and nothing else',
+      decisions: [decide(`${id}/1/1`, 'abort')],
+      first: /^It cannot be told how it stands: no database has anything of it but of others that its workflow ran\.$/,
+      why: 'transfer-4711/1/1 is decided abort at north-bank',
+    },
+  ])('it is not told to be final, and the others are listed: $what', ({ decisions, rows, first, why }) => {
+    for (const inOrder of [decisions, decisions.toReversed()]) {
+      const verdict = judge(inOrder, rows);
+      expect(verdict.need).toBe('unknown');
+      expect(verdict.first).toMatch(first);
+      expect(verdict.why).toContain(`Of others that its workflow ran, ${why}.`);
+    }
+  });
+
+  it('the last attempt is looked for, whichever it is', () => {
+    expect(idsOf(id, [])).toEqual(expect.arrayContaining([id, `${id}+2`, `${id}+100`, `${id}/2`, `${id}/1/1`]));
+  });
+
+  it('the last attempt is told of where no worker answers', () => {
+    const away = workflow({ report: { kind: 'no-worker', why: 'no worker answers' } });
+    expect(judge([aborted, decide(`${id}+2`, 'commit')], [], away).why).toMatch(/ says commit, /);
+    expect(judge([decide(`${id}/1/1`, 'commit')], [], away).why).not.toMatch(/ says /);
   });
 });
 

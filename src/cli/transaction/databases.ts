@@ -1,7 +1,7 @@
 /** A transaction as the databases know it: registers, branch logs, prepared transactions, and what the audit finds. Reads only. */
 import { branchesOf, decisionsOf, keyOf } from '../../participant';
 import type { AuditedBranch, AuditedDecision, TransactionKey } from '../../participant';
-import { idOfAttempt, parseTransactionId } from '../../protocol';
+import { idOfAttempt, MOST_ATTEMPTS, parseTransactionId } from '../../protocol';
 import type { Patience, TransactionReport } from '../../protocol';
 import { lookTwice } from '../audit/audit';
 import type { Accepted } from '../audit/accepted';
@@ -15,7 +15,7 @@ import type { BranchEvidence } from '../evidence';
 /** A row of a branch log. */
 export type Row = AuditedBranch & { readonly participant: string };
 /** A row of a register. */
-type DecisionRow = Omit<AuditedDecision, 'transaction'> & {
+export type DecisionRow = Omit<AuditedDecision, 'transaction'> & {
   readonly participant: string;
   readonly transaction: string;
 };
@@ -83,13 +83,13 @@ export async function lookAtDatabases(
   };
 }
 
-const MOST = 8;
+const MOST_OTHERS = 8;
 
 /**
  * A workflow may run several transactions, and try one of them several times, each under an id of its own. Which ones it says
- * itself; where it cannot be asked, the first few are looked for.
+ * itself; where it cannot be asked, all attempts at its first one are looked for, and the first few others.
  */
-function idsOf(id: string, reports: readonly TransactionReport[]): ReturnType<typeof parseTransactionId>[] {
+export function idsOf(id: string, reports: readonly TransactionReport[]): ReturnType<typeof parseTransactionId>[] {
   const reported = reports.flatMap((report) => [
     report.id,
     ...Array.from({ length: 'attempts' in report ? report.attempts - 1 : 0 }, (_, i) => idOfAttempt(report.id, i + 2)),
@@ -97,7 +97,10 @@ function idsOf(id: string, reports: readonly TransactionReport[]): ReturnType<ty
   const guessed =
     reports.length > 0
       ? []
-      : Array.from({ length: MOST }, (_, i) => [`${id}+${i + 2}`, `${id}/${i + 2}`, `${id}/1/${i + 1}`]).flat();
+      : [
+          ...Array.from({ length: MOST_ATTEMPTS - 1 }, (_, i) => idOfAttempt(id, i + 2)),
+          ...Array.from({ length: MOST_OTHERS }, (_, i) => [`${id}/${i + 2}`, `${id}/1/${i + 1}`]).flat(),
+        ];
   return [...new Set([id, ...reported, ...guessed])].flatMap((text) => {
     try {
       return [parseTransactionId(text)];

@@ -3,8 +3,10 @@ import { idInDatabases, isGroupId } from '../../protocol';
 import type { StepReport, TransactionReport } from '../../protocol';
 import { count, printable } from '../printable';
 import { answerOf } from './group';
+import type { DecisionRow } from './databases';
+import { ownDecision } from './own-decision';
 import { judgeOnePhase, onlyBranchOf } from './verdict-one-phase';
-import { EXECUTE_AGAIN, HOW_INTERRUPTED, resetCommand, startWorker } from './verdict-words';
+import { atMost, EXECUTE_AGAIN, HOW_INTERRUPTED, resetCommand, startWorker } from './verdict-words';
 import type { Found, Verdict } from './verdict-words';
 import { failureOf } from './workflow';
 import type { FoundWorkflow, WorkflowLook } from './workflow';
@@ -30,7 +32,7 @@ export function judgeWithoutWorker({ id, databases }: Found, workflow: FoundWork
       byItself: 'Nothing: its workflow has ended.',
       toDo: [`temporal-txn timeline ${id}`, 'temporal-txn audit'],
     };
-  const decided = databases.decisions[0];
+  const decided = ownDecision(id, databases).own;
   return {
     need: 'unknown',
     first: `It cannot be told whether somebody is needed: ${travels ? 'its group' : 'the workflow'} runs, and no worker of task queue ${printable(taskQueue)} answers.`,
@@ -69,20 +71,8 @@ function judgeByAnswer(id: string, workflow: FoundWorkflow): Verdict {
 /** Temporal does not know, or does not answer: only the databases say something. */
 export function judgeAlone(found: Found): Verdict {
   const { id, workflow, databases } = found;
-  const { decisions, rows, inDoubt, lookedAt } = databases;
+  const { rows, inDoubt } = databases;
   const said = saidBy(id, workflow);
-  const last = decisions.at(-1);
-  if (last !== undefined && inDoubt.length === 0)
-    return {
-      need: 'nobody',
-      first:
-        last.decision === 'commit'
-          ? 'Your money is safe: it is decided commit, and every branch that was looked at did so.'
-          : 'Your money is safe: it is decided abort, and nothing took effect.',
-      why: `The register at ${last.participant} says ${last.decision}, by ${printable(last.by)}. ${said}`,
-      byItself: 'Nothing more: the decision is final.',
-      toDo: [],
-    };
   if (inDoubt.length > 0)
     return {
       need: 'nobody',
@@ -91,18 +81,48 @@ export function judgeAlone(found: Found): Verdict {
       byItself: 'Its coordinator or the recovery of the participants settles it.',
       toDo: [`temporal-txn show ${id}`],
     };
+  const { own, others, alike } = ownDecision(id, databases);
+  const beside = others.length === 0 ? '' : ` Of others that its workflow ran, ${atMost(others, andMore).join('; ')}.`;
+  if (own !== undefined) {
+    const why = `The register at ${own.participant} says ${own.decision}, by ${printable(own.by)}. ${said}${beside}`;
+    return { ...(alike ? isDecided(own) : isDecidedItself(own, whoSaysMore(found))), why };
+  }
   const standing = rows.filter(({ state }) => state === 'applied').length;
   return {
     need: 'unknown',
     first:
       rows.length === 0
-        ? `It cannot be told how it stands: ${lookedAt.length === 0 ? 'no database was looked at' : 'no database has anything of it'}.`
+        ? `It cannot be told how it stands: ${nothingIn(found, others)}.`
         : `It cannot be told whether it has ended: ${count(standing, 'branch', 'branches')} of ${rows.length} in the databases took effect and ${standing === 1 ? 'stands' : 'stand'}.`,
-    why: `${said} It has no decision in a register, so it is a saga or was done in one phase, and only its workflow knows which branches it has.`,
+    why: `${said} It has no decision in a register, so it is a saga or was done in one phase, and only its workflow knows which branches it has.${beside}`,
     byItself: 'A saga goes on, or is undone, as long as its workflow runs.',
     toDo: whoSaysMore(found),
   };
 }
+
+function nothingIn({ databases: { lookedAt } }: Found, others: readonly string[]): string {
+  if (lookedAt.length === 0) return 'no database was looked at';
+  return `no database has anything of it${others.length === 0 ? '' : ' but of others that its workflow ran'}`;
+}
+
+const isDecided = ({ decision }: DecisionRow): Omit<Verdict, 'why'> => ({
+  need: 'nobody',
+  first:
+    decision === 'commit'
+      ? 'Your money is safe: it is decided commit, and every branch that was looked at did so.'
+      : 'Your money is safe: it is decided abort, and nothing took effect.',
+  byItself: 'Nothing more: the decision is final.',
+  toDo: [],
+});
+
+const isDecidedItself = ({ decision }: DecisionRow, toDo: readonly string[]): Omit<Verdict, 'why'> => ({
+  need: 'unknown',
+  first: `It cannot be told how all of it stands: it is decided ${decision} itself, but its workflow ran more, which is not decided alike.`,
+  byItself: 'What is decided is final. A saga goes on, or is undone, as long as its workflow runs.',
+  toDo,
+});
+
+const andMore = (n: number): string => `and ${n} more`;
 
 function saidBy(id: string, workflow: WorkflowLook): string {
   if (workflow.kind === 'down') return `Temporal could not be asked: ${workflow.why}.`;
