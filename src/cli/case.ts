@@ -3,6 +3,7 @@ import { acceptancesOf, branchesOf, decisionsOf } from '../participant';
 import type { AuditedBranch, RecordedAcceptance } from '../participant';
 import type { Decision, Patience } from '../protocol';
 import type { Coordinators } from './coordinators';
+import { placeOf } from './databases';
 import type { Database, Unreachable } from './databases';
 import { NothingInDoubt, RegisterInQuestion, UnknownTransaction } from './errors';
 import { askRegister, gather } from './evidence';
@@ -51,13 +52,11 @@ export async function openCase(
   // A transaction is easier to know by its id than by a gid.
   const name = (transaction && transactionIdFor(transaction, target.key)) ?? nameOf(target);
   const rows = transaction === undefined ? [] : await rowsOf(reached, transaction);
-  const registers = [
-    ...new Set([
-      ...branches.map(({ register }) => register.participant),
-      ...(target.kind === 'gid' ? [target.register] : []),
-      ...(await registersWith(reached, target.key)),
-    ]),
-  ];
+  const registers = await differentOf(reached, [
+    ...branches.map(({ register }) => register.participant),
+    ...(target.kind === 'gid' ? [target.register] : []),
+    ...(await registersWith(reached, target.key)),
+  ]);
   const [only, another] = registers;
   if (another !== undefined) throw new RegisterInQuestion(name, registers);
   const register = only === undefined ? undefined : await askRegister(only, target.key, reached, unreachable);
@@ -112,11 +111,34 @@ async function acceptancesIn(databases: readonly Database[], key: Target['key'])
   return found.flat();
 }
 
+/** Those whose register has a decision, first the one that it names as the primary: others may share its database. */
 async function registersWith(databases: readonly Database[], key: Target['key']): Promise<string[]> {
   const found = await Promise.all(
-    databases.map(async ({ participant, pool }) => ((await decisionsOf(pool, [key])).length > 0 ? [participant] : [])),
+    databases.map(async ({ participant, pool }) =>
+      (await decisionsOf(pool, [key])).map(({ branches }) => ({
+        participant,
+        isPrimary: branches?.[0]?.participant === participant,
+      })),
+    ),
   );
-  return found.flat();
+  const all = found.flat();
+  return [...all.filter(({ isPrimary }) => isPrimary), ...all.filter(({ isPrimary }) => !isPrimary)].map(
+    ({ participant }) => participant,
+  );
+}
+
+/** Of participants that share a database, the first one: they have one register between them. */
+async function differentOf(databases: readonly Database[], participants: readonly string[]): Promise<string[]> {
+  const named = [...new Set(participants)];
+  if (named.length < 2) return named;
+  const places = new Map<string, string>();
+  for (const participant of named) {
+    const database = databases.find((one) => one.participant === participant);
+    // Of one that was not looked at nothing says that it is not another one.
+    const place = database === undefined ? participant : await placeOf(database);
+    if (!places.has(place)) places.set(place, participant);
+  }
+  return [...places.values()];
 }
 
 /** The register may name all branches; where it does not, any database may hold one. */

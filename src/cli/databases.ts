@@ -106,6 +106,17 @@ async function check(pool: Pool): Promise<string | undefined> {
   return undefined;
 }
 
+// A copy that was restored elsewhere is equal in all but when its server was started.
+const PLACE = `
+  select concat_ws(' ', extract(epoch from pg_postmaster_start_time()), oid) as place
+    from pg_database where datname = current_database()`;
+
+/** What tells a database from all others as long as its server runs: participants that share one are told the same. */
+export async function placeOf({ pool }: Pick<Database, 'pool'>): Promise<string> {
+  const { rows } = await pool.query<{ place: string }>(PLACE);
+  return String(rows[0]?.place);
+}
+
 /** Sorts out those that cannot be looked at. */
 export async function reach<D extends Database>(
   databases: readonly D[],

@@ -55,6 +55,8 @@ export interface Bank {
 /** What one phase of one branch is asked with. */
 export interface BranchAt {
   readonly at: Name;
+  /** Whose database it shares; by default it has its own. */
+  readonly in?: Name;
   readonly transaction: string;
   readonly branch?: string;
   readonly register?: Name;
@@ -113,7 +115,7 @@ export function useBanks() {
   /** Asks a participant's worker, as its coordinator would. */
   const ask = (
     phase: string,
-    { at, transaction, branch = `book-${at}`, register, workflowId }: BranchAt,
+    { at, in: database = at, transaction, branch = `book-${at}`, register, workflowId }: BranchAt,
     more = {},
   ) => {
     const environment = new MockActivityEnvironment(
@@ -125,7 +127,7 @@ export function useBanks() {
       { logger: QUIET },
     );
     const request = { transaction, branch, input: { amount: 100 }, register: register ?? 'north-bank', ...more };
-    const activity = bank(at).activities[`book.${phase}`] as (request: object) => Promise<unknown>;
+    const activity = bank(database).activities[`book.${phase}`] as (request: object) => Promise<unknown>;
     return environment.run(activity, request);
   };
   const decide = async (transaction: string, propose: 'commit' | 'abort', branches: RegisteredBranch[]) =>

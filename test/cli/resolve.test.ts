@@ -1,4 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
+import { keyOf } from 'temporal-txn/participant';
 import { TemporalDevServer } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newTransaction, useBanks } from './fixture';
@@ -142,6 +143,70 @@ describe('temporal-txn resolve', () => {
     const { stdout, exitCode } = await resolve(transaction, '--apply');
     expect(exitCode).toBe(4);
     expect(stdout).toContain('LOST:');
+  });
+
+  describe('two participants that share a database', () => {
+    const resolveThere = (id: string, ...more: string[]) =>
+      txn(['resolve', id, ...WHO, ...more], {
+        TEMPORAL_ADDRESS: temporal.address,
+        TXN_DATABASE_SOUTH_BANK: bank('north-bank').url,
+      });
+    /** Decided, and finished at the primary only. */
+    const decideThere = async (): Promise<{ transaction: string; late: string }> => {
+      const transaction = newTransaction();
+      await prepare({ at: 'north-bank', transaction });
+      await prepare({ at: 'south-bank', in: 'north-bank', transaction });
+      await decide(transaction, 'commit');
+      return { transaction, late: gid({ at: 'south-bank', transaction }) };
+    };
+
+    it('have one register between them, which is followed', async () => {
+      const { transaction } = await decideThere();
+      const { stdout, exitCode } = await resolveThere(transaction, '--apply');
+      expect(stdout).toMatch(/^Changed: transfer-\S+ was decided commit before, and 1 of 1 branch did so\./);
+      expect(exitCode).toBe(0);
+      expect(await prepared()).toEqual([]);
+    });
+
+    it('have it at the primary, also where no branch is left that names it', async () => {
+      const transaction = newTransaction();
+      const branches = ['south-bank', 'north-bank'].map((participant) => ({
+        branch: participant,
+        participant,
+        vote: 'commit',
+      }));
+      await bank('north-bank').rows(
+        `insert into txn.decision (transaction_key, transaction_id, outcome, decided_by, branches)
+         values ($1, $2, 'abort', 'coordinator', $3)`,
+        [keyOf(transaction), transaction, JSON.stringify(branches)],
+      );
+      const { stdout, exitCode } = await resolveThere(transaction, '--json');
+      expect(exitCode).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ register: { participant: 'south-bank', says: 'abort' } });
+    });
+
+    it('have one, against which a branch can be forced', async () => {
+      const { late } = await decideThere();
+      const { stdout, exitCode } = await resolveThere(late, '--force', 'abort', '--i-accept-heuristic', '--apply');
+      expect(stdout).toMatch(/^Changed: this one branch was rolled back although the register says commit\./);
+      expect(exitCode).toBe(4);
+    });
+  });
+
+  it('asks which of two registers is right, although one may be a copy of the other', async () => {
+    const transaction = await prepareBoth();
+    await decide(transaction, 'commit');
+    const [row] = await bank('north-bank').rows('select to_json(d)::text as copy from txn.decision d');
+    await bank('south-bank').rows(
+      'insert into txn.decision select * from json_populate_record(null::txn.decision, $1)',
+      [row?.['copy']],
+    );
+    for (const id of [transaction, gid({ at: 'south-bank', transaction })])
+      expect(await resolve(id, '--apply')).toMatchObject({
+        exitCode: 4,
+        stderr: expect.stringContaining('has its register at north-bank and at south-bank. Only one of them can be'),
+      });
+    expect(await prepared()).toHaveLength(1);
   });
 
   describe('--force', () => {
