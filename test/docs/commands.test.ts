@@ -16,6 +16,10 @@ const typed = (page: string): string[] =>
     .map(([, block = '', inline = '']) => block || inline)
     .flatMap((code) => [...code.matchAll(/\btemporal-txn (?:-- )?([^\n;|>]+)/g)].map(([, rest = '']) => rest));
 
+/** The blocks of code, each as its lines. */
+const blocksOf = (page: string): string[][] =>
+  [...page.matchAll(/^ *```[a-z]*\n([\s\S]*?)^ *```$/gm)].map(([, block = '']) => block.split('\n'));
+
 const help = async (...args: string[]): Promise<string> => (await runCommand([...args, '--help'], {})).stdout;
 
 describe('the commands of the docs', () => {
@@ -40,5 +44,16 @@ describe('the commands of the docs', () => {
       );
     });
     expect(wrong).toEqual([]);
+  });
+
+  it.each(pages)('change something where they are typed to, and do not end with the dry run: %s', (page) => {
+    const dry = blocksOf(readFileSync(join(root, page), 'utf8')).flatMap((block) =>
+      block.filter((line) => {
+        const [, name = ''] = /^ *temporal-txn ([a-z-]+) /.exec(line) ?? [];
+        const said = new RegExp(`temporal-txn ${name} .*--apply`);
+        return (options.get(name) ?? '').includes('--apply ') && !block.some((other) => said.test(other));
+      }),
+    );
+    expect(dry).toEqual([]);
   });
 });

@@ -163,6 +163,14 @@ describe('the alerts', () => {
     expect(headings).toEqual(rules.map(({ alert }) => alert));
   });
 
+  it('say from which value on, and no page says it a second time', () => {
+    const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((file) => `docs/${file}`)];
+    const again = pages
+      .filter((file) => file.endsWith('.md'))
+      .flatMap((file) => [...read(file).matchAll(/\btxn_\w+` [<>]=? [\d.]+/g)].map(([said]) => `${file}: ${said}`));
+    expect(again).toEqual([]);
+  });
+
   it('are loaded by the Prometheus of docker-compose.yml, which looks at every worker there', () => {
     const compose = parse(read('docker-compose.yml'), { merge: true }) as {
       services: Record<string, { command?: string[]; environment?: Record<string, string>; volumes?: string[] }>;
