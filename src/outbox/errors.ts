@@ -162,7 +162,7 @@ export class InvalidSnapshotError extends Error {
     readonly code: string,
   ) {
     super(
-      `Nothing was changed: what the snapshots ${show(code)} would store for ${show(stream)} is another value when it is read again. ` +
+      `Nothing was stored: what the snapshots ${show(code)} would store for ${show(stream)} is another value when it is read again. ` +
         'Give them `write` and `read`, which turn the state into what JSON can hold and back.',
     );
   }

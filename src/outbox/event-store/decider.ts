@@ -3,7 +3,6 @@
  *
  * @see Chassaing: Functional Event Sourcing Decider, 2021
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { Pool } from 'pg';
 import type { LocalTimeouts } from '../../protocol';
 import type { AdaptedTransaction } from '../adapters';
@@ -18,7 +17,7 @@ import { readEvent } from './events';
 import type { EventOf, NewStreamEvent, Upcasters } from './events';
 import { readRows } from './read';
 import type { EventReader } from './read';
-import { DEFAULT_EVERY, findSnapshot, storeSnapshot, writeState } from './snapshots';
+import { DEFAULT_EVERY, findSnapshot, keepSnapshot, writeState } from './snapshots';
 import type { Snapshots } from './snapshots';
 
 /** What a stream means: pure functions, which give the same for the same events wherever and whenever they run. */
@@ -122,10 +121,9 @@ async function attempt<State, Command, Types extends EventTypes>(
   // As they will be read: a state must not depend on what JSON leaves out.
   const events = decided.map(({ type, data }) => ({ type, data: asJson(data) }) as EventOf<Types>);
   const next = events.reduce((known, event) => decider.evolve(known, event), state);
-  const { snapshots } = decider;
-  if (snapshots && appended.last - storedAt >= (snapshots.every ?? DEFAULT_EVERY))
-    await storeSnapshot(tx, stream, snapshots, appended.last, next);
-  return { state: next, version: appended.last, events, duplicate: false };
+  const reached = { state: next, version: appended.last };
+  if (decider.snapshots) await keepSnapshot(tx, stream, decider.snapshots, storedAt, reached);
+  return { ...reached, events, duplicate: false };
 }
 
 /** What of a stream a state is made of. */
@@ -171,7 +169,7 @@ const pick = <Types extends EventTypes>({ type, data }: EventOf<Types>): EventOf
 
 const checked = new WeakSet<object>();
 
-/** Once for each decider, so that a state that cannot be stored is found with the first command and not with the hundredth. */
+/** Once for each decider, so that states that cannot be stored at all are found with the first command and not with the hundredth. */
 function checkInitialState<State>(
   decider: { readonly initialState: State; readonly snapshots?: Snapshots<State> },
   stream: string,
@@ -184,9 +182,7 @@ function checkInitialState<State>(
     const { every = DEFAULT_EVERY } = snapshots;
     if (!Number.isSafeInteger(every) || every < 1)
       throw new InvalidEventError('snapshots.every', `is ${String(every)}`, 'a whole number from 1 up');
-    const stored = JSON.parse(writeState(stream, snapshots, initialState)) as never;
-    if (snapshots.read && !isDeepStrictEqual(snapshots.read(stored), initialState))
-      throw new InvalidEventError('snapshots.read', 'does not give back what write was given', 'its inverse');
+    writeState(stream, snapshots, initialState);
   }
   checked.add(decider);
 }

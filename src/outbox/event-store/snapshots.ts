@@ -3,6 +3,7 @@
  * changes nothing (rule E6), and one that other code has made is not looked at.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { show } from '../../protocol';
 import type { AdaptedTransaction } from '../adapters';
 import { InvalidSnapshotError } from '../errors';
 import type { EventReader } from './read';
@@ -13,7 +14,12 @@ export interface Snapshots<State> {
   readonly code: string;
   /** After how many events a state is stored again. @default 100 */
   readonly every?: number;
-  /** What is stored of a state, for one that JSON cannot hold as it is. @default the state */
+  /**
+   * What is stored of a state, for one that JSON cannot hold as it is. One that cannot be stored all the same is not, and the
+   * process warns of it once.
+   *
+   * @default the state
+   */
   readonly write?: (state: State) => unknown;
   /** The state again. */
   readonly read?: (stored: never) => State;
@@ -46,21 +52,66 @@ const STORE = `
      set version = excluded.version, state = excluded.state, created_at = clock_timestamp()
    where p.version < excluded.version`;
 
-/** In the transaction of the append: nobody may find a state with events in it that are rolled back. */
-export async function storeSnapshot<State>(
+/** A state, and the version that it is of. */
+interface Reached<State> {
+  readonly version: number;
+  readonly state: State;
+}
+
+/**
+ * So many states of each code are looked at although none is to be stored yet: one that cannot be is found where streams are
+ * short, in tests, and not when they are long.
+ */
+const LOOKS = 10;
+
+const looks = new Map<string, number>();
+
+/**
+ * Stores a state, if it is time for it. In the transaction of the append: nobody may find a state with events in it that are rolled
+ * back. One that cannot be stored is not, which makes no command fail: its events are there.
+ *
+ * @param storedAt version of the last that was stored, 0 for none
+ */
+export async function keepSnapshot<State>(
   tx: AdaptedTransaction,
   stream: string,
   snapshots: Snapshots<State>,
-  version: number,
-  state: State,
+  storedAt: number,
+  { version, state }: Reached<State>,
 ): Promise<void> {
-  await tx.query(STORE, [stream, snapshots.code, String(version), writeState(stream, snapshots, state)]);
+  const { code, every = DEFAULT_EVERY } = snapshots;
+  const isDue = version - storedAt >= every;
+  const looked = looks.get(code) ?? 0;
+  if (!isDue && looked >= LOOKS) return;
+  looks.set(code, looked + 1);
+  let written: string;
+  try {
+    written = writeState(stream, snapshots, state);
+  } catch (error) {
+    warn(stream, code, error);
+    return;
+  }
+  if (isDue) await tx.query(STORE, [stream, code, String(version), written]);
 }
 
 /** @throws {InvalidSnapshotError} when what is read would be another value: with and without it, states would differ */
-export function writeState<State>(stream: string, { code, write }: Snapshots<State>, state: State): string {
+export function writeState<State>(stream: string, { code, write, read }: Snapshots<State>, state: State): string {
   const written = write ? write(state) : state;
   const json = JSON.stringify(written) ?? 'null';
-  if (!isDeepStrictEqual(JSON.parse(json), written)) throw new InvalidSnapshotError(stream, code);
+  const stored = JSON.parse(json) as never;
+  if (!isDeepStrictEqual(stored, written) || (read && !isDeepStrictEqual(read(stored), state)))
+    throw new InvalidSnapshotError(stream, code);
   return json;
+}
+
+const warned = new Set<string>();
+
+function warn(stream: string, code: string, error: unknown): void {
+  if (warned.has(code)) return;
+  warned.add(code);
+  const why = error instanceof Error ? error.message : String(error);
+  process.emitWarning(
+    `A stream is read from its last stored state on, or from its beginning, because the snapshots ${show(code)} cannot store its state. ${why}`,
+    'SnapshotWarning',
+  );
 }

@@ -1,7 +1,8 @@
 /** Deciders, snapshots as a mere cache (E6), upcasting, and states as of a time. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Decider } from '../../../src/outbox/event-store/decider';
+import type { EventOf } from '../../../src/outbox/event-store/events';
 import { defineEventStore } from '../../../src/outbox/event-store/store';
 import { usePostgres } from '../../participant/fixture';
 import { account, deposited, inDoubt, inTransaction, newStream, store, useDatabase } from './fixture';
@@ -286,11 +287,42 @@ describe('a snapshot', () => {
     const write = (state: Map<string, number>): unknown => [...state];
     await expect(
       store.handle(database.pool, bags({ write, read: () => new Map([['x', 1]]) }), stream, null),
-    ).rejects.toThrow(/snapshots.read/);
+    ).rejects.toMatchObject({ name: 'InvalidSnapshotError' });
     const good = bags({ write, read: (stored: [string, number][]) => new Map(stored) });
     for (let i = 0; i < 5; i++) await store.handle(database.pool, good, stream, null);
     expect(await snapshots(stream)).toMatchObject([{ version: 4, state: [['Deposited', 4]] }]);
     expect((await store.load(database.pool, good, stream)).state).toEqual(new Map([['Deposited', 5]]));
+  });
+
+  it('of a state that cannot be stored is left out, and no command fails for it', async () => {
+    const noted = {
+      initialState: { balance: 0 },
+      decide: (amount: number) => [deposited(amount)],
+      // The first one, of amount 0, JSON can hold.
+      evolve: ({ balance }: { balance: number }, { data }: EventOf<AccountEvents>) =>
+        'amount' in data && data.amount > 0 ? { balance: balance + data.amount, note: undefined } : { balance },
+    };
+    const code = newStream();
+    const warnings: string[] = [];
+    const listen = ({ name, message }: Error): unknown => name === 'SnapshotWarning' && warnings.push(message);
+    process.on('warning', listen);
+    onTestFinished(() => void process.off('warning', listen));
+    const [stream, plain] = [newStream(), newStream()];
+    const said: number[] = [];
+    for (const amount of [0, 1, 2, 3, 4]) {
+      const decider = { ...noted, snapshots: { code, every: 3 } };
+      expect(await store.handle(database.pool, decider, stream, amount)).toStrictEqual(
+        await store.handle(database.pool, noted, plain, amount),
+      );
+      said.push(warnings.length);
+    }
+    // Before a state is due, and once.
+    expect(said).toEqual([0, 1, 1, 1, 1]);
+    expect(warnings[0]).toContain(code);
+    expect(await snapshots(stream)).toEqual([]);
+    const bare = { ...noted, snapshots: { code, every: 3, write: () => ({}), read: () => ({ balance: 0 }) } };
+    expect(await store.handle(database.pool, bare, stream, 5)).toMatchObject({ state: { balance: 15 } });
+    expect(await store.load(database.pool, bare, stream)).toMatchObject({ state: { balance: 15 } });
   });
 
   it.each([{ code: '' }, { code: 'x', every: 0 }, { code: 'x', every: 1.5 }])('refuses %j', async (snapshots) => {
