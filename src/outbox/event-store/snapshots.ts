@@ -27,12 +27,13 @@ export interface Snapshots<State> {
 
 export const DEFAULT_EVERY = 100;
 
-// One that is ahead of its stream was left behind when a backup was restored.
+// Only one of an event that is there and was before it: others were left behind when a backup was restored or events were deleted,
+// and stay so when the stream gets there again.
 const FIND = `
   select p.version::text as version, p.state::text as state
     from txn.snapshot p
-    join txn.stream s on s.name = p.stream
-   where p.stream = $1 and p.code = $2 and p.version <= s.version`;
+    join txn.event e on e.stream = p.stream and e.version = p.version and e.created_at <= p.created_at
+   where p.stream = $1 and p.code = $2`;
 
 export async function findSnapshot<State>(
   db: EventReader,
@@ -46,11 +47,11 @@ export async function findSnapshot<State>(
   return { version: Number(row.version), state: read ? read(stored) : stored };
 }
 
+// Also in the place of a later one, which was left behind. The stream is locked, since its append.
 const STORE = `
-  insert into txn.snapshot as p (stream, code, version, state) values ($1, $2, $3::integer, $4::json)
+  insert into txn.snapshot (stream, code, version, state) values ($1, $2, $3::integer, $4::json)
   on conflict (stream, code) do update
-     set version = excluded.version, state = excluded.state, created_at = clock_timestamp()
-   where p.version < excluded.version`;
+     set version = excluded.version, state = excluded.state, created_at = clock_timestamp()`;
 
 /** A state, and the version that it is of. */
 interface Reached<State> {

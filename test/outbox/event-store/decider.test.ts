@@ -271,6 +271,20 @@ describe('a snapshot', () => {
       stream,
     ]);
     expect((await store.load(database.pool, decider, stream)).state.balance).toBe(3);
+    // The stream gets there, with other events than the lost ones.
+    for (let version = 3; version <= 9; version++) await handle(stream, { kind: 'deposit', amount: 1 });
+    expect(await store.load(database.pool, decider, stream)).toMatchObject({ state: { balance: 10 }, version: 9 });
+    await database.pool.query('update txn.snapshot set version = 99 where stream = $1', [stream]);
+    await store.handle(database.pool, decider, stream, { kind: 'deposit', amount: 1 });
+    expect(await snapshots(stream)).toMatchObject([{ version: 10, state: { balance: 11 } }]);
+  });
+
+  it('of events that were deleted is not used', async () => {
+    const stream = newStream();
+    const decider = cached('account:1', { every: 1 });
+    await store.handle(database.pool, decider, stream, { kind: 'deposit', amount: 1 });
+    await database.pool.query('delete from txn.event where stream = $1', [stream]);
+    expect(await store.load(database.pool, decider, stream)).toEqual({ state: account.initialState, version: 0 });
   });
 
   it('of a state that JSON cannot hold is refused with the first command, or written and read', async () => {
