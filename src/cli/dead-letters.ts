@@ -73,7 +73,7 @@ function tellLetter(
 ): string {
   const command = `temporal-txn dead-letter ${service} ${quoted(key)} --event-version ${version}`;
   return block(`${service}, key ${printable(key)}`, [
-    ['event', `${printable(type)} ${printable(eventId)}, version ${version}`],
+    ['event', `${eventId === '' ? 'is gone' : `${printable(type)} ${printable(eventId)}`}, version ${version}`],
     [
       'parked',
       `${parkedAt.toISOString()}, after ${count(attempts, 'attempt')}; ${count(waiting, 'event')} in all at this key`,

@@ -10,7 +10,7 @@ export interface CleanOptions {
   readonly stop?: AbortSignal;
 }
 
-// What is in the queue stays, however old. SKIP LOCKED: several may clean at the same time.
+// What is in the queue, or at a person's, stays, however old. SKIP LOCKED: several may clean at the same time.
 const CLEAN = `
   with looked as (
     select position, key, version, created_at from txn.outbox where position > $1 order by position limit $2
@@ -18,6 +18,7 @@ const CLEAN = `
     select position from looked l
      where created_at < clock_timestamp() - make_interval(secs => $3 * 3600.0)
        and not exists (select from txn.outbox_queue q where q.key = l.key and q.version = l.version)
+       and not exists (select from txn.outbox_dead_letter d where d.key = l.key and d.version = l.version)
   ), removed as (
     delete from txn.outbox e
      using (select position from txn.outbox where position in (select position from old) for update skip locked) o

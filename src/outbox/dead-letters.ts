@@ -12,6 +12,7 @@ import type { Json } from './event';
 export interface DeadLetter {
   readonly key: string;
   readonly version: number;
+  /** Empty where the event is gone: a relay of an earlier version, which was slow, took it for published. So is `type` then. */
   readonly eventId: string;
   readonly type: string;
   readonly data: unknown;
@@ -24,10 +25,11 @@ export interface DeadLetter {
 }
 
 const LIST = `
-  select d.key, d.version::int8 as version, e.id as "eventId", e.type, e.data, d.error, d.attempts, d.parked_at as "parkedAt",
+  select d.key, d.version::int8 as version, coalesce(e.id, '') as "eventId", coalesce(e.type, '') as type, e.data, d.error,
+         d.attempts, d.parked_at as "parkedAt",
          (select count(*) from txn.outbox_queue q where q.key = d.key)::int as waiting
     from txn.outbox_dead_letter d
-    join txn.outbox e on e.position = d.position
+    left join txn.outbox e on e.position = d.position
    where d.key > $1 and ($3::text is null or d.key = $3)
    order by d.key
    limit $2`;
@@ -99,18 +101,24 @@ export async function editDeadLetter(pool: Pool, intervention: Intervention & { 
       JSON.stringify(intervention.data),
     ]);
     // A relay that was replaced may still be about to mark the event that it was.
-    await client.query('update txn.outbox_queue set edition = edition + 1 where key = $1 and version = $2', [
-      intervention.key,
-      intervention.version,
-    ]);
+    const { key, version } = intervention;
+    const { rowCount } = await client.query(
+      'update txn.outbox_queue set edition = edition + 1 where key = $1 and version = $2',
+      [key, version],
+    );
+    // One of an earlier version has marked it although it was parked: there is nothing to publish.
+    if (rowCount === 0) throw new NoSuchDeadLetterError(key, version);
   });
 }
 
 // Deleted first: a relay that parks what has just come to the key waits for this lock, and then finds no dead letter.
 const TAKE = `
-  delete from txn.outbox_dead_letter d using txn.outbox e
-   where d.key = $1 and d.version = $2 and e.position = d.position
-  returning e.id, e.data, e.position`;
+  with taken as (
+    delete from txn.outbox_dead_letter where key = $1 and version = $2 returning position
+  )
+  select coalesce(e.id, '') as id, e.data, taken.position
+    from taken
+    left join txn.outbox e on e.position = taken.position`;
 
 const NOTE = `
   insert into txn.outbox_intervention (key, version, event_id, action, actor, reason, data_before)

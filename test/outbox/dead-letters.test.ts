@@ -158,25 +158,30 @@ describe('a dead letter', () => {
     expect(await interventions()).toMatchObject([{ event_id: letter.eventId, action: 'edit', data_before: 'bad' }]);
   });
 
-  it('that is edited is published even if a slow relay has published what it was after all', async () => {
-    await append('k', 'bad', 'good');
-    const { pass, reached, open } = gate();
-    const slow = new Topic(pass);
-    const first = startRelay(test, slow);
-    await reached;
-    const topic = new Strict();
-    startRelay(test, topic);
-    await until('it is parked', async () => (await deadLetters(test.pool)).length === 1);
-    // No relay finds it until the slow one is through.
-    await test.pool.query('update txn.outbox_partition set epoch = epoch + 1');
-    await editDeadLetter(test.pool, { ...about('k', 1), data: 'mended' });
-    open();
-    await first.over;
-    expect(slow.received).toMatchObject([{ data: 'bad' }, { data: 'good' }]);
-    startRelay(test, topic);
-    await untilLeft(test);
-    expect(topic.received[0]).toMatchObject({ version: 1, data: 'mended' });
-  });
+  it.each(['after', 'before'])(
+    'that is edited is published even if a slow relay publishes what it was %s that',
+    async (when) => {
+      await append('k', 'bad', 'good');
+      const { pass, reached, open } = gate();
+      const slow = new Topic(pass);
+      const first = startRelay(test, slow);
+      await reached;
+      const topic = new Strict();
+      startRelay(test, topic);
+      await until('it is parked', async () => (await deadLetters(test.pool)).length === 1);
+      // No relay finds it until the slow one is through.
+      await test.pool.query('update txn.outbox_partition set epoch = epoch + 1');
+      const edit = (): Promise<void> => editDeadLetter(test.pool, { ...about('k', 1), data: 'mended' });
+      if (when === 'after') await edit();
+      open();
+      await first.over;
+      expect(slow.received).toMatchObject([{ data: 'bad' }, { data: 'good' }]);
+      if (when === 'before') await edit();
+      startRelay(test, topic);
+      await untilLeft(test);
+      expect(topic.received[0]).toMatchObject({ version: 1, data: 'mended' });
+    },
+  );
 });
 
 describe('nothing is changed', () => {

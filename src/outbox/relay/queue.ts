@@ -174,11 +174,11 @@ const read = (row: ClaimedRow): QueuedEvent => ({
 const MARK = `
   delete from txn.outbox_queue q
    using unnest($1::text[], $2::bigint[], $3::smallint[]) as published(key, version, edition)
-   where q.key = published.key and q.version = published.version and q.edition = published.edition`;
+   where q.key = published.key and q.version = published.version and q.edition = published.edition and not q.parked`;
 
 /**
  * Marks as published. It is true whoever says it, so a relay that was replaced meanwhile may; but not of what a person has edited
- * since it was read.
+ * since it was read, nor of what another relay has parked: that waits for a person, who finds it as it was.
  */
 export async function markPublished(pool: Pool, events: readonly QueuedEvent[]): Promise<void> {
   if (events.length === 0) return;
