@@ -105,12 +105,12 @@ class Keeper {
     const { worker } = this.keeping;
     const row = JSON.stringify([state, cutOff, since, halfOpenAt]);
     const last = this.#written.get(circuit);
-    if (last?.row === row && Date.now() - last.at < SIGN_OF_LIFE_MS) return;
+    if (last?.row === row && performance.now() - last.at < SIGN_OF_LIFE_MS) return;
     const at = halfOpenAt === undefined ? null : new Date(halfOpenAt);
     await client.query(WRITE, [worker, circuit, state, cutOff, new Date(since), at]);
     if (last === undefined)
       await client.query(`delete from txn.circuit where seen_at < clock_timestamp() - $1::interval`, [DEAD_AFTER]);
-    this.#written.set(circuit, { row, at: Date.now() });
+    this.#written.set(circuit, { row, at: performance.now() });
   }
 }
 

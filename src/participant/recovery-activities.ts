@@ -136,7 +136,7 @@ async function watch(
   { graceMs, forMs, everyMs, known }: WatchRequest,
   stopping: () => boolean,
 ): Promise<Sighting> {
-  const end = Date.now() + forMs;
+  const end = performance.now() + forMs;
   const participant = Context.current().info.taskQueue;
   for (;;) {
     const found = {
@@ -145,12 +145,13 @@ async function watch(
     };
     report(found);
     const all = [...found.overdue.map(({ gid }) => gid), ...found.reservations.map(nameOf)];
-    if (stopping() || all.some((name) => !known.includes(name)) || Date.now() >= end) {
+    if (stopping() || all.some((name) => !known.includes(name)) || performance.now() >= end) {
       await forgetEnded(pool, graceMs);
       return found;
     }
     // A pause may be longer than this activity: the next one is not begun sooner for that.
-    for (const next = Math.min(Date.now() + everyMs, end); Date.now() < next && !stopping();) await sleep(NAP_MS);
+    for (const next = Math.min(performance.now() + everyMs, end); performance.now() < next && !stopping();)
+      await sleep(NAP_MS);
   }
 }
 

@@ -5,7 +5,7 @@
  *
  * @see Nygard: "Release It!", 2nd edition, 2018, chapter 5
  */
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen, isBrokenCircuitError } from 'cockatiel';
+import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel';
 import type { CircuitBreakerPolicy, IBackoff, IBackoffFactory, IBreaker } from 'cockatiel';
 import { CircuitOpen } from './circuit-open';
 import type { CircuitSettings, Trip } from './options';
@@ -20,11 +20,8 @@ const WORDS: Readonly<Record<CircuitState, BreakerState>> = {
   [CircuitState.Isolated]: 'isolated',
 };
 
-/**
- * While another call tries the circuit, and while an operator isolates it: nobody knows how long that takes. Open it is for a moment only,
- * where cockatiel's clock is behind ours.
- */
-const LOOK_AGAIN_MS = { 'half-open': 1_000, isolated: 5_000, open: 10 } as const;
+/** While another call tries the circuit, and while an operator isolates it: nobody knows how long that takes. */
+const LOOK_AGAIN_MS = { 'half-open': 1_000, isolated: 5_000 } as const;
 
 /** Carries the end of a call past cockatiel, which must not judge it. */
 class Unjudged extends Error {
@@ -38,7 +35,7 @@ export class Breaker {
   #isolation: { dispose(): void } | undefined;
   /** Counts the changes of state. */
   #age = 0;
-  #halfOpenAt = 0;
+  #pause: Pause = { overAt: 0, halfOpenAt: 0 };
 
   constructor(
     private readonly circuit: string,
@@ -48,7 +45,7 @@ export class Breaker {
     this.#policy = circuitBreaker(
       handleWhen((error) => !(error instanceof Unjudged)),
       {
-        halfOpenAfter: new Pauses(settings, (pauseMs) => (this.#halfOpenAt = Date.now() + pauseMs)),
+        halfOpenAfter: new Pauses(settings, (pause) => (this.#pause = pause)),
         breaker: breakerOf(settings.trip),
       },
     );
@@ -64,14 +61,14 @@ export class Breaker {
 
   /** When an open circuit is tried again, as `Date.now()` counts. */
   get halfOpenAt(): number | undefined {
-    return this.state === 'open' ? this.#halfOpenAt : undefined;
+    return this.state === 'open' ? this.#pause.halfOpenAt : undefined;
   }
 
   /** @throws {CircuitOpen} when the call is not made */
   admit(): void {
     const { state } = this;
     if (state === 'half-open' || state === 'isolated') throw new CircuitOpen(this.circuit, state, LOOK_AGAIN_MS[state]);
-    const leftMs = this.#halfOpenAt - Date.now();
+    const leftMs = this.#pause.overAt - performance.now();
     if (state === 'open' && leftMs > 0)
       // Callers that come back all at once would find one of them trying it: they are spread over a tenth of the pause.
       throw new CircuitOpen(this.circuit, state, Math.ceil(leftMs * (1 + 0.1 * this.settings.random())));
@@ -80,10 +77,8 @@ export class Breaker {
   /** @throws {CircuitOpen} and whatever the work throws */
   async run<T>(work: () => Promise<T>, speaksAgainst: (error: unknown) => boolean): Promise<T> {
     this.admit();
-    let begun = false;
     try {
       return await this.#policy.execute(async () => {
-        begun = true;
         // Taken after it: the call that tries an open circuit changes its state.
         if (this.state !== 'closed') await Promise.resolve();
         const age = this.#age;
@@ -98,8 +93,6 @@ export class Breaker {
         }
       });
     } catch (error) {
-      // It began to count the pause a moment after us, and has looked at the clock itself.
-      if (!begun && isBrokenCircuitError(error)) throw new CircuitOpen(this.circuit, 'open', LOOK_AGAIN_MS.open);
       if (!(error instanceof Unjudged)) throw error;
       if ('value' in error.end) return error.end.value as T; // Cast: it is what the work returned.
       throw error.end.error;
@@ -125,20 +118,34 @@ const breakerOf = (trip: Trip): IBreaker =>
     ? new ConsecutiveBreaker(trip.consecutive)
     : new ShareOfFailures({ minimumPerSecond: DEFAULT_MINIMUM, ...trip });
 
+interface Pause {
+  /** As `performance.now()` counts: by a clock that somebody sets back, a circuit would stay open for as long. */
+  readonly overAt: number;
+  /** As `Date.now()` counts, to be shown. */
+  readonly halfOpenAt: number;
+}
+
 /** How long the circuit stays open: doubled each time, with jitter. */
 class Pauses implements IBackoffFactory<unknown> {
   constructor(
     private readonly settings: Pick<CircuitSettings, 'halfOpenAfterMs' | 'longestOpenMs' | 'jitter' | 'random'>,
-    private readonly onPause: (pauseMs: number) => void,
+    private readonly onPause: (pause: Pause) => void,
     private readonly doublings = 0,
   ) {}
 
   next(): IBackoff<unknown> {
     const { halfOpenAfterMs, longestOpenMs, jitter, random } = this.settings;
     const plainMs = Math.min(longestOpenMs, halfOpenAfterMs * 2 ** Math.min(this.doublings, 30));
-    const duration = Math.ceil(plainMs * (1 + jitter * random()));
-    this.onPause(duration);
+    const pauseMs = Math.ceil(plainMs * (1 + jitter * random()));
+    const overAt = performance.now() + pauseMs;
+    this.onPause({ overAt, halfOpenAt: Date.now() + pauseMs });
     const { settings, onPause, doublings } = this;
-    return { duration, next: () => new Pauses(settings, onPause, doublings + 1).next() };
+    return {
+      // cockatiel compares it with what has passed by a clock that may be set.
+      get duration() {
+        return performance.now() < overAt ? Infinity : -Infinity;
+      },
+      next: () => new Pauses(settings, onPause, doublings + 1).next(),
+    };
   }
 }

@@ -44,7 +44,7 @@ export class ShareOfFailures implements IBreaker {
 
   #count(failures: 0 | 1): void {
     const { windowMs } = this.trip;
-    const now = Date.now();
+    const now = performance.now();
     const startsAt = now - (now % (windowMs / SLICES));
     this.#slices = this.#slices.filter((slice) => slice.startsAt > startsAt - windowMs);
     let slice = this.#slices.at(-1);

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deadLetters, RelayReplacedError, UnpublishableEventError, wakeRelays } from 'temporal-txn/outbox';
 import type { RelayRound } from 'temporal-txn/outbox';
 import { armCrashpoints, PostgresFaultProxy, spawnGuarded } from 'temporal-txn/testing';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { quietPool } from '../quiet-pool';
 import { gate } from '../branch-log/fixture';
 import { usePostgres } from '../participant/fixture';
@@ -492,6 +492,25 @@ describe('a relay that is replaced', () => {
     expect(young.of('k')).toEqual([]);
     atYoung.open();
   });
+});
+
+it('a relay goes by no clock that somebody sets', async () => {
+  const now = Date.now.bind(Date);
+  let backMs = 0;
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() - backMs);
+  onTestFinished(() => clock.mockRestore());
+  const topic = new Topic(({ key }) => {
+    if (key === 'd') backMs = 3_600_000;
+    if (key === 'bad' && backMs === 0) throw new Error('not now');
+  });
+  const relay = startRelay(test, topic, { backoff: { firstMs: 500, longestMs: 500 } });
+  await test.append('bad');
+  await until('it has failed', () => topic.tried.length === 1);
+  await test.append('a', 'b', 'c', 'd');
+  await until('the clock is set back', () => backMs > 0);
+  await test.append('e');
+  await untilLeft(test, 0, 5_000);
+  expect(await Promise.race([relay.stop(), sleep(1_000, 'still there')])).toBeUndefined();
 });
 
 describe('a relay that ends', () => {

@@ -1,4 +1,7 @@
-/** Lets all through until too many have failed in a row, and then some after each pause, until one succeeds. */
+/**
+ * Lets all through until too many have failed in a row, and then some after each pause, until one succeeds. `now` is as
+ * `performance.now()` counts.
+ */
 export class Gate {
   #failed = 0;
   #rounds = 0;

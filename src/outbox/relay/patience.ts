@@ -49,6 +49,7 @@ export interface Turn {
   readonly fresh: number;
 }
 
+/** Goes by a clock that nobody sets: `now` is as `performance.now()` counts. */
 export class Patience {
   readonly #failing = new Map<string, Failing>();
   readonly #fresh = new Gate(MANY, MANY_AT_ONCE);

@@ -56,7 +56,7 @@ export class Reader {
   async next(without: readonly string[], most: number): Promise<Read> {
     const limit = Math.min(most, this.batch);
     if (limit === 0) return NOTHING;
-    const began = Date.now();
+    const began = performance.now();
     const sweeps = began >= this.#sweepAt;
     if (sweeps) {
       const lost = await lostOf(this.pool, this.owned);
@@ -68,7 +68,7 @@ export class Reader {
       share: Math.min(limit, this.#share),
       limit,
     });
-    if (sweeps) this.#sweepAt = Date.now() + Math.max(SWEEP_MS, (Date.now() - began) * SWEEP_SHARE);
+    if (sweeps) this.#sweepAt = performance.now() + Math.max(SWEEP_MS, (performance.now() - began) * SWEEP_SHARE);
     const { ready, followers, missing } = sortOut(rows);
     if (missing && !sweeps) this.#sweepAt = 0;
     const full = rows.length >= Math.min(limit, this.#share);

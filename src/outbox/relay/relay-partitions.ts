@@ -53,7 +53,7 @@ export async function relayPartitions(run: RelayRun): Promise<void> {
   stop.addEventListener('abort', stopping);
   try {
     while (!stop.aborted) {
-      const began = Date.now();
+      const began = performance.now();
       // What is committed after the look at the queue, and told before the wait, is not waited for.
       const { heard } = wakes;
       const { leftOut, more } = await begin(began);
@@ -62,9 +62,9 @@ export async function relayPartitions(run: RelayRun): Promise<void> {
       const missed = published.some(({ event }) => leftOut.has(event.key));
       if (flight.hasLanded || more || missed || (reader.isBehind && !patience.heldBack)) continue;
       const { keys, isFull } = flight;
-      const dueMs = isFull ? Infinity : patience.dueIn(Date.now(), keys);
+      const dueMs = isFull ? Infinity : patience.dueIn(performance.now(), keys);
       await rest(Math.min(settings.pollMs, dueMs), heard);
-      const restMs = published.length < BUSY ? 0 : BREATH_MS - (Date.now() - began);
+      const restMs = published.length < BUSY ? 0 : BREATH_MS - (performance.now() - began);
       if (restMs > 0) await sleep(restMs);
     }
   } finally {
@@ -99,7 +99,7 @@ export async function relayPartitions(run: RelayRun): Promise<void> {
     await markPublished(pool, published);
     reader.finished(published);
     patience.published(published);
-    const hopeless = patience.failed(failed, published.length > 0, Date.now());
+    const hopeless = patience.failed(failed, published.length > 0, performance.now());
     const ended = await parkAll(hopeless);
     run.observe?.({ published, failed, ...ended });
     return landed;
