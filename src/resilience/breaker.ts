@@ -42,13 +42,16 @@ export class Breaker {
     private readonly settings: CircuitSettings,
     onChange: (state: BreakerState) => void,
   ) {
+    const breaker = breakerOf(settings.trip);
     this.#policy = circuitBreaker(
       handleWhen((error) => !(error instanceof Unjudged)),
       {
         halfOpenAfter: new Pauses(settings, (pause) => (this.#pause = pause)),
-        breaker: breakerOf(settings.trip),
+        breaker,
       },
     );
+    // Also where a refusal closes it, of which cockatiel says nothing to what counts.
+    this.#policy.onReset(() => breaker.success(CircuitState.HalfOpen));
     this.#policy.onStateChange((state) => {
       this.#age++;
       onChange(WORDS[state]);

@@ -111,6 +111,9 @@ describe('a circuit that may be tried', () => {
     const no = new RefusalError({ code: 'card-declined', message: 'No.' });
     await expect(broken.run(() => Promise.reject(no))).rejects.toBe(no);
     expect(broken.report().state).toBe('closed');
+    // And starts anew.
+    await fail(broken, 4);
+    expect(broken.report().state).toBe('closed');
   });
 
   it('opens again when the call fails, twice as long each time, up to the longest', async () => {
