@@ -1,4 +1,5 @@
 /** One relay, and several: rules X2, X3 and X6. What fails, is late, is lost or is replaced costs time or a duplicate, never an event. */
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -294,6 +295,14 @@ describe('what cannot be published', () => {
     expect(topic.of('a')).toEqual([1, 2]);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, false]);
     await sleep(350);
+  });
+
+  it('in time, but is when its publisher hears that, is published once', async () => {
+    await test.append('k');
+    const topic = new Topic(async (_event, signal) => void (await once(signal, 'abort')));
+    startRelay(test, topic, { publishTimeoutMs: 40 });
+    await untilLeft(test, 0, 5_000);
+    expect(topic.of('k')).toEqual([1]);
   });
 
   it('any more, because somebody else did, is forgotten', async () => {

@@ -4,6 +4,7 @@
  */
 import { inSpan, SPAN_ATTRIBUTES, SPANS } from '../../observability';
 import type { SpanRequest } from '../../observability';
+import { UnpublishableEventError } from '../errors';
 import type { OutboxEvent } from '../event';
 import type { QueuedEvent } from './queue';
 import type { RelaySettings } from './options';
@@ -127,24 +128,27 @@ function byKey(events: readonly QueuedEvent[]): Map<string, QueuedEvent[]> {
   return keys;
 }
 
+/** How long a publisher may take to say how things stand, in milliseconds, when it hears that its time is over. */
+const LAST_WORD_MS = 100;
+
 async function publishOne(
   { event }: QueuedEvent,
   { publisher, publishTimeoutMs }: Pick<RelaySettings, 'publisher' | 'publishTimeoutMs'>,
 ): Promise<void> {
+  const late = new Error(`It is not known whether it is published: no answer within ${publishTimeoutMs} ms.`);
   const over = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const error = new Error(`It is not known whether it is published: no answer within ${publishTimeoutMs} ms.`);
-      reject(error);
-      over.abort(error);
-    }, publishTimeoutMs);
+  const timers = [setTimeout(() => over.abort(late), publishTimeoutMs)];
+  // A publisher that ignores its signal must not stop the others.
+  const unheard = new Promise<never>((_resolve, reject) => {
+    over.signal.addEventListener('abort', () => timers.push(setTimeout(() => reject(late), LAST_WORD_MS)));
   });
   try {
-    // A publisher that ignores its signal must not stop the others.
-    await inSpan(spanOf(event), () => Promise.race([publisher.publish(event, over.signal), late]));
+    await inSpan(spanOf(event), () => Promise.race([publisher.publish(event, over.signal), unheard]));
+  } catch (error) {
+    // That it was cancelled says less.
+    throw over.signal.aborted && !(error instanceof UnpublishableEventError) ? late : error;
   } finally {
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
   }
 }
 

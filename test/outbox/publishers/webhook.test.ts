@@ -156,6 +156,8 @@ describe('the webhook publisher', () => {
     await publish(anEvent());
     answer = broken(500);
     await expect(publish(anEvent())).rejects.not.toThrow(UnpublishableEventError);
+    answer = (response) => void response.writeHead(200).write('a part');
+    await publish(anEvent(), {}, AbortSignal.timeout(300));
   });
 
   it('gives up when the signal is aborted, before and while it waits', async () => {
