@@ -27,6 +27,20 @@ export class UnpublishableEventError extends Error {
   }
 }
 
+/**
+ * For publishers to throw when their time is over: the event is under way, nothing is wrong with it, and it is to be given to them
+ * again until it is published. It counts as no attempt, so its key is never parked for it.
+ *
+ * @example throw new NotYetPublishedError('the file is still being copied');
+ */
+export class NotYetPublishedError extends Error {
+  override readonly name = 'NotYetPublishedError';
+
+  constructor(readonly why: string) {
+    super(`It is not published yet: ${why}.`);
+  }
+}
+
 /** Another relay has taken over the partitions. What this one published is published; it stops. */
 export class RelayReplacedError extends Error {
   override readonly name = 'RelayReplacedError';

@@ -15,6 +15,7 @@ export {
   MessageInProgressError,
   MessageMismatchError,
   NoSuchDeadLetterError,
+  NotYetPublishedError,
   RelayReplacedError,
   UnpublishableEventError,
   UnreadableEventError,

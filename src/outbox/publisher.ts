@@ -3,7 +3,7 @@ import type { OutboxEvent } from './event';
 
 /**
  * Publishes events. To write one: resolve when the event is safe on the other side, and throw when it is not, or when it is not
- * known. {@link UnpublishableEventError} says that it never will be.
+ * known. {@link UnpublishableEventError} says that it never will be, {@link NotYetPublishedError} that it is under way.
  *
  * Events of one key come one after the other, in their order; those of different keys side by side. The same event may come
  * again: after a crash, or when its acknowledgement was lost.

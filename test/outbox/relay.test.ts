@@ -4,7 +4,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deadLetters, RelayReplacedError, UnpublishableEventError, wakeRelays } from 'temporal-txn/outbox';
+import type { Client } from '@temporalio/client';
+import {
+  deadLetters,
+  RelayReplacedError,
+  startWorkflow,
+  UnpublishableEventError,
+  wakeRelays,
+} from 'temporal-txn/outbox';
 import type { RelayRound } from 'temporal-txn/outbox';
 import { armCrashpoints, PostgresFaultProxy, spawnGuarded } from 'temporal-txn/testing';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -303,6 +310,43 @@ describe('what cannot be published', () => {
     startRelay(test, topic, { publishTimeoutMs: 40 });
     await untilLeft(test, 0, 5_000);
     expect(topic.of('k')).toEqual([1]);
+  });
+
+  it('yet, because its workflow still runs, is waited for as long as that takes', async () => {
+    await test.append('slow');
+    let ended: Promise<string> | undefined;
+    let waits = 0;
+    let asked: AbortSignal;
+    const client = {
+      withAbortSignal: (signal: AbortSignal, work: () => Promise<void>) => ((asked = signal), work()),
+      workflow: {
+        start: async () => void (ended ??= sleep(1_000, 'ended')),
+        getHandle: () => ({
+          result: () => (
+            waits++,
+            Promise.race([ended, once(asked, 'abort').then(() => Promise.reject(new Error('cancelled')))])
+          ),
+        }),
+      },
+    };
+    // Cast: all of a client that is asked for.
+    const workflows = startWorkflow(client as unknown as Client, {
+      workflow: 'w',
+      taskQueue: 'q',
+      waitFor: 'completion',
+    });
+    const topic = new Topic((event, signal) => (event.key === 'slow' ? workflows.publish(event, signal) : undefined));
+    const rounds: RelayRound[] = [];
+    startRelay(test, topic, { attempts: 2, publishTimeoutMs: 100, observe: (round) => rounds.push(round) });
+    for (let n = 0; topic.of('slow').length === 0 && (await parked()).length === 0; n++) {
+      expect(n).toBeLessThan(500);
+      await test.append('a');
+      await sleep(20);
+    }
+    expect(await deadLetters(test.pool)).toEqual([]);
+    expect(topic.of('slow')).toEqual([1]);
+    expect(waits).toBeGreaterThan(3);
+    expect(rounds.flatMap(({ failed }) => failed)).toEqual([]);
   });
 
   it('any more, because somebody else did, is forgotten', async () => {

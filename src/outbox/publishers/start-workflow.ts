@@ -3,11 +3,12 @@
  * remembers the workflow, so an event that comes again starts nothing. The memory is the retention of the namespace: it must be
  * longer than an event can be on its way, which is as long as relays may stand still between publishing it and noting so.
  */
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
 import type { Client, WorkflowStartOptions } from '@temporalio/client';
 import type { Workflow } from '@temporalio/common';
 
 import { toCloudEvent } from '../cloud-event';
+import { NotYetPublishedError } from '../errors';
 import type { OutboxEvent } from '../event';
 import type { Publisher } from '../publisher';
 import { eventName } from './event-name';
@@ -30,7 +31,8 @@ export interface StartWorkflowOptions extends Omit<
   /**
    * When an event counts as published. `start`: its workflow runs, and those of a key's next events may overtake it. `completion`:
    * its workflow has completed, so what the workflows of a key do is in order too; one that failed is started again by the next
-   * attempt, until the key is parked. For workflows that take longer than `publishTimeoutMs`, the next attempt waits on.
+   * attempt, until the key is parked. One that still runs after `publishTimeoutMs` is waited for again, however long it takes, and
+   * keeps its key: bound it by a `workflowExecutionTimeout`.
    *
    * @default 'start'
    */
@@ -59,13 +61,21 @@ export function startWorkflow(client: Client, options: StartWorkflowOptions): Pu
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw permanently(error);
     }
   };
+  const completion = async (id: string, signal: AbortSignal): Promise<void> => {
+    try {
+      await client.workflow.getHandle(id).result();
+    } catch (error) {
+      if (!signal.aborted || error instanceof WorkflowFailedError) throw error;
+      throw new NotYetPublishedError(`its workflow ${id} has not ended`);
+    }
+  };
   return {
     publish: (event, signal) =>
       client.withAbortSignal(signal, async () => {
         // The client only sees it being aborted.
         signal.throwIfAborted();
         await start(event);
-        if (waitFor === 'completion') await client.workflow.getHandle(workflowId(event)).result();
+        if (waitFor === 'completion') await completion(workflowId(event), signal);
       }),
   };
 }

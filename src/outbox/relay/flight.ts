@@ -4,7 +4,7 @@
  */
 import { inSpan, SPAN_ATTRIBUTES, SPANS } from '../../observability';
 import type { SpanRequest } from '../../observability';
-import { UnpublishableEventError } from '../errors';
+import { NotYetPublishedError, UnpublishableEventError } from '../errors';
 import type { OutboxEvent } from '../event';
 import type { QueuedEvent } from './queue';
 import type { RelaySettings } from './options';
@@ -146,7 +146,8 @@ async function publishOne(
     await inSpan(spanOf(event), () => Promise.race([publisher.publish(event, over.signal), unheard]));
   } catch (error) {
     // That it was cancelled says less.
-    throw over.signal.aborted && !(error instanceof UnpublishableEventError) ? late : error;
+    const says = error instanceof UnpublishableEventError || error instanceof NotYetPublishedError;
+    throw over.signal.aborted && !says ? late : error;
   } finally {
     timers.forEach(clearTimeout);
   }

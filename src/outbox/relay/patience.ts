@@ -2,9 +2,10 @@
  * When to try again what could not be published, and when to stop trying (rule X6). A key that has failed waits by itself, longer
  * after each attempt, and is tried apart from all others. What is published to may be away altogether: where too many fail in a row
  * and nothing is published between, some are tried after each pause until something is. And then nothing is wrong with any event,
- * so an attempt counts against one only when others have been published since its last.
+ * so an attempt counts against one only when others have been published since its last. One that is under way, and not published
+ * yet, waits its turn like one that has failed, because it takes a lane each time; but no attempt counts against it.
  */
-import { UnpublishableEventError } from '../errors';
+import { NotYetPublishedError, UnpublishableEventError } from '../errors';
 import { Gate } from './gate';
 import type { QueuedEvent } from './queue';
 import type { RelaySettings } from './options';
@@ -111,7 +112,7 @@ export class Patience {
   failed(failures: readonly Failure[], publishedSome: boolean, now: number): Hopeless[] {
     const fresh = failures.filter(({ queued }) => !this.#failing.has(queued.event.key)).length;
     const hopeless = failures.flatMap((failure) => {
-      const { attempts, counted } = this.#note(failure.queued.event.key, publishedSome, now);
+      const { attempts, counted } = this.#note(failure, publishedSome, now);
       const isHopeless = failure.error instanceof UnpublishableEventError || counted >= this.settings.attempts;
       return isHopeless ? [{ ...failure, attempts }] : [];
     });
@@ -130,10 +131,12 @@ export class Patience {
     for (const key of keys) this.#failing.delete(key);
   }
 
-  #note(key: string, publishedSome: boolean, now: number): Failing {
+  #note({ queued, error }: Failure, publishedSome: boolean, now: number): Failing {
+    const { key } = queued.event;
     const before = this.#failing.get(key);
-    const counts = before === undefined ? publishedSome : before.seen !== this.#published;
-    const attempts = (before?.attempts ?? 0) + 1;
+    const failed = !(error instanceof NotYetPublishedError);
+    const counts = failed && (before === undefined ? publishedSome : before.seen !== this.#published);
+    const attempts = (before?.attempts ?? 0) + (failed ? 1 : 0);
     const failing = {
       attempts,
       counted: (before?.counted ?? 0) + (counts ? 1 : 0),

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { crashpoint } from '../../protocol';
 import { errorText } from '../error-text';
+import { NotYetPublishedError } from '../errors';
 import { Flight } from './flight';
 import type { Landed } from './flight';
 import type { RelaySettings } from './options';
@@ -29,6 +30,7 @@ export interface RelayRun {
 /** What one round has done. */
 export interface RelayRound {
   readonly published: readonly QueuedEvent[];
+  /** Without those that are under way and only not published yet. */
   readonly failed: readonly Failure[];
   readonly parked: readonly Failure[];
   /** What should have been parked and could not be, and why not: it is tried again. */
@@ -101,7 +103,11 @@ export async function relayPartitions(run: RelayRun): Promise<void> {
     patience.published(published);
     const hopeless = patience.failed(failed, published.length > 0, performance.now());
     const ended = await parkAll(hopeless);
-    run.observe?.({ published, failed, ...ended });
+    run.observe?.({
+      published,
+      failed: failed.filter(({ error }) => !(error instanceof NotYetPublishedError)),
+      ...ended,
+    });
     return landed;
   }
 

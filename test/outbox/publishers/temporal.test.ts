@@ -7,7 +7,7 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { Payload } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import { UnpublishableEventError } from '../../../src/outbox/errors';
+import { NotYetPublishedError, UnpublishableEventError } from '../../../src/outbox/errors';
 import type { OutboxEvent } from '../../../src/outbox/event';
 import { toCloudEvent } from '../../../src/outbox/cloud-event';
 import type { Publisher } from '../../../src/outbox/publisher';
@@ -156,7 +156,7 @@ describe('the publisher that starts a workflow', () => {
       // Only what has started can be waited for again.
       const isStarted = () => client.workflow.getHandle(eventName(event)).describe();
       await Promise.all([
-        expect(first).rejects.toThrow(),
+        expect(first).rejects.toThrow(NotYetPublishedError),
         vi.waitFor(isStarted, { timeout: 20_000, interval: 50 }).finally(() => late.abort()),
       ]);
       const { runId } = await happened(eventName(event));
