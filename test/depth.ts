@@ -16,6 +16,7 @@ export const TURNS = {
   benchmark: ['throughput', 'scale', 'outbox'],
   'faults in groups': ['sagas', 'two-phase commit'],
   'kills of a house': ['alone', 'in groups'],
+  'random sagas': ['to their end', 'cancelled'],
   'what users see': ['package', 'Web UI'],
   'mechanisms of the models': ['two-phase commit', 'three-phase commit'],
 } as const;

@@ -19,6 +19,7 @@ import {
   until,
   useShop,
 } from '../end-to-end/fixture';
+import { isTurnOf } from '../depth';
 import { NOWHERE } from './fixture';
 import { runInProcess } from './in-process';
 import type { Printed } from './fixture';
@@ -163,7 +164,9 @@ describe('a group that was terminated while its transactions were half done', ()
 });
 
 describe('a group of two-phase commits that was terminated while they were half prepared', () => {
-  it('hands them over when it is reset, and each comes to one decision', async () => {
+  const isDue = isTurnOf('faults in groups', 'two-phase commit');
+
+  it.skipIf(!isDue)('hands them over when it is reset, and each comes to one decision', async () => {
     await shop().workers.audit.stop();
     const ids = [newId('atomic'), newId('atomic')];
     // Of accounts of their own: those that wait for each other's locks try it again, under other ids.

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SettledSagaReport } from '../../src/client';
-import { depth } from '../depth';
+import { depth, isTurnOf } from '../depth';
 import { startRealTimeEnvironment } from '../real-server';
 import type { RealTimeEnvironment } from '../real-server';
 import { WatchedWorld } from '../workflow/watched';
@@ -77,7 +77,7 @@ function orderOf(tree: Tree): (readonly [string, string])[] {
 
 const stepsOf = (tree: Tree): string[] => (tree.kind === 'step' ? [tree.id] : tree.children.flatMap(stepsOf));
 
-describe('random sagas that are cancelled at a random place', () => {
+describe.skipIf(!isTurnOf('random sagas', 'cancelled'))('random sagas that are cancelled at a random place', () => {
   const watched = new WatchedWorld();
   let env: RealTimeEnvironment;
 

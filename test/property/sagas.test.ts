@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SettledSagaReport } from '../../src/client';
-import { depth } from '../depth';
+import { depth, isTurnOf } from '../depth';
 import { startRealTimeEnvironment } from '../real-server';
 import type { RealTimeEnvironment } from '../real-server';
 import { failing, ScriptedWorld } from '../saga-more/scripted';
@@ -188,7 +188,7 @@ function judge(world: ScriptedWorld, id: string, tried: Case, report: SettledSag
   }
 }
 
-describe('random sagas', () => {
+describe.skipIf(!isTurnOf('random sagas', 'to their end'))('random sagas', () => {
   const world = new ScriptedWorld();
   let env: RealTimeEnvironment;
 
