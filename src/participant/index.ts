@@ -67,6 +67,7 @@ export { purge } from './purge';
 export type { PurgeOptions } from './purge';
 export { purgeDecisions } from './purge-decisions';
 export type { PurgeDecisionsOptions } from './purge-decisions';
+export { settledIn } from './settled-in';
 export { lookAtPrepared, settle, survey } from './recovery';
 export type { OverdueBranch, Settleable, Survey } from './recovery';
 export { refuse } from './refuse';

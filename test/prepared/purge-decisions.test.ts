@@ -1,22 +1,29 @@
 /** Which decisions may be forgotten: none that somebody may still have to follow. */
-import { decide, keyOf, purgeDecisions, readDecision } from 'temporal-txn/participant';
-import type { Registered } from 'temporal-txn/participant';
+import { decide, keyOf, purgeDecisions, readDecision, settledIn } from 'temporal-txn/participant';
 import { describe, expect, it } from 'vitest';
 import type { Decision } from '../../src/protocol';
-import { parseTransactionId } from '../../src/protocol';
+import { parseBranchId, parseTransactionId } from '../../src/protocol';
+import type { RegisteredBranch } from '../../src/protocol';
 import { newId, settle, useBanks, watch } from './fixture';
 
 const banks = useBanks();
 /** Another server: what is prepared there, the register's own one does not list. */
 const abroad = useBanks();
 
-const propose = (id: string, decision: Decision) =>
+const propose = (id: string, decision: Decision, branches: readonly RegisteredBranch[] = []) =>
   decide(banks.north.pool, {
     key: keyOf(id),
     transaction: parseTransactionId(id),
     propose: decision,
     by: 'coordinator',
+    branches,
   });
+
+const debitAt = (participant: string, vote: RegisteredBranch['vote'] = 'commit'): RegisteredBranch => ({
+  branch: parseBranchId('debit'),
+  participant,
+  vote,
+});
 
 describe('the purge of decisions', () => {
   const age = async (transaction: string): Promise<void> => {
@@ -57,10 +64,9 @@ describe('the purge of decisions', () => {
     const { account, request, gid } = await south.prepareBranch();
     const { transaction } = request;
     expect(await south.ask('debit.preCommit', request)).toBe('done');
-    await propose(transaction, 'abort');
+    await propose(transaction, 'abort', [debitAt('south')]);
     await age(transaction);
-    const isSettled = async (decision: Registered): Promise<boolean> =>
-      (await south.rows('select from txn.branch where transaction_id = $1', [decision.transaction])).length > 0;
+    const isSettled = settledIn({ south: south.pool });
     await purgeDecisions(north.pool, { olderThanDays: 90, isSettled });
     expect((await watch(south)).overdue).toMatchObject([{ gid, transaction, preCommitted: true }]);
     expect(await north.ask('recovery.decide', { transaction, propose: 'commit' })).toMatchObject({
@@ -83,6 +89,19 @@ describe('the purge of decisions', () => {
     await purgeDecisions(north.pool, { olderThanDays: 90, isSettled: async () => true });
     expect(await readDecision(north.pool, request.transaction)).toBeDefined();
     await north.ask('debit.abort', request);
+  });
+
+  it('keeps what names no branches, or one at a participant that it cannot ask, and then stops', async () => {
+    const { north } = banks;
+    const [nameless, elsewhere, readOnly] = [newId(), newId(), newId()];
+    await propose(nameless, 'commit');
+    await propose(elsewhere, 'commit', [debitAt('west')]);
+    await propose(readOnly, 'commit', [debitAt('west', 'read-only')]);
+    const isSettled = settledIn({ north: north.pool });
+    const settled = async (id: string) => isSettled((await readDecision(north.pool, id))!);
+    expect(await settled(nameless)).toBe(false);
+    expect(await settled(readOnly)).toBe(true);
+    await expect(settled(elsewhere)).rejects.toThrow(/are kept: .* has a branch at "west"/);
   });
 
   it.each([
