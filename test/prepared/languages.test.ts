@@ -6,6 +6,7 @@ import type { Connection, Pool } from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { finishPrepared } from '../../src/participant/prepared';
 import type { Gid } from '../../src/participant/gid';
+import { isStatementError } from '../../src/participant/sqlstate';
 import { quietPool } from '../quiet-pool';
 import { Bank, newId, useBanks } from './fixture';
 
@@ -70,9 +71,34 @@ describe('at a server that speaks German', () => {
   });
 });
 
+const errorOf = (severity: string, code: string) => Object.assign(new Error('…'), { severity, code });
+
+it.each([
+  // The last one: no slot for another prepared transaction.
+  ['went on', true, ['0A000', '22023', '23505', '25P02', '40001', '42704', '55P03', '57014', 'P0001', '53200']],
+  ['may be gone', false, ['08P01', '25P03', '25P04', '53100', '53300', '57P01', '57P03', '58030', 'XX000']],
+])('the connection %s, whatever the language', (_, wentOn, codes) => {
+  for (const code of codes)
+    for (const severity of ['ERROR', 'FEHLER', 'ВАЖНО'])
+      expect(isStatementError(errorOf(severity, code)), code).toBe(wentOn);
+});
+
+const UNCERTAIN = [
+  ['FATAL', '57P01'],
+  ['ВАЖНО', '57P01'],
+  ['FEHLER', '57P02'],
+  ['PANIK', '58030'],
+  ['PANIC', 'XX000'],
+  ['FATAL', '25P04'],
+  ['FATAL', '08P01'],
+  // Whether it waited for a standby and was cancelled, or for a lock: it is asked for again.
+  ['FEHLER', '57014'],
+  ['FEHLER', '55000'],
+] as const;
+
 describe('an error of COMMIT PREPARED', () => {
   const finish = (severity: string, code: string) => {
-    const error = Object.assign(new Error('…'), { severity, code });
+    const error = errorOf(severity, code);
     const client = {
       on: () => undefined,
       removeListener: () => undefined,
@@ -93,18 +119,7 @@ describe('an error of COMMIT PREPARED', () => {
     },
   );
 
-  it.each([
-    ['FATAL', '57P01'],
-    ['ВАЖНО', '57P01'],
-    ['FEHLER', '57P02'],
-    ['PANIK', '58030'],
-    ['PANIC', 'XX000'],
-    ['FATAL', '25P04'],
-    ['FATAL', '08P01'],
-    // Whether it waited for a standby and was cancelled, or for a lock: it is asked for again.
-    ['FEHLER', '57014'],
-    ['FEHLER', '55000'],
-  ])('that says %s for %s says nothing of the transaction', async (severity, code) => {
+  it.each(UNCERTAIN)('that says %s for %s says nothing of the transaction', async (severity, code) => {
     await expect(finish(severity, code)).rejects.toMatchObject({ code });
   });
 });

@@ -17,7 +17,7 @@ const again = (id: string, input: unknown, branches = TWO): Promise<WorkflowHand
   fixture.client.workflow.start('settles', {
     workflowId: id,
     taskQueue: 'transactions',
-    args: [{ branches: branches.map((branch) => ({ ...branch, input })), options: IMPATIENT }],
+    args: [{ branches: branches.map((branch) => ({ ...branch, input })), options: PATIENT }],
   });
 
 /** Resets a participant to its beginning. */
