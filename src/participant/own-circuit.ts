@@ -16,7 +16,12 @@ import { isDatabaseError } from './sqlstate';
  */
 export const participantCircuit = (options: Omit<CircuitOptions, 'isFailure'> = {}): Circuit =>
   // Short pauses: to ask a database that is coming up costs it nothing.
-  circuit(PARTICIPANT_CIRCUIT, { halfOpenAfterMs: 1_000, longestOpenMs: 10_000, ...options, isFailure: isAway });
+  circuit(PARTICIPANT_CIRCUIT, {
+    halfOpenAfterMs: 1_000,
+    longestOpenMs: 10_000,
+    ...options,
+    isFailure: isDatabaseAway,
+  });
 
 /** Connections that fail, a server that starts, stops, has no room, or does not write. */
 const AWAY = /^(08|57P0[1-5]|53|58|25006)/;
@@ -31,11 +36,12 @@ const UNREACHABLE = [
   'EAI_AGAIN',
 ];
 
-function isAway(error: unknown): boolean {
+/** Whether an error says that the database, or the connection to it, is not there, and nothing of what was asked of it. */
+export function isDatabaseAway(error: unknown): boolean {
   if (isDatabaseError(error)) return AWAY.test(error.code ?? '');
   if (!(error instanceof Error)) return false;
   // Node reports one error for all addresses of a host.
-  if (error instanceof AggregateError) return error.errors.some(isAway);
+  if (error instanceof AggregateError) return error.errors.some(isDatabaseAway);
   if ('code' in error && UNREACHABLE.includes(String(error.code))) return true;
   // pg has no codes for these.
   return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(

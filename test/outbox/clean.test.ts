@@ -1,11 +1,5 @@
 /** What is removed after its time, and what never is. */
-import {
-  cleanOutbox,
-  deadLetters,
-  editDeadLetter,
-  skipDeadLetter,
-  UnpublishableEventError,
-} from 'temporal-txn/outbox';
+import { cleanOutbox, deadLetters, editDeadLetter, skipDeadLetter, UnpublishableEventError } from 'temporal-txn/outbox';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { usePostgres } from '../participant/fixture';
 import { startRelay, Topic, until, untilLeft, useOutbox } from './fixture';

@@ -58,6 +58,8 @@ export async function appendToStream<Types extends EventTypes>(
   checkText('stream', stream);
   const version = checkExpected(expected);
   const written = writeEvents(upcasters, events, tx);
+  // Before anything is sent: it takes less than a stream does.
+  const publish = outbox && (await prepare(tx, outbox, stream, events));
   let rows: readonly unknown[];
   try {
     ({ rows } = await tx.query(APPEND, [stream, String(version), written]));
@@ -74,7 +76,7 @@ export async function appendToStream<Types extends EventTypes>(
     case 'stored':
       return answer;
     case 'appended':
-      if (outbox) await publish(tx, outbox, stream, events);
+      await publish?.();
       // Projections look when relays do.
       tx.wakeRelay?.();
       return answer;
@@ -83,19 +85,30 @@ export async function appendToStream<Types extends EventTypes>(
 
 const UNIQUE_VIOLATION = '23505';
 
-async function publish<Types extends EventTypes>(
+/** Has the outbox check and write the events. @returns what sends them */
+async function prepare<Types extends EventTypes>(
   tx: AdaptedTransaction,
   outbox: Outbox<Types>,
   stream: string,
   events: readonly NewStreamEvent<Types>[],
-): Promise<void> {
+): Promise<() => Promise<void>> {
+  const { transaction, branch } = tx;
+  const statements: [text: string, values: string[]][] = [];
+  const later = {
+    query: async (text: string, values: string[]) => statements.push([text, values]),
+    ...(transaction === undefined ? {} : { transaction }),
+    ...(branch === undefined ? {} : { branch }),
+  };
   const published = events.map(({ type, data, id }) => ({
     type,
     data,
     key: stream,
     ...(id === undefined ? {} : { id }),
   }));
-  await outbox.append(tx, published);
+  await outbox.append(later, published);
+  return async () => {
+    for (const [text, values] of statements) await tx.query(text, values);
+  };
 }
 
 /** PostgreSQL's integer. */

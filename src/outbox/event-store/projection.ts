@@ -5,6 +5,7 @@
 import type { Pool } from 'pg';
 import type { EventTypes } from '../append';
 import { checkText } from '../check-text';
+import { isConnectionLost } from '../database-errors';
 import { inHandlerTransaction } from '../handler-transaction';
 import type { HandlerTransaction } from '../handler-transaction';
 import { readEvent } from './events';
@@ -74,7 +75,7 @@ export type ProjectionStep =
       readonly failure?: EventFailure;
     };
 
-/** An event whose handler failed, or that cannot be read. */
+/** An event whose handler failed, though its connection did not, or that cannot be read. */
 export interface EventFailure {
   readonly event: Pick<EventRow, 'stream' | 'version' | 'id' | 'type'> & { readonly position: number };
   readonly error: unknown;
@@ -134,6 +135,7 @@ function apply(pool: Pool, projection: AnyProjection, most: number): Promise<Pro
           await handler?.(tx, event as never);
         }
       } catch (error) {
+        if (isConnectionLost(error)) throw error;
         const { stream, version, id, type } = row;
         const at = row.position ?? position + 1;
         throw new FailedAt(before, { event: { stream, version, id, type, position: at }, error });

@@ -21,8 +21,9 @@ export interface RunProjectionsOptions {
    */
   readonly onStopped: (projection: string, failure: EventFailure) => void;
   /**
-   * Hears of a round that failed for another reason than an event's handler: the database is away, a right is missing, a handler
-   * has swallowed the error of a statement. It is tried again, at pauses of up to 10 seconds.
+   * Hears of a round that failed for another reason than an event's handler: the database is away or a connection was lost, also
+   * in the middle of a handler, a right is missing, a handler has swallowed the error of a statement. It is tried again, at pauses
+   * of up to 10 seconds.
    */
   readonly onTrouble: (projection: string, error: unknown) => void;
   /** Hears of every step. */

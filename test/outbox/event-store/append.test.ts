@@ -225,6 +225,15 @@ describe('appending to a stream', () => {
 describe('what is refused before anything is sent', () => {
   const unused = { query: () => Promise.reject(new Error('was sent')) };
 
+  it('what only the outbox refuses', async () => {
+    const outbox = defineOutbox<AccountEvents>('/accounts');
+    const opened = { type: 'Opened', data: { owner: 'a\0b' } } as const;
+    await expect(store.appendToStream(unused, 's', 'none', [opened], { outbox })).rejects.toMatchObject({
+      name: 'InvalidEventError',
+      field: 'events[0].data',
+    });
+  });
+
   it.each([-1, 1.5, 2 ** 31, NaN, Infinity, -0.5, '1', null, undefined, 1n, {}])(
     'the expected version %s',
     async (expected) => {

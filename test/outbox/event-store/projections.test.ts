@@ -1,7 +1,9 @@
 /** Projections: effect and position in one transaction (E5), rebuild, stops (E7), and one runner at a time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PostgresFaultProxy } from 'temporal-txn/testing';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { quietPool } from '../../quiet-pool';
 import type { UnreadableEventError } from '../../../src/outbox/errors';
 import { Numbering } from '../../../src/outbox/event-store/numbering';
 import { defineProjection, step } from '../../../src/outbox/event-store/projection';
@@ -387,6 +389,27 @@ describe('an event that cannot be applied', () => {
     holder.release();
     await reached('lines');
     expect(stopped).toEqual([]);
+  });
+
+  it('because its connection is lost is told as trouble, and tried for as long as that takes', async () => {
+    await append(newStream(), 1);
+    const { hostname: host, port } = new URL(database.url);
+    const proxy = await PostgresFaultProxy.start({ target: { host, port: Number(port) } });
+    const pool = quietPool({ connectionString: proxy.url(database.url) });
+    onTestFinished(async () => {
+      await proxy.stop();
+      await pool.end();
+    });
+    const cut = proxy.inject({ statement: /^insert into line/, passage: 'every', fault: { kind: 'kill-before' } });
+    const run = start([lines], { pool, attempts: 1 });
+    await until(() => cut.count >= 2 || stopped.length > 0);
+    expect(stopped).toEqual([]);
+    cut.remove();
+    await reached('lines');
+    stop.abort();
+    await run;
+    expect(stopped).toEqual([]);
+    expect(trouble.length).toBeGreaterThanOrEqual(2);
   });
 
   // Last: what they append can be read by no other test of this file.
