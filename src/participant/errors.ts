@@ -353,6 +353,18 @@ export class SwallowedFailureError extends Error {
   }
 }
 
+/** The database was asked and has not answered for too long, so the connection was cut. Retried. */
+export class DatabaseSilentError extends Error {
+  override readonly name = 'DatabaseSilentError';
+
+  constructor(limitMs: number) {
+    super(
+      `Nothing is known of the last statement: the database did not answer for ${limitMs} ms, and the connection was cut. ` +
+        'The next attempt finds out. See whether the database, and what is between, can be reached.',
+    );
+  }
+}
+
 /** An operation that reserves said "no" when its reservation was to be settled. Retried. */
 export class UnsettledReservationError extends Error {
   override readonly name = 'UnsettledReservationError';

@@ -16,6 +16,7 @@ export type { Caller } from './branch-log';
 export {
   BranchFencedError,
   BranchInProgressError,
+  DatabaseSilentError,
   DecisionMismatchError,
   ForbiddenStatementError,
   GroupResetError,
@@ -41,6 +42,7 @@ export type { MissingRight } from './errors';
 export { branchKeyOf, gidOf, keyOf, parseGid, readGid, scopeOf } from './gid';
 export type { Gid, GidParts, TransactionKey } from './gid';
 export { checkDatabase } from './check-database';
+export { cutWhenSilent } from './cut-when-silent';
 export { checkDatabaseConnection } from './database-connection';
 export { participantHealth } from './health';
 export { keepCircuits, latestRulings, recordRuling, reportedCircuits } from './circuits';

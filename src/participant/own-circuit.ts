@@ -2,6 +2,7 @@
 import { circuit } from '../resilience';
 import type { Circuit, CircuitOptions } from '../resilience';
 import { PARTICIPANT_CIRCUIT } from './branch';
+import { DatabaseSilentError } from './errors';
 import { isDatabaseError } from './sqlstate';
 
 /**
@@ -39,6 +40,7 @@ const UNREACHABLE = [
 /** Whether an error says that the database, or the connection to it, is not there, and nothing of what was asked of it. */
 export function isDatabaseAway(error: unknown): boolean {
   if (isDatabaseError(error)) return AWAY.test(error.code ?? '');
+  if (error instanceof DatabaseSilentError) return true;
   if (!(error instanceof Error)) return false;
   // Node reports one error for all addresses of a host.
   if (error instanceof AggregateError) return error.errors.some(isDatabaseAway);

@@ -65,7 +65,13 @@ export type { NewStep, Step } from './saga-journal';
 export { tellCompensation, tellFate, tellFinish, tellVote } from './tell';
 export { participate, proposalOf } from './three-phase-commit';
 export type { Participation, ParticipantReplies, ParticipantState, TerminationMode } from './three-phase-commit';
-export { checkLocalTimeouts, DEFAULT_LOCAL_TIMEOUTS, DEFAULT_TIMEOUTS, LONGEST_TIMEOUT_MS } from './timeouts';
+export {
+  checkLocalTimeouts,
+  DEFAULT_LOCAL_TIMEOUTS,
+  DEFAULT_TIMEOUTS,
+  LONGEST_TIMEOUT_MS,
+  longestSilenceMs,
+} from './timeouts';
 export type { LocalTimeouts } from './timeouts';
 export { CIRCUITS_SINK, HEALTH, WHO_IS_AWAY } from './circuits';
 export type { Away, Heard, ParticipantHealth } from './circuits';

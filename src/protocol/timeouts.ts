@@ -32,6 +32,8 @@ export const DEFAULT_TIMEOUTS = {
     idleInTransactionMs: 8 * SECOND,
     startToCloseMs: 10 * SECOND,
   },
+  /** How long a participant's database may be silent while it is asked: this long, and longer than an attempt by that. */
+  silence: { leastMs: 40 * SECOND, afterAttemptMs: 5 * SECOND },
   /** How often an attempt says that it is alive, and after how much silence it counts as dead. */
   heartbeat: { everyMs: SECOND, timeoutMs: 5 * SECOND },
   saga: { stepMs: 2 * MINUTE, holdAfterMs: MINUTE },
@@ -76,3 +78,10 @@ export function checkLocalTimeouts(given: Partial<LocalTimeouts> = {}): LocalTim
   }
   return timeouts;
 }
+
+/**
+ * How long the database may be silent while it is asked, in milliseconds. What comes later comes never: no statement lasts as long, and
+ * nobody waits any more for the attempt that has sent it. Not much shorter either, because a commit may wait for a standby.
+ */
+export const longestSilenceMs = ({ startToCloseMs }: LocalTimeouts): number =>
+  Math.max(DEFAULT_TIMEOUTS.silence.leastMs, startToCloseMs + DEFAULT_TIMEOUTS.silence.afterAttemptMs);

@@ -2,8 +2,7 @@
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { hostname } from 'node:os';
-import { Pool } from 'pg';
-import type { PoolConfig } from 'pg';
+import type { Pool, PoolConfig } from 'pg';
 import { checkSearchAttributes, namespaceIdOf, reachTemporal, temporalSettings } from '../client';
 import type { TemporalSettings } from '../client';
 import {
@@ -20,7 +19,7 @@ import {
 } from '../participant';
 import type { Participant, ParticipantActivities } from '../participant';
 import { wakeRelays } from '../outbox';
-import { parseParticipantName, show } from '../protocol';
+import { checkLocalTimeouts, parseParticipantName, show } from '../protocol';
 import type { LocalTimeouts } from '../protocol';
 import type { Circuit, CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
@@ -30,6 +29,7 @@ import { checkHealthAddress } from './health-server';
 import type { HealthOptions } from './health-server';
 import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
+import { participantPool } from './participant-pool';
 import { recoveryBundle, recoverySettings, startRecovery } from './recovery';
 import type { RecoverySettings } from './recovery';
 import { runOutboxRelay } from './run-relay';
@@ -39,7 +39,7 @@ import type { RunningWorker } from './running-worker';
 import { keepTellingParticipant } from './tell-database';
 
 export interface RunParticipantOptions {
-  /** Connections to the participant's own database. */
+  /** Connections to the participant's own database. `query_timeout` is how long it may be silent while it is asked. @default 40 s, or 5 s longer than an attempt */
   readonly database: PoolConfig;
   /** Name and task queue, when the declaration is deployed under several. @default the declaration's name */
   readonly name?: string;
@@ -101,15 +101,8 @@ export async function runParticipant(
   const settings = temporalSettings(options.temporal);
   const { connectionOptions, namespace } = settings;
   checkDatabaseConnection(options.database, name);
-  // Two more than there are branches: the health check must not wait behind them.
-  const pool = new Pool({
-    max: concurrency + 2,
-    connectionTimeoutMillis: 5_000,
-    // A network that falls silent would otherwise keep the connections of all attempts that waited for it.
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 10_000,
-    ...options.database,
-  });
+  const timeouts = checkLocalTimeouts(options.timeouts);
+  const pool = participantPool(options.database, concurrency, timeouts);
   const circuits = [participantCircuit(options.circuit), ...(options.circuits ?? [])];
   for (const circuit of circuits) {
     tellCircuit(name, circuit.name, 'closed');
@@ -130,7 +123,7 @@ export async function runParticipant(
       wakeRelays: () => wakeRelays(pool),
       namespaceId: () => namespaceId,
       circuit: circuits[0] as Circuit, // Cast: it is never empty.
-      ...(options.timeouts ? { timeouts: options.timeouts } : {}),
+      timeouts,
     });
     colocated = colocatedActivities(name, activities, concurrency);
     await checkDatabase(pool, name, PARTICIPANT_RIGHTS);

@@ -6,13 +6,13 @@ export const PAGE = 'docs/timeouts.md';
 interface Row {
   readonly name: string;
   readonly ms: number;
-  readonly by: 'PostgreSQL' | 'Temporal' | 'the coordinator' | 'the participants' | 'recovery';
+  readonly by: 'PostgreSQL' | 'Temporal' | 'the worker' | 'the coordinator' | 'the participants' | 'recovery';
   readonly then: string;
   /** File, and a part of the title of the test that lets it pass. */
   readonly test: readonly [file: string, title: string];
 }
 
-const { local, heartbeat, saga, commitment, threePhase, recovery, probe } = DEFAULT_TIMEOUTS;
+const { local, silence, heartbeat, saga, commitment, threePhase, recovery, probe } = DEFAULT_TIMEOUTS;
 
 export const SECTIONS: readonly { readonly title: string; readonly text: string; readonly rows: readonly Row[] }[] = [
   {
@@ -46,6 +46,13 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
         by: 'Temporal',
         then: 'the attempt counts as lost; the next one finds in the branch log what it did',
         test: ['test/branch-log/timeouts.test.ts', 'is served from the first millisecond above'],
+      },
+      {
+        name: 'silence of the database',
+        ms: silence.leastMs,
+        by: 'the worker',
+        then: `the connection is cut, and what waited for an answer on it is tried again on another one. Where \`startToCloseMs\` is longer, it is ${silence.afterAttemptMs / 1_000} s more than that; \`query_timeout\` of \`database\` sets it`,
+        test: ['test/worker/participant-pool.test.ts', 'costs that attempt alone, and not for ever'],
       },
       {
         name: 'heartbeat',

@@ -1,0 +1,28 @@
+/** The connections of a participant's worker. */
+import { Pool } from 'pg';
+import type { PoolConfig } from 'pg';
+import { cutWhenSilent } from '../participant';
+import { longestSilenceMs } from '../protocol';
+import type { LocalTimeouts } from '../protocol';
+
+/**
+ * @param database its `query_timeout` is how long the database may be silent, in place of what follows from the timeouts
+ * @param concurrency how many branches run at the same time
+ */
+export function participantPool(
+  { query_timeout: limitMs, ...database }: PoolConfig,
+  concurrency: number,
+  timeouts: LocalTimeouts,
+): Pool {
+  const pool = new Pool({
+    // Two more than there are branches: the health check must not wait behind them.
+    max: concurrency + 2,
+    connectionTimeoutMillis: 5_000,
+    // For connections that nobody uses: nobody would notice that they are gone.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    ...database,
+  });
+  cutWhenSilent(pool, limitMs ?? longestSilenceMs(timeouts));
+  return pool;
+}
