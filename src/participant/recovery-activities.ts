@@ -9,10 +9,11 @@ import type { Pool } from 'pg';
 import { AbortCode, heirsOf, isGroupId, parseBranchId, parseTransactionId } from '../protocol';
 import type { AbortReason, Ack, Decided, Decision, LocalTimeouts } from '../protocol';
 import { answering, callerNamespace, reopenBranch } from './answering';
+import { readInput } from './branch';
 import { DecisionMismatchError, UnknownOperationError } from './errors';
 import { keyOf, parseTransactionKey } from './gid';
 import type { TransactionKey } from './gid';
-import type { Participant } from './operation';
+import type { AnyOperation, Participant } from './operation';
 import { forgetEnded, settle, survey } from './recovery';
 import type { Settleable, Survey } from './recovery';
 import { decide, decisionFor, readDecisionByKey } from './register';
@@ -87,10 +88,11 @@ export const recoveryActivities = ({
       const key = { transaction: parseTransactionId(transaction), branch: parseBranchId(branch) };
       const found = await findReservation(pool, key.transaction, key.branch);
       if (!found) return endedBefore(pool, key, decision);
-      const { operation: name, ...rest } = found;
+      const { operation: name, ...stored } = found;
       const operation = operations[name];
       if (!operation) throw new UnknownOperationError(name, key);
-      return endReservation(reopenBranch(name, operation, pool, timeouts), { ...key, ...rest }, decision);
+      const request = { ...key, ...stored, input: await inputTried(operation, stored.input) };
+      return endReservation(reopenBranch(name, operation, pool, timeouts), request, decision);
     }),
   'recovery.read': (entry) =>
     answering(async () => decisionFor(await readDecisionByKey(pool, keyIn(entry)), requestIn(entry))),
@@ -124,6 +126,15 @@ const keyIn = ({ key, transaction }: Entry): TransactionKey =>
   transaction === undefined ? parseTransactionKey(key) : keyOf(parseTransactionId(transaction));
 
 const requestIn = ({ request }: Entry): string | undefined => (typeof request === 'string' ? request : undefined);
+
+/** JSON has no undefined: it was written down as null, which an operation without an input does not take. Both have the hash of what was tried. */
+async function inputTried(operation: AnyOperation, stored: unknown): Promise<unknown> {
+  if (stored !== null) return stored;
+  return readInput(operation, null).then(
+    () => null,
+    () => undefined,
+  );
+}
 
 /** It lasts for minutes, and each heartbeat costs. */
 const WATCH_HEARTBEAT_MS = 10_000;

@@ -1,8 +1,10 @@
 /** A reservation whose coordinator is gone: recovery sees it, however long it was meant to be held, and tells only what is so. */
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { participantActivities } from 'temporal-txn/participant';
+import { defineParticipant, operation, participantActivities } from 'temporal-txn/participant';
+import type { Tx } from 'temporal-txn/participant';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { travel } from '../../activities/travel/operations';
 import { newId, useCompanies } from './companies';
 
@@ -99,6 +101,38 @@ describe('a reservation that has ended before recovery comes', () => {
     for (const decision of ['commit', 'abort'] as const)
       await expect(settle(transaction, decision)).rejects.toMatchObject({ nonRetryable: false, type: 'InProgress' });
     expect(await hotel.state(transaction)).toBe('tried');
+  });
+});
+
+describe('a reservation without an input', () => {
+  const move = (offer: string, from: string, to: string) => async (tx: Tx) =>
+    void (await tx.query(`update offer set ${from} = ${from} - 1, ${to} = ${to} + 1 where id = $1`, [offer]));
+
+  it.each([
+    ['has none', 'abort', z.void(), [1, 0, 0]],
+    ['has none', 'commit', z.void(), [0, 0, 1]],
+    ['may have one', 'abort', z.object({ wish: z.string() }).optional(), [1, 0, 0]],
+    ['may have any', 'abort', z.unknown(), [1, 0, 0]],
+  ] as const)('is ended as decided where the operation %s: %s', async (_, decision, input, places) => {
+    const { hotel } = companies;
+    const { offer } = await hotel.offer();
+    const usual = operation({
+      input,
+      try: move(offer, 'available', 'pending'),
+      confirm: move(offer, 'pending', 'booked'),
+      cancel: move(offer, 'pending', 'available'),
+    });
+    const activities = participantActivities(defineParticipant('travel', { usual }), { pool: hotel.pool });
+    const ask = (question: string, request: object): Promise<unknown> =>
+      new MockActivityEnvironment(
+        { taskQueue: hotel.name, startToCloseTimeoutMs: 9_000 },
+        { logger: new DefaultLogger('ERROR') },
+      ).run(activities[question] as (request: object) => Promise<unknown>, request); // Cast: as Temporal calls it.
+    const key = { transaction: newId(), branch: 'place' };
+    expect(await ask('usual.try', { ...key, register: 'airline' })).toMatchObject({ vote: 'commit' });
+    expect(await ask('recovery.settleReservation', { ...key, decision })).toEqual({ kind: 'applied' });
+    expect(await hotel.places(offer)).toEqual(places);
+    expect(await hotel.reservations(key.transaction)).toBe(0);
   });
 });
 
