@@ -12,14 +12,23 @@ import type { CircuitOptions, CircuitReport } from '../resilience';
 /** Nobody answered. Counted as the failure of a call. */
 class Silence extends Error {}
 
-/** An admitted transaction that tries a half-open circuit has this long to be answered, in milliseconds. */
+/** An admitted transaction that tries an open circuit has this long to hear something, in milliseconds. Then another one may. */
 const TRIAL_MS = 60_000;
+/** Whoever comes meanwhile looks again after this long. */
+const LOOK_AGAIN_MS = 1_000;
 
+/**
+ * The trial of an open circuit takes as long as a transaction does, and may come to nothing: it ends before it asks the participant. So
+ * it is kept here, and the circuit hears of it what was heard of the participant.
+ */
 interface Watched {
+  readonly participant: string;
   readonly circuit: Circuit;
-  /** Ends the trial of a half-open circuit. */
-  trial?: (heard: Heard) => void;
+  /** While it is tried. */
+  trial?: NodeJS.Timeout;
 }
+
+type Report = CircuitReport & { readonly participant: string };
 
 /**
  * `runCoordinator` makes them by itself; for a worker of your own:
@@ -42,28 +51,30 @@ export class ParticipantCircuits {
   /** Told of every answer, and of every request that nobody answered in time. */
   heard(participant: string, heard: Heard): void {
     const watched = this.#watch(participant);
-    if (watched.trial) {
-      watched.trial(heard);
-      return;
-    }
+    endTrial(watched);
     void watched.circuit
       .run(() => (heard === 'answer' ? Promise.resolve() : Promise.reject(new Silence())))
       .catch(ignore);
   }
 
-  /** Who of these is known to be away. Whoever is admitted to a half-open circuit tries it for all others. */
+  /** Told of a participant that an admitted transaction has ended without a word of: that says nothing, and another one may try it. */
+  unheard(participant: string): void {
+    this.#giveBack(this.#watch(participant));
+  }
+
+  /** Who of these is known to be away. Whoever is admitted where a circuit is open tries it for all others. */
   whoIsAway(participants: readonly string[]): readonly Away[] {
-    const watched = participants.map((participant) => ({ participant, ...this.#watch(participant) }));
-    const away = watched.flatMap(({ participant, circuit }) => {
-      const retryAfterMs = circuit.refusedForMs();
+    const watched = participants.map((participant) => this.#watch(participant));
+    const away = watched.flatMap(({ participant, circuit, trial }) => {
+      const retryAfterMs = trial ? LOOK_AGAIN_MS : circuit.refusedForMs();
       return retryAfterMs === undefined ? [] : [{ participant, retryAfterMs }];
     });
-    if (away.length === 0) for (const { participant } of watched) this.#try(participant);
+    if (away.length === 0) for (const one of watched) this.#try(one);
     return away;
   }
 
-  reports(): readonly (CircuitReport & { readonly participant: string })[] {
-    return [...this.#watched].map(([participant, { circuit }]) => ({ participant, ...circuit.report() }));
+  reports(): readonly Report[] {
+    return [...this.#watched.values()].map(reportOf);
   }
 
   /** What the worker registers. */
@@ -76,39 +87,50 @@ export class ParticipantCircuits {
       fn: (_: unknown, participant: string, heard: Heard) => this.heard(participant, heard),
       callDuringReplay: false,
     };
-    return { [CIRCUITS_SINK]: { heard } };
+    const unheard = {
+      fn: (_: unknown, participant: string) => this.unheard(participant),
+      callDuringReplay: false,
+    };
+    return { [CIRCUITS_SINK]: { heard, unheard } };
   }
 
   #watch(participant: string): Watched {
     const known = this.#watched.get(participant);
     if (known) return known;
-    const circuit = new Circuit(participant, this.options);
-    circuit.onChange(() => this.onChange(participant, circuit.report()));
-    const watched: Watched = { circuit };
+    const watched: Watched = { participant, circuit: new Circuit(participant, this.options) };
+    watched.circuit.onChange((state) => {
+      // That was told when the trial began.
+      if (state !== 'half-open') this.#tell(watched);
+    });
     this.#watched.set(participant, watched);
     return watched;
   }
 
-  /** A circuit that may be tried is: by the next answer, or the next silence. */
-  #try(participant: string): void {
-    const watched = this.#watch(participant);
+  #try(watched: Watched): void {
     if (watched.circuit.report().state !== 'open') return;
-    void watched.circuit
-      .run(
-        () =>
-          new Promise<void>((resolve, reject) => {
-            const timer = setTimeout(() => watched.trial?.('silence'), TRIAL_MS);
-            timer.unref();
-            watched.trial = (heard) => {
-              clearTimeout(timer);
-              delete watched.trial;
-              if (heard === 'answer') resolve();
-              else reject(new Silence());
-            };
-          }),
-      )
-      .catch(ignore);
+    watched.trial = setTimeout(() => this.#giveBack(watched), TRIAL_MS).unref();
+    this.#tell(watched);
   }
+
+  #giveBack(watched: Watched): void {
+    if (!watched.trial) return;
+    endTrial(watched);
+    this.#tell(watched);
+  }
+
+  #tell(watched: Watched): void {
+    this.onChange(watched.participant, reportOf(watched));
+  }
+}
+
+function endTrial(watched: Watched): void {
+  clearTimeout(watched.trial);
+  delete watched.trial;
+}
+
+function reportOf({ participant, circuit, trial }: Watched): Report {
+  const report = circuit.report();
+  return { participant, ...report, ...(trial ? { state: 'half-open' as const } : {}) };
 }
 
 function ignore(error: unknown): void {

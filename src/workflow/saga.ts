@@ -61,7 +61,15 @@ const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise
     };
     const { failFast } = options;
     // What was begun before is not refused: whoever is away has perhaps done its part.
-    return failFast && !(context.goesOn && isNew()) ? context.beforehand(() => admit(failFast)).then(begin) : begin();
+    if (!failFast || (context.goesOn && isNew())) return begin();
+    return context
+      .beforehand(() => admit(failFast))
+      .then((seeEnd) => {
+        const end = begin();
+        // Beside it: nobody is told later of the end.
+        seeEnd(end);
+        return end;
+      });
   });
 
 /**

@@ -23,24 +23,36 @@ import { mayAskLocally } from './local-activities';
 import { perWorkflow } from './per-workflow';
 
 interface CircuitSinks extends Sinks {
-  readonly [CIRCUITS_SINK]: { heard(participant: string, heard: Heard): void };
+  readonly [CIRCUITS_SINK]: {
+    heard(participant: string, heard: Heard): void;
+    unheard(participant: string): void;
+  };
 }
 
-/** Whether a transaction of this workflow wants to fail fast. The others tell nothing: their worker may keep no circuits. */
-const state = perWorkflow(() => ({ wanted: false }));
+/**
+ * Whether a transaction of this workflow wants to fail fast. The others tell nothing: their worker may keep no circuits. And how often each
+ * participant was heard of.
+ */
+const state = perWorkflow(() => ({ wanted: false, words: new Map<string, number>() }));
+
+const circuits = () => proxySinks<CircuitSinks>()[CIRCUITS_SINK];
 
 /** Passes a request through, and tells what was heard of the participant, where anybody wants to know. */
 export const listening = <T>(participant: string, request: Promise<T>): Promise<T> =>
   state().wanted ? told(participant, request) : request;
 
 async function told<T>(participant: string, request: Promise<T>): Promise<T> {
-  const circuits = proxySinks<CircuitSinks>()[CIRCUITS_SINK];
+  const { words } = state();
+  const tell = (heard: Heard): void => {
+    words.set(participant, (words.get(participant) ?? 0) + 1);
+    circuits().heard(participant, heard);
+  };
   try {
     const answer = await request;
-    circuits.heard(participant, 'answer');
+    tell('answer');
     return answer;
   } catch (error) {
-    if (!isWithdrawn(error)) circuits.heard(participant, isSilence(error) ? 'silence' : 'answer');
+    if (!isWithdrawn(error)) tell(isSilence(error) ? 'silence' : 'answer');
     throw error;
   }
 }
@@ -65,12 +77,21 @@ export const isCircuitOpen = (error: unknown): boolean =>
 /**
  * Ends a transaction before it has begun, where a participant is known to be away.
  *
+ * @returns what is to see the end of one that may not ask all of them: it tried their circuits for all others, and of some it has heard nothing
  * @throws {TransactionNotAttempted}
  */
-export async function admit(participants: readonly string[]): Promise<void> {
-  state().wanted = true;
-  const away = await whoIsAway([...new Set(participants)]);
+export async function admit(participants: readonly string[]): Promise<(end: Promise<unknown>) => void> {
+  const here = state();
+  here.wanted = true;
+  const named = [...new Set(participants)];
+  const away = await whoIsAway(named);
   if (away.length > 0) throw new TransactionNotAttempted(away);
+  const before = new Map(here.words);
+  const giveBack = (): void => {
+    for (const participant of named)
+      if (here.words.get(participant) === before.get(participant)) circuits().unheard(participant);
+  };
+  return (end) => void end.then(giveBack, giveBack);
 }
 
 async function whoIsAway(participants: readonly string[]): Promise<readonly Away[]> {

@@ -1,9 +1,10 @@
 /** Transactions that rather fail at once: what their worker knows of participants, and how they end before they begin. */
 import { WithStartWorkflowOperation } from '@temporalio/client';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TransactionNotAttempted } from '../../src/client';
 import { HERITAGE_MEMO } from '../../src/observability';
-import { WHO_IS_AWAY } from '../../src/protocol';
+import { FailureType, WHO_IS_AWAY } from '../../src/protocol';
 import type { BranchRequest, Heritage } from '../../src/protocol';
 import { TransactionTestEnvironment } from '../../src/testing';
 import { ParticipantCircuits } from '../../src/worker';
@@ -50,18 +51,49 @@ describe('what a coordinator knows of a participant', () => {
     expect(circuits.reports()).toMatchObject([{ participant: 'bank', state: 'closed' }]);
   });
 
+  it('is that it is still away, for twice as long, after another silence', async () => {
+    silence(5);
+    await flush();
+    vi.advanceTimersByTime(5_000);
+    circuits.whoIsAway(['bank']);
+    circuits.heard('bank', 'silence');
+    await flush();
+    expect(circuits.whoIsAway(['bank'])[0]?.retryAfterMs).toBeGreaterThanOrEqual(10_000);
+    expect(circuits.reports()).toMatchObject([{ participant: 'bank', state: 'open' }]);
+  });
+
   it.each([
-    ['silence', () => circuits.heard('bank', 'silence')],
-    ['no word for a minute', () => vi.advanceTimersByTime(60_000)],
-  ])('is that it is still away after %s', async (_, happens) => {
+    ['has ended without a word of it', () => circuits.unheard('bank')],
+    ['has heard nothing for a minute', () => vi.advanceTimersByTime(60_000)],
+  ])('is no worse where the one that was to try it %s: the next one tries it', async (_, happens) => {
     silence(5);
     await flush();
     vi.advanceTimersByTime(5_000);
     circuits.whoIsAway(['bank']);
     await flush();
+    expect(circuits.reports()).toMatchObject([{ participant: 'bank', state: 'half-open' }]);
     happens();
     await flush();
     expect(circuits.reports()).toMatchObject([{ participant: 'bank', state: 'open' }]);
+    expect(circuits.whoIsAway(['bank'])).toEqual([]);
+    expect(circuits.whoIsAway(['bank']), 'one at a time').toEqual([{ participant: 'bank', retryAfterMs: 1_000 }]);
+    circuits.heard('bank', 'silence');
+    await flush();
+    expect(circuits.whoIsAway(['bank'])[0]?.retryAfterMs, 'doubled once').toBeLessThanOrEqual(11_000);
+  });
+
+  it('is told at every change', async () => {
+    const changes: string[] = [];
+    circuits = new ParticipantCircuits({ halfOpenAfterMs: 5_000, jitter: 0 }, (_, { state }) => changes.push(state));
+    silence(5);
+    await flush();
+    vi.advanceTimersByTime(5_000);
+    circuits.whoIsAway(['bank']);
+    circuits.unheard('bank');
+    circuits.whoIsAway(['bank']);
+    circuits.heard('bank', 'answer');
+    await flush();
+    expect(changes).toEqual(['open', 'half-open', 'open', 'half-open', 'closed']);
   });
 
   it('is not tried by a transaction that another participant keeps from beginning', async () => {
@@ -224,6 +256,17 @@ describe('a transaction that wants to fail fast', () => {
       '1',
       '2',
     ]);
+  });
+
+  it('gives back to its worker the trial of whom it has not come to ask', async () => {
+    const unheard = vi.spyOn(circuits, 'unheard');
+    onTestFinished(() => unheard.mockRestore());
+    lines.push(async () => {
+      throw ApplicationFailure.nonRetryable('No', FailureType.Refusal, { code: 'no', message: 'No' });
+    });
+    expect(await start('settled', saga)).toMatchObject({ outcome: 'compensated' });
+    expect(asked).toEqual(['shop.debit, failing fast']);
+    await expect.poll(() => unheard.mock.calls).toEqual([['bank']]);
   });
 
   it('is not one that does not say so', async () => {
