@@ -7,6 +7,7 @@ import type { DataConverter } from '@temporalio/common';
 import { bundleWorkflowCode, Runtime } from '@temporalio/worker';
 import type { WorkerOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { TemporalPlugin } from '../client';
+import { LONGEST_TIMEOUT_MS, show } from '../protocol';
 import { workflowModules } from './workflow-modules';
 
 /** How patient recovery is, in milliseconds. */
@@ -96,18 +97,21 @@ export async function startRecovery(
   });
 }
 
-/** @throws {RangeError} when one of them is no whole number of milliseconds; nothing was started */
+/** @throws {RangeError} when one of them is no whole number of milliseconds above zero, or longer than 30 days; nothing was started */
 export function recoverySettings(given: RecoverySettings = {}): RecoverySettings {
   const { TXN_RECOVERY_GRACE_MS: graceMs, TXN_RECOVERY_EVERY_MS: everyMs } = process.env;
+  for (const name of ['graceMs', 'hardLimitMs', 'everyMs'] as const)
+    if (given[name] !== undefined) wholeMs(`recovery.${name}`, given[name]);
   return {
-    ...(graceMs ? { graceMs: wholeMs('TXN_RECOVERY_GRACE_MS', graceMs) } : {}),
-    ...(everyMs ? { everyMs: wholeMs('TXN_RECOVERY_EVERY_MS', everyMs) } : {}),
+    ...(graceMs ? { graceMs: wholeMs('TXN_RECOVERY_GRACE_MS', Number(graceMs)) } : {}),
+    ...(everyMs ? { everyMs: wholeMs('TXN_RECOVERY_EVERY_MS', Number(everyMs)) } : {}),
     ...given,
   };
 }
 
-function wholeMs(name: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new RangeError(`Nothing was started: ${name} is not a whole number of milliseconds above zero.`);
+function wholeMs(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value > 0 && value <= LONGEST_TIMEOUT_MS) return value;
+  throw new RangeError(
+    `Nothing was started: ${name} is ${show(value)}, not a whole number of milliseconds above zero and of 30 days at most.`,
+  );
 }
