@@ -69,6 +69,7 @@ export {
   checkLocalTimeouts,
   DEFAULT_LOCAL_TIMEOUTS,
   DEFAULT_TIMEOUTS,
+  LONGEST_LOCAL_MS,
   LONGEST_TIMEOUT_MS,
   longestSilenceMs,
 } from './timeouts';

@@ -15,7 +15,7 @@ export interface LocalTimeouts {
   readonly statementMs: number;
   /** PostgreSQL's `idle_in_transaction_session_timeout`: ends the session of a worker that hangs or was cut off. @default 8000 */
   readonly idleInTransactionMs: number;
-  /** Temporal's start-to-close timeout of one attempt. @default 10000 */
+  /** The longest attempt that the participant plans with. What ends one is the `attemptTimeout` of who asks. @default 10000 */
   readonly startToCloseMs: number;
 }
 
@@ -49,7 +49,7 @@ export const DEFAULT_TIMEOUTS = {
 export const DEFAULT_LOCAL_TIMEOUTS: LocalTimeouts = DEFAULT_TIMEOUTS.local;
 
 /** A longer local transaction is not one that others should wait for. */
-const LONGEST_MS = 24 * HOUR;
+export const LONGEST_LOCAL_MS = 24 * HOUR;
 
 /** Longer ones are a mistake in the unit. */
 export const LONGEST_TIMEOUT_MS = 30 * 24 * HOUR;
@@ -64,11 +64,11 @@ export function checkLocalTimeouts(given: Partial<LocalTimeouts> = {}): LocalTim
   const order = ['lockMs', 'statementMs', 'idleInTransactionMs', 'startToCloseMs'] as const;
   for (const [i, name] of order.entries()) {
     const value = timeouts[name];
-    if (!Number.isSafeInteger(value) || value < 1 || value > LONGEST_MS) {
+    if (!Number.isSafeInteger(value) || value < 1 || value > LONGEST_LOCAL_MS) {
       throw new InvalidTimeouts(
         name,
         '24 hours',
-        `${name} is ${String(value)}, not a whole number of milliseconds from 1 to ${LONGEST_MS}`,
+        `${name} is ${String(value)}, not a whole number of milliseconds from 1 to ${LONGEST_LOCAL_MS}`,
       );
     }
     const larger = order[i + 1];

@@ -76,7 +76,7 @@ export interface RunningParticipant extends RunningWorker {
  *
  * @throws {SchemaVersionError} when the schema `txn` is not migrated
  * @throws {StandbyError} {MissingTableError} {MissingRightsError} when the database cannot be worked with
- * @throws {RangeError} when `concurrency` or `recovery` is out of range
+ * @throws {RangeError} when `concurrency`, `recovery` or the `query_timeout` of `database` is out of range
  * @throws {InvalidHealthPort} {HealthNotServed} when its health check could not be served, such as on a port that is taken
  * @throws {InvalidTimeouts} when the timeouts are out of order
  * @throws {PreparedTransactionsDisabledError} when `twoPhaseCommit` is true and `max_prepared_transactions` is 0

@@ -129,4 +129,11 @@ describe('how long is too long', () => {
     client.release();
     expect(connection.stream.timeout ?? 0).toBe(limitMs);
   });
+
+  it.each([-1, 0.5, 1e12, NaN, '40000'])('is refused as %s', (limit) => {
+    const database = { query_timeout: limit as number };
+    expect(() => participantPool(database, 1, DEFAULT_LOCAL_TIMEOUTS)).toThrow(
+      /^Nothing was started: query_timeout, .* is /,
+    );
+  });
 });
