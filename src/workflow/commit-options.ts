@@ -5,6 +5,7 @@ import { msToNumber } from '@temporalio/common/lib/time';
 import { DEFAULT_TIMEOUTS, LONGEST_TIMEOUT_MS, MOST_ATTEMPTS, show } from '../protocol';
 import type { TerminationMode } from '../protocol';
 import { TransactionDefinitionError } from './errors';
+import { millisecondsOf } from './limits';
 
 export interface TwoPhaseCommitTimeouts {
   /** How long branches may take to vote. Silence then counts as `abort`. @default 30 seconds */
@@ -114,15 +115,6 @@ export function mistakeIn(retry: RetryPolicy): string | undefined {
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
-  }
-}
-
-/** NaN for what is no duration: options may come over the wire. */
-export function millisecondsOf(value: Duration): number {
-  try {
-    return msToNumber(value);
-  } catch {
-    return NaN;
   }
 }
 

@@ -6,10 +6,11 @@ import { AbortCode, show } from '../protocol';
 import type { AbortReason } from '../protocol';
 import { alarm } from './alarm';
 import { collectVotes, WITHDRAWN } from './collect-votes';
-import { millisecondsOf, twoPhaseSettings } from './commit-options';
+import { twoPhaseSettings } from './commit-options';
 import type { CommitSettings, TwoPhaseCommitOptions } from './commit-options';
 import { TransactionDefinitionError } from './errors';
 import { messageOf, refusalOf } from './failures';
+import { isRefusedNow, millisecondsOf, WITHIN_LIMITS } from './limits';
 import { primaryOf } from './member';
 import { INSISTENT_RETRY } from './options';
 import { conclude } from './phases';
@@ -17,7 +18,7 @@ import type { Attempt, Phases } from './phases';
 
 /** What is reserved waits for somebody. */
 export interface Hold<Results = readonly unknown[]> {
-  /** How long. Then everything is cancelled. */
+  /** How long, 30 days at most. Then everything is cancelled. */
   readonly limit: Duration;
   /**
    * Whether to confirm. Called with what the tries returned, once all have succeeded; again when a new run of the workflow finds
@@ -66,8 +67,8 @@ export function reservingSettings<Results>({
     },
     { prepare: 'try', commit: 'confirm', abort: 'cancel' },
   );
-  if (hold !== undefined && !(millisecondsOf(hold.limit) > 0))
-    throw new TransactionDefinitionError(`Nothing was started: hold.limit is ${show(hold.limit)}, not above zero.`);
+  if (hold !== undefined && (!(millisecondsOf(hold.limit) > 0) || isRefusedNow(hold.limit)))
+    throw new TransactionDefinitionError(`Nothing was started: hold.limit is ${show(hold.limit)}. ${WITHIN_LIMITS}`);
   // Cast: it is called with the results of the reservations that it was written for.
   return { ...settings, hold: hold as Hold | undefined, ...(hold ? { holdMs: msToNumber(hold.limit) } : {}) };
 }

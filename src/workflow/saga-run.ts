@@ -16,15 +16,11 @@ import {
   asksTheSame,
   DEFAULT_TIMEOUTS,
   FailureType,
-  isTooDeep,
-  LONGEST_TIMEOUT_MS,
-  MOST_LEVELS,
   needsAttention,
   outcomeOf,
   parseBranchId,
   provesNothingToUndo,
   SagaJournal,
-  show,
 } from '../protocol';
 import type {
   AskedFor,
@@ -43,6 +39,7 @@ import type { Runnable } from './action';
 import { alarm } from './alarm';
 import { post } from './board';
 import { UntimedScope } from './cancellation';
+import { checkSaga, checkStep } from './check-saga';
 import { membership, onRecordInGroup } from './context';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
@@ -50,8 +47,7 @@ import { SagaDefinitionError } from './errors';
 import { messageOf, refusalOf } from './failures';
 import { Inherited, isNew, tellAsked, wasReset } from './heritage';
 import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
-import { millisecondsOf, mistakeIn } from './commit-options';
-import type { SagaOptions, StepOptions, StepSettings } from './options';
+import type { SagaOptions, StepOptions } from './options';
 import { misplacement } from './placement';
 import { rejecting } from './rejecting';
 import type { Saga } from './saga';
@@ -104,6 +100,7 @@ export class SagaRun {
    * with its stack, and many sagas in one workflow feel each turn that they do not take.
    */
   async settle<R>(body: (s: Saga) => Promise<R>): Promise<SettledSagaReport<R>> {
+    checkSaga(this.options);
     openDesk();
     if (!membership()) {
       if (this.context.id === workflowInfo().workflowId)
@@ -452,25 +449,6 @@ const askedOf = ({ participant, operation }: BranchOperation<never>): Pick<Asked
 });
 
 const mayStand = (fate: StepFate): boolean => !provesNothingToUndo(fate);
-
-/** Temporal would refuse them too, later, with every workflow task. @throws {SagaDefinitionError} */
-function checkStep(branch: string, { timeout, attemptTimeout, retry }: StepSettings, input: unknown): void {
-  for (const [name, value] of Object.entries({ timeout, attemptTimeout })) {
-    if (value === undefined) continue;
-    const ms = millisecondsOf(value);
-    if (!(ms > 0 && ms <= LONGEST_TIMEOUT_MS))
-      throw new SagaDefinitionError(
-        `${name} of ${branch} is ${show(value)}. Use a duration above zero and of 30 days at most, such as '10 seconds'.`,
-      );
-  }
-  const mistake = mistakeIn(retry);
-  if (mistake !== undefined)
-    throw new SagaDefinitionError(`retry of ${branch} is no policy: ${mistake}. Leave it out for the default.`);
-  if (isTooDeep(input))
-    throw new SagaDefinitionError(
-      `The input of ${branch} is nested more than ${MOST_LEVELS} levels deep. Send what it needs of that.`,
-    );
-}
 
 /**
  * A failure of a step is on record, so the body may look at it when it wants to. Without this, Temporal takes a rejection

@@ -1,6 +1,8 @@
 /** A saga that is written in a way that could lose track of an effect: an error in a test, and made the best of in production. */
-import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SagaOptions } from '../../src/workflow';
+import { bundleWorkflows } from '../bundle';
 import type { Move } from './workflows';
 import { pivot, retriable, SagaFixture, sagaFixture, settledReport, step, together, WORKFLOWS } from './fixture';
 
@@ -10,8 +12,12 @@ const BEFORE_PIVOT = [step('shop.reserve'), retriable('mail.send'), pivot('bank.
 const SAME_ID = [step('bank.debit', { id: 'move' }), step('bank.credit', { id: 'move' })];
 
 /** Waits until a workflow task has failed; what it failed with. */
-async function definitionError(fixture: SagaFixture, moves: readonly Move[]): Promise<string> {
-  const told = await fixture.begin({ moves });
+async function definitionError(
+  fixture: SagaFixture,
+  moves: readonly Move[],
+  options: SagaOptions = {},
+): Promise<string> {
+  const told = await fixture.begin({ moves, options });
   const failure = async (): Promise<string | null | undefined> =>
     (await fixture.history(told)).find((event) => event.workflowTaskFailedEventAttributes)
       ?.workflowTaskFailedEventAttributes?.failure?.message;
@@ -55,6 +61,34 @@ describe('in a test', () => {
     ['two steps with one id', SAME_ID, 'Two steps have the id move'],
   ])('%s fails the workflow task, and with it nothing is lost', async (_, moves, message) => {
     expect(await definitionError(fixture, moves)).toContain(message);
+  });
+
+  it.each<[string, SagaOptions, string]>([
+    ['no time at all', { timeout: 0 }, 'timeout of the saga is 0. Use a duration above zero and of 30 days at most'],
+    [
+      'a time in a unit that nobody knows',
+      { timeout: '5 lightyears' as never },
+      'timeout of the saga is "5 lightyears"',
+    ],
+    ['31 days', { timeout: '31 days' }, 'timeout of the saga is "31 days". Use'],
+    ['less than no patience', { holdAfter: -1 }, 'holdAfter of the saga is -1. Use'],
+    ['ages of patience', { holdAfter: 1e12 }, 'holdAfter of the saga is 1000000000000. Use'],
+  ])('%s fails the workflow task before anybody is asked', async (_, options, message) => {
+    expect(await definitionError(fixture, [step('bank.debit')], options)).toContain(`Nothing was started: ${message}`);
+  });
+
+  it('what a version before took is not refused to a saga that runs already', async () => {
+    const options = { timeout: '30 days', holdAfter: '30 days' } as const;
+    const told = await fixture.begin({ moves: [step('bank.debit')], options });
+    expect(await settledReport(told)).toMatchObject({ outcome: 'committed' });
+    const history = await fixture.environment.temporal.client.workflow.getHandle(told.id).fetchHistory();
+    const [given] = history.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+    const longer = Buffer.from(given?.data ?? [])
+      .toString()
+      .replaceAll('30 days', '45 days');
+    Object.assign(given ?? {}, { data: Buffer.from(longer) });
+    expect(longer).toContain('"timeout":"45 days"');
+    await Worker.runReplayHistory({ workflowBundle: await bundleWorkflows(WORKFLOWS) }, history, told.id);
   });
 });
 

@@ -5,7 +5,10 @@ export const PAGE = 'docs/timeouts.md';
 
 interface Row {
   readonly name: string;
-  readonly ms: number;
+  /** Undefined where nothing limits it by default. */
+  readonly ms: number | undefined;
+  /** Whether nobody can set it. */
+  readonly fixed?: true;
   readonly by: 'PostgreSQL' | 'Temporal' | 'the worker' | 'the coordinator' | 'the participants' | 'recovery';
   readonly then: string;
   /** File, and a part of the title of the test that lets it pass. */
@@ -17,7 +20,7 @@ const { local, silence, heartbeat, saga, commitment, threePhase, recovery, probe
 export const SECTIONS: readonly { readonly title: string; readonly text: string; readonly rows: readonly Row[] }[] = [
   {
     title: 'At a participant',
-    text: '`timeouts` of `runParticipant`. Each has to end before the one that waits for it; in any other order an attempt that everybody takes for dead could commit. The order is checked when the worker starts, and a coordinator that gives an attempt less time than PostgreSQL does is refused when it asks.',
+    text: '`timeouts` of `runParticipant`. Each has to end before the one that waits for it; in any other order an attempt that everybody takes for dead could commit. The order, and that none is longer than 24 hours, is checked when the worker starts, and a coordinator that gives an attempt less time than PostgreSQL does is refused when it asks.',
     rows: [
       {
         name: 'lockMs',
@@ -43,20 +46,21 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
       {
         name: 'startToCloseMs',
         ms: local.startToCloseMs,
-        by: 'Temporal',
-        then: 'the attempt counts as lost; the next one finds in the branch log what it did',
-        test: ['test/branch-log/timeouts.test.ts', 'is served from the first millisecond above'],
+        by: 'the worker',
+        then: 'nothing: it is the longest attempt that the participant plans with, and has to be longer than the others. What ends an attempt is the `attemptTimeout` of who asks',
+        test: ['test/branch-log/timeouts.test.ts', 'cannot be configured'],
       },
       {
         name: 'silence of the database',
         ms: silence.leastMs,
         by: 'the worker',
-        then: `the connection is cut, and what waited for an answer on it is tried again on another one. Where \`startToCloseMs\` is longer, it is ${silence.afterAttemptMs / 1_000} s more than that; \`query_timeout\` of \`database\` sets it`,
+        then: `the connection is cut, and what waited for an answer on it is tried again on another one. Where \`startToCloseMs\` is longer, it is ${silence.afterAttemptMs / 1_000} s more than that; \`query_timeout\` of \`database\` sets it, and 0 is without limit`,
         test: ['test/worker/participant-pool.test.ts', 'costs that attempt alone, and not for ever'],
       },
       {
         name: 'heartbeat',
         ms: heartbeat.timeoutMs,
+        fixed: true,
         by: 'Temporal',
         then: 'a worker that was killed is noticed, and the attempt is made elsewhere. Participants say every second that they are alive',
         test: ['test/end-to-end/faults.test.ts', 'has worked once when it is back'],
@@ -78,8 +82,15 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
         name: 'attemptTimeout',
         ms: local.startToCloseMs,
         by: 'Temporal',
-        then: 'the next attempt',
+        then: 'the attempt counts as lost; the next one finds in the branch log what it did',
         test: ['test/saga/unknown-outcome.test.ts', 'of a step that did take effect is undone'],
+      },
+      {
+        name: 'timeout of the saga',
+        ms: undefined,
+        by: 'the coordinator',
+        then: 'it is undone, unless its pivot is done or being done',
+        test: ['test/saga/cancellation.test.ts', 'before the pivot undoes the saga'],
       },
       {
         name: 'holdAfter',
@@ -92,7 +103,7 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
   },
   {
     title: 'Two-phase commit, three-phase commit, try-confirm-cancel',
-    text: '`timeouts` of the options. In try-confirm-cancel they are called `try`, `confirm` and `cancel`. An attempt has to be shorter than the vote, which is checked when the transaction starts.',
+    text: '`timeouts` of the options. In try-confirm-cancel they are called `try`, `confirm` and `cancel`; `hold.limit` is an option by itself. An attempt has to be shorter than the vote, which is checked when the transaction starts.',
     rows: [
       {
         name: 'prepare',
@@ -114,6 +125,13 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
         by: 'the coordinator',
         then: 'the same',
         test: ['test/two-phase-commit/timeouts.test.ts', 'a branch that does not abort'],
+      },
+      {
+        name: 'hold.limit',
+        ms: undefined,
+        by: 'the coordinator',
+        then: 'what is reserved and not taken is cancelled. A hold has to have one',
+        test: ['test/try-confirm-cancel/coordinator-hold.test.ts', 'ends by itself: everything is cancelled'],
       },
       {
         name: 'preCommit',
@@ -155,6 +173,7 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
       {
         name: 'answer to a probe',
         ms: probe.answerMs,
+        fixed: true,
         by: 'Temporal',
         then: `it is asked again, ${probe.pausesMs.length} times in all, after ${probe.pausesMs
           .slice(1)
@@ -194,8 +213,9 @@ const INTRODUCTION = `# Timeouts
 
 <!-- Written by \`npm run timeouts:page\` from src/protocol/timeouts.ts and test/timeouts/page.ts. -->
 
-No timeout decides about money: what passes makes something be tried again, be asked, or be told. What a transaction did is always read from rows. All of them are in
-\`DEFAULT_TIMEOUTS\`; a value that is zero, negative, no number, of an unknown unit or longer than 30 days is refused with the name of the field, before anything is started.
+No timeout decides about money: what passes makes something be tried again, be asked, or be told. What a transaction did is always read from rows. The defaults are in
+\`DEFAULT_TIMEOUTS\`. What is fixed cannot be set. Any other that is negative, no number, of an unknown unit, zero where that is not said to be without limit, or too long, which is more than 30 days and at a participant more than 24 hours,
+is refused with the name of the field, before what it is for is started: the worker, the transaction, or the step of a saga. A transaction that runs is not refused what a version before took.
 `;
 
 const told = (ms: number): string =>
@@ -216,7 +236,8 @@ export const writePage = (): string =>
       '| timeout | default | enforced by | when it passes | shown by |',
       '| --- | --- | --- | --- | --- |',
       ...rows.map(
-        ({ name, ms, by, then, test: [file] }) => `| \`${name}\` | ${told(ms)} | ${by} | ${then} | \`${file}\` |`,
+        ({ name, ms, fixed, by, then, test: [file] }) =>
+          `| \`${name}\` | ${ms === undefined ? 'none' : told(ms)}${fixed ? ', fixed' : ''} | ${by} | ${then} | \`${file}\` |`,
       ),
       '',
     ]),
