@@ -17,6 +17,7 @@ export const TURNS = {
   'faults in groups': ['sagas', 'two-phase commit'],
   'kills of a house': ['alone', 'in groups'],
   'random sagas': ['to their end', 'cancelled'],
+  'limits of a group': ['how large', 'how long'],
   'what users see': ['package', 'Web UI'],
   'mechanisms of the models': ['two-phase commit', 'three-phase commit'],
 } as const;

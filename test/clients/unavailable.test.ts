@@ -108,7 +108,7 @@ describe('a client that cannot reach Temporal', () => {
     const call = (): Promise<unknown> =>
       calls.make({ atStake: 'unknown', id: 'x', kind: 'short', make: () => (made++, Promise.reject(away)) });
     // However slow this machine is, the time does not come at which the circuit is tried again.
-    vi.useFakeTimers({ toFake: ['Date'] });
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] });
     onTestFinished(() => void vi.useRealTimers());
     for (let i = 0; i < 5; i++) await expect(call()).rejects.toMatchObject({ changed: 'unknown' });
     for (let i = 0; i < 500; i++)

@@ -3,7 +3,7 @@
  * scripts, files, tests and environment variables that the text names exist.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
@@ -32,12 +32,7 @@ describe.each(pages)('%s', (page) => {
   const prose = proseOf(text);
 
   it('has code that compiles', () => {
-    expect(
-      complaintsAbout(
-        page,
-        blocksOf(text).filter(({ language }) => language === 'ts'),
-      ),
-    ).toEqual([]);
+    expect(complaints().get(page)).toEqual([]);
   }, 60_000);
 
   it('has links that lead somewhere', () => {
@@ -106,45 +101,59 @@ const anchorsOf = (page: string): string[] =>
   );
 
 /**
- * Compiles the blocks of a page as modules that lie side by side in a folder of this repository, with its own options. A
- * block that begins with `// name.ts` has that name, so that the others can import it.
+ * What the compiler says of the blocks of each page: they are modules that lie side by side in a folder of this repository, with its own
+ * options. A block that begins with `// name.ts` has that name, so that the others can import it. One program has all of them: what they
+ * import is most of the work.
  */
-function complaintsAbout(page: string, blocks: readonly Block[]): string[] {
-  const folder = join(root, '.snippets', page.replaceAll(/\W/g, '-'));
+const complaints = (() => {
+  let found: ReadonlyMap<string, readonly string[]> | undefined;
+  return (): ReadonlyMap<string, readonly string[]> => (found ??= compile());
+})();
+
+function compile(): ReadonlyMap<string, readonly string[]> {
+  const folderOf = (page: string): string => join(root, '.snippets', page.replaceAll(/\W/g, '-'));
   const modules = new Map(
-    blocks.map(({ text }, i) => [
-      join(folder, /^\/\/ ([\w-]+(?:\.test)?\.ts)\n/.exec(text)?.[1] ?? `block-${i + 1}.ts`),
-      text,
-    ]),
+    pages.flatMap((page) =>
+      blocksOf(read(page))
+        .filter(({ language }) => language === 'ts')
+        .map(({ text }, i): [string, string] => [
+          join(folderOf(page), /^\/\/ ([\w-]+(?:\.test)?\.ts)\n/.exec(text)?.[1] ?? `block-${i + 1}.ts`),
+          text,
+        ]),
+    ),
   );
+  const folders = new Set([join(root, '.snippets'), ...pages.map(folderOf)]);
   const disk = ts.createCompilerHost(compilerOptions);
   const host: ts.CompilerHost = {
     ...disk,
     fileExists: (path) => modules.has(path) || disk.fileExists(path),
     // The resolver looks for no file in a folder that is not there.
-    directoryExists: (path) => path === folder || path === dirname(folder) || ts.sys.directoryExists(path),
+    directoryExists: (path) => folders.has(path) || ts.sys.directoryExists(path),
     readFile: (path) => modules.get(path) ?? disk.readFile(path),
-    getSourceFile(path, target) {
+    getSourceFile: (path, target) => {
       const text = modules.get(path);
-      if (text !== undefined) return ts.createSourceFile(path, text, target);
-      // Declarations are the same for every page, and most of the work.
-      if (!parsed.has(path)) parsed.set(path, disk.getSourceFile(path, target));
-      return parsed.get(path);
+      return text === undefined ? disk.getSourceFile(path, target) : ts.createSourceFile(path, text, target);
     },
   };
   const program = ts.createProgram([...modules.keys()], compilerOptions, host);
-  return [...modules.keys()].flatMap((path) => {
-    const file = program.getSourceFile(path);
-    const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
-    return found.map((problem) => {
-      const line = file?.getLineAndCharacterOfPosition(problem.start ?? 0).line ?? 0;
-      const what = ts.flattenDiagnosticMessageText(problem.messageText, '\n');
-      return `${relative(folder, path)}:${line + 1}: ${what}`;
-    });
-  });
+  return new Map(
+    pages.map((page) => {
+      const folder = folderOf(page);
+      const own = [...modules.keys()].filter((path) => dirname(path) === folder);
+      return [page, own.flatMap((path) => complaintsAbout(program, path))];
+    }),
+  );
 }
 
-const parsed = new Map<string, ts.SourceFile | undefined>();
+function complaintsAbout(program: ts.Program, path: string): string[] {
+  const file = program.getSourceFile(path);
+  const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+  return found.map((problem) => {
+    const line = file?.getLineAndCharacterOfPosition(problem.start ?? 0).line ?? 0;
+    const what = ts.flattenDiagnosticMessageText(problem.messageText, '\n');
+    return `${basename(path)}:${line + 1}: ${what}`;
+  });
+}
 
 const compilerOptions = ((): ts.CompilerOptions => {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {

@@ -85,7 +85,7 @@ describe('an exploration', () => {
   });
 });
 
-describe(PAGE, () => {
+describe.skipIf(!isTurnOf('mechanisms of the models', 'two-phase commit'))(PAGE, () => {
   it(
     'is what `npm run explore:page` writes',
     () => {

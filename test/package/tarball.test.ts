@@ -26,7 +26,9 @@ describe.skipIf(!isTurnOf('what users see', 'package'))('the packed package', ()
 
     const names = JSON.parse(await consumer.run('commonjs', 'names.js')) as string[][];
 
-    for (const [i, subpath] of subpaths().entries()) expect(names[i], subpath).not.toEqual([]);
+    // What is loaded for what it does has no names.
+    const nameless = subpaths().filter((_, i) => names[i]?.length === 0);
+    expect(nameless).toEqual(['temporal-txn/testing/crashpoints']);
     expect(JSON.parse(await consumer.run('module', 'names.js'))).toEqual(names);
   });
 
