@@ -2,14 +2,14 @@
 import type { Pool, PoolClient } from 'pg';
 import type { ParticipantHealth } from '../protocol';
 import { forAWhile } from './for-a-while';
-import { checkSchema } from './migrate';
+import { checkSchemaStill } from './migrate';
 import { readSlots } from './prepared';
 import { describe, isDatabaseError } from './sqlstate';
 
 export type { ParticipantHealth } from '../protocol';
 
 /**
- * Asks the participant's database: whether it answers, takes writes, and has the schema that this package needs. Never throws.
+ * Asks the participant's database: whether it answers, takes writes, and has the schema that this package needs, or already that of a later version. Never throws.
  *
  * @param timeoutMs how long the database may take to answer, in milliseconds; a slower one is reported as unhealthy
  */
@@ -22,7 +22,7 @@ export async function participantHealth(pool: Pool, timeoutMs = 1_500): Promise<
 }
 
 async function look(client: PoolClient): Promise<ParticipantHealth> {
-  await checkSchema(client);
+  await checkSchemaStill(client);
   const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
   if (rows[0]?.standby) return { status: 'unhealthy', reason: 'The database is a standby, which takes no writes.' };
   return { status: 'healthy', slots: await readSlots(client) };

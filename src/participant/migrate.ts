@@ -87,10 +87,21 @@ const ignoreLostConnection = (): void => undefined;
  *
  * @throws {SchemaVersionError}
  */
-export async function checkSchema(pool: Pool | PoolClient): Promise<void> {
+export const checkSchema = (pool: Pool | PoolClient): Promise<void> => check(pool, (found, needed) => found === needed);
+
+/**
+ * The same for a worker that runs already: while a deployment is under way, the schema may be newer.
+ *
+ * @throws {SchemaVersionError}
+ */
+export const checkSchemaStill = (pool: Pool | PoolClient): Promise<void> =>
+  check(pool, (found, needed) => found >= needed);
+
+async function check(pool: Pool | PoolClient, fits: (found: number, needed: number) => boolean): Promise<void> {
   const { rows } = await pool.query<{ known: boolean }>(`select to_regclass('txn.migration') is not null as known`);
-  const version = rows[0]?.known ? await currentVersion(pool) : 0;
-  if (version !== neededVersion()) throw new SchemaVersionError(version, neededVersion());
+  const found = rows[0]?.known ? await currentVersion(pool) : 0;
+  const needed = neededVersion();
+  if (!fits(found, needed)) throw new SchemaVersionError(found, needed);
 }
 
 const neededVersion = (): number => Math.max(...migrations().map(({ version }) => version));

@@ -47,11 +47,15 @@ export async function purgeDecisions(
   for (;;) {
     const old = await listDecisions(pool, { olderThanDays, after: last, limit: batch });
     const settled: string[] = [];
-    for (const decision of old) {
-      if (await isSettled(decision)) settled.push(decision.key);
-      last = decision.key;
+    try {
+      for (const decision of old) {
+        if (await isSettled(decision)) settled.push(decision.key);
+        last = decision.key;
+      }
+    } finally {
+      // Those that were found settled before it threw, too.
+      removed += await remove(pool, settled);
     }
-    removed += await remove(pool, settled);
     if (old.length < batch) return removed;
   }
 }

@@ -145,6 +145,15 @@ describe('participantHealth', () => {
     expect(await participantHealth(test.ledger.pool)).toMatchObject({ status: 'healthy', slots: { limit: 64 } });
   });
 
+  it('is healthy on the schema of a later version, as a worker that runs while it is migrated', async () => {
+    const pool = poolOf(await emptyDatabase());
+    await migrate(pool);
+    await pool.query(`insert into txn.migration (version, name) values ($1, 'of-the-future')`, [NEWEST + 1]);
+    expect(await participantHealth(pool)).toMatchObject({ status: 'healthy' });
+    await pool.query('delete from txn.migration where version >= $1', [NEWEST]);
+    expect(await participantHealth(pool)).toMatchObject({ status: 'unhealthy' });
+  });
+
   it('is unhealthy without the schema', async () => {
     const health = await participantHealth(poolOf(await emptyDatabase()));
     expect(health).toEqual({ status: 'unhealthy', reason: expect.stringContaining('version 0') as string });

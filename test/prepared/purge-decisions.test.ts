@@ -91,17 +91,50 @@ describe('the purge of decisions', () => {
     await north.ask('debit.abort', request);
   });
 
-  it('keeps what names no branches, or one at a participant that it cannot ask, and then stops', async () => {
+  it('keeps what names no branches, what has one at a participant that is gone, and stops at one that it is not told of', async () => {
     const { north } = banks;
-    const [nameless, elsewhere, readOnly] = [newId(), newId(), newId()];
+    const [nameless, elsewhere, readOnly, done] = [newId(), newId(), newId(), newId()];
     await propose(nameless, 'commit');
     await propose(elsewhere, 'commit', [debitAt('west')]);
     await propose(readOnly, 'commit', [debitAt('west', 'read-only')]);
-    const isSettled = settledIn({ north: north.pool });
-    const settled = async (id: string) => isSettled((await readDecision(north.pool, id))!);
+    await propose(done, 'commit', [debitAt('north')]);
+    const settled = async (id: string, pools = {}) =>
+      settledIn({ north: north.pool, ...pools })((await readDecision(north.pool, id))!);
     expect(await settled(nameless)).toBe(false);
     expect(await settled(readOnly)).toBe(true);
+    expect(await settled(done)).toBe(false);
+    expect(await settled(elsewhere, { west: null })).toBe(false);
     await expect(settled(elsewhere)).rejects.toThrow(/are kept: .* has a branch at "west"/);
+  });
+
+  it('removes an abort of what was never done, such as a check that refused, and no commit of it', async () => {
+    const { north } = banks;
+    const [aborted, committed] = [newId(), newId()];
+    await propose(aborted, 'abort', [debitAt('north', 'abort')]);
+    await propose(committed, 'commit', [debitAt('north')]);
+    for (const id of [aborted, committed]) await age(id);
+    await purgeDecisions(north.pool, { olderThanDays: 90, isSettled: settledIn({ north: north.pool }) });
+    expect(await readDecision(north.pool, aborted)).toBeUndefined();
+    expect(await readDecision(north.pool, committed)).toBeDefined();
+  });
+
+  it('removes what it has found settled before it was stopped', async () => {
+    const { north } = banks;
+    const ids = [newId(), newId()];
+    for (const id of ids) {
+      await propose(id, 'abort', [debitAt('north', 'abort')]);
+      await age(id);
+    }
+    const old = async (): Promise<number> =>
+      (await north.rows("select from txn.decision where decided_at < now() - interval '90 days'")).length;
+    const before = await old();
+    let asked = 0;
+    const isSettled = async (): Promise<boolean> => {
+      if (++asked === 2) throw new Error('enough');
+      return true;
+    };
+    await expect(purgeDecisions(north.pool, { olderThanDays: 90, isSettled })).rejects.toThrow('enough');
+    expect(await old()).toBe(before - 1);
   });
 
   it.each([
