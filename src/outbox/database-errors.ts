@@ -1,5 +1,5 @@
 /** What a database answered, whichever library it came through: they wrap the error of the driver, and some keep its code only. */
-import { isDatabaseAway } from '../participant';
+import { isConnectionLost } from '../participant';
 
 /** Whether it is an error of PostgreSQL with this SQLSTATE. */
 export const hasSqlState = (error: unknown, sqlState: string): boolean =>
@@ -8,12 +8,8 @@ export const hasSqlState = (error: unknown, sqlState: string): boolean =>
     return code === sqlState || meta?.code === sqlState;
   });
 
-/** Idle in the transaction for too long: the server has closed the connection. */
-const IDLE_TOO_LONG = '25P03';
-
-/** Whether the database or the connection is gone: no fault of what was done with it. */
-export const isConnectionLost = (error: unknown): boolean =>
-  hasSqlState(error, IDLE_TOO_LONG) || causesOf(error).some(isDatabaseAway);
+/** Whether the connection is gone, in the middle of whatever was done with it. */
+export const hasLostConnection = (error: unknown): boolean => causesOf(error).some(isConnectionLost);
 
 /** The error, and what caused it. */
 function causesOf(error: unknown): readonly Error[] {

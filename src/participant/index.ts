@@ -47,7 +47,7 @@ export { checkDatabaseConnection } from './database-connection';
 export { participantHealth } from './health';
 export { keepCircuits, latestRulings, recordRuling, reportedCircuits } from './circuits';
 export type { CircuitRuling, CircuitToKeep, ReportedCircuit } from './circuits';
-export { isDatabaseAway, participantCircuit } from './own-circuit';
+export { isConnectionLost, participantCircuit } from './own-circuit';
 export { circuit, CircuitOpen, InvalidCircuit } from '../resilience';
 export type { Circuit, CircuitOptions, CircuitReport, Trip } from '../resilience';
 export type { ParticipantHealth } from './health';

@@ -31,7 +31,8 @@ const PREPARE = `
  * The steps of the schema, for teams that apply them with a tool of their own: oldest first, each once and in a transaction of its own.
  *
  * @example
- * for (const { version, name, sql } of migrations()) writeFileSync(`migrations/txn-${version}-${name}.sql`, sql);
+ * for (const { version, name, sql } of migrations())
+ *   writeFileSync(`migrations/txn-${String(version).padStart(6, '0')}-${name}.sql`, sql);
  */
 export function migrations(): readonly Migration[] {
   return readdirSync(DIRECTORY)

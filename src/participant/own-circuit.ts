@@ -3,7 +3,7 @@ import { circuit } from '../resilience';
 import type { Circuit, CircuitOptions } from '../resilience';
 import { PARTICIPANT_CIRCUIT } from './branch';
 import { DatabaseSilentError } from './errors';
-import { isDatabaseError } from './sqlstate';
+import { isDatabaseError, isStatementError } from './sqlstate';
 
 /**
  * Makes the circuit of a participant itself. It opens when the database cannot be reached, and for nothing that an operation does:
@@ -37,8 +37,16 @@ const UNREACHABLE = [
   'EAI_AGAIN',
 ];
 
-/** Whether an error says that the database, or the connection to it, is not there, and nothing of what was asked of it. */
-export function isDatabaseAway(error: unknown): boolean {
+/**
+ * Whether an error says that the connection is gone, and nothing of what was asked on it.
+ *
+ * @example if (isConnectionLost(error)) throw error; // No fault of what was done.
+ */
+export const isConnectionLost = (error: unknown): boolean =>
+  isDatabaseError(error) ? !isStatementError(error) : isDatabaseAway(error);
+
+/** Whether it speaks against the database: it, or the connection to it, is not there, or it is in trouble. */
+function isDatabaseAway(error: unknown): boolean {
   if (isDatabaseError(error)) return AWAY.test(error.code ?? '');
   if (error instanceof DatabaseSilentError) return true;
   if (!(error instanceof Error)) return false;

@@ -5,7 +5,7 @@
 import type { Pool } from 'pg';
 import type { EventTypes } from '../append';
 import { checkText } from '../check-text';
-import { isConnectionLost } from '../database-errors';
+import { hasLostConnection } from '../database-errors';
 import { inHandlerTransaction } from '../handler-transaction';
 import type { HandlerTransaction } from '../handler-transaction';
 import { readEvent } from './events';
@@ -113,6 +113,8 @@ export async function step(pool: Pool, projection: AnyProjection, most: number):
     if (!(error instanceof FailedAt)) throw error;
     // Once more, up to it: the rollback took those before it, too.
     if (error.before > 0) return step(pool, projection, error.before);
+    // Nothing says that it is the event: a server may stop, a pooler cut in.
+    if (hasLostConnection(error.failure.error)) throw error.failure.error;
     return { kind: 'stepped', position: error.failure.event.position - 1, applied: 0, read: 0, failure: error.failure };
   }
 }
@@ -135,7 +137,6 @@ function apply(pool: Pool, projection: AnyProjection, most: number): Promise<Pro
           await handler?.(tx, event as never);
         }
       } catch (error) {
-        if (isConnectionLost(error)) throw error;
         const { stream, version, id, type } = row;
         const at = row.position ?? position + 1;
         throw new FailedAt(before, { event: { stream, version, id, type, position: at }, error });

@@ -48,10 +48,13 @@ export async function findSnapshot<State>(
 }
 
 // Also in the place of a later one, which was left behind. The stream is locked, since its append.
+// Not older than its event, whose time may be ahead of this clock: that of the one before it counts.
 const STORE = `
-  insert into txn.snapshot (stream, code, version, state) values ($1, $2, $3::integer, $4::json)
+  insert into txn.snapshot (stream, code, version, state, created_at)
+  select $1, $2, $3::integer, $4::json,
+         greatest(clock_timestamp(), (select created_at from txn.event where stream = $1 and version = $3::integer))
   on conflict (stream, code) do update
-     set version = excluded.version, state = excluded.state, created_at = clock_timestamp()`;
+     set version = excluded.version, state = excluded.state, created_at = excluded.created_at`;
 
 /** A state, and the version that it is of. */
 interface Reached<State> {
