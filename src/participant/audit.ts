@@ -4,7 +4,7 @@
  * expect that traffic goes on between two of them.
  */
 import type { Pool } from 'pg';
-import type { Decision, RegisteredBranch } from '../protocol';
+import type { AbortReason, Decision, RegisteredBranch } from '../protocol';
 import type { BranchState } from './branch-log';
 import type { Gid, TransactionKey } from './gid';
 import { keyOf, readGid } from './gid';
@@ -15,6 +15,8 @@ export interface AuditedDecision {
   /** Null when recovery decided and knew nothing but a gid. */
   readonly transaction: string | null;
   readonly decision: Decision;
+  /** Absent of a commit, and where none was given. */
+  readonly reason?: AbortReason;
   readonly by: string;
   readonly ageMs: number;
   /** Null when recovery or a person decided. */
@@ -23,11 +25,12 @@ export interface AuditedDecision {
 
 // The age by the database's own clock: that of whoever asks may be wrong.
 const DECISIONS = `
-  select transaction_key as key, transaction_id as transaction, outcome as decision, decided_by as by,
+  select transaction_key as key, transaction_id as transaction, outcome as decision, reason::text as reason, decided_by as by,
          extract(epoch from clock_timestamp() - decided_at) * 1000 as "ageMs", branches::text as branches
     from txn.decision`;
 
-type StoredDecision = Omit<AuditedDecision, 'branches' | 'ageMs'> & {
+type StoredDecision = Omit<AuditedDecision, 'reason' | 'branches' | 'ageMs'> & {
+  readonly reason: string | null;
   readonly branches: string | null;
   readonly ageMs: string;
 };
@@ -51,10 +54,11 @@ export async function decisionsOf(pool: Pool, keys: readonly TransactionKey[]): 
   return rows.map(readDecision);
 }
 
-const readDecision = ({ branches, ageMs, ...row }: StoredDecision): AuditedDecision => ({
+// Casts: only `decide` writes rows.
+const readDecision = ({ reason, branches, ageMs, ...row }: StoredDecision): AuditedDecision => ({
   ...row,
+  ...(reason === null ? {} : { reason: JSON.parse(reason) as AbortReason }),
   ageMs: Number(ageMs),
-  // Cast: only `decide` writes rows.
   branches: branches === null ? null : (JSON.parse(branches) as RegisteredBranch[]),
 });
 

@@ -1,6 +1,7 @@
 /** `show`, `explain`, `timeline`, `retry`, `skip` and `compensate`, on real servers, for a transaction in each state that it can be in. */
 import { connectTemporal, TransactionClient } from 'temporal-txn/client';
 import type { TransactionHandle } from 'temporal-txn/client';
+import { keyOf } from 'temporal-txn/participant';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId, transferOf, until, untilReport, useShop } from '../end-to-end/fixture';
 import { NOWHERE, runCommand } from './fixture';
@@ -344,6 +345,19 @@ describe('a two-phase commit', () => {
     expect(without).toMatchObject({
       exitCode: 3,
       stdout: expect.stringContaining('Not looked at: audit. It is not configured.'),
+    });
+  });
+
+  it('that met contention is not told to be over where nobody says that it is', async () => {
+    const id = newId('contended');
+    // As its coordinator decides before it pauses and tries again.
+    await shop().databases['north-bank'].query(
+      "insert into txn.decision (transaction_key, transaction_id, outcome, reason, decided_by) values ($1, $2, 'abort', $3, 'coordinator')",
+      [keyOf(id), id, { code: 'contention', message: 'It waited for a lock.' }],
+    );
+    expect(await txn(['show', id], { TEMPORAL_ADDRESS: NOWHERE })).toMatchObject({
+      exitCode: 3,
+      stdout: expect.stringMatching(/^It cannot be told how it ends: /),
     });
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { explain } from '../../src/cli/transaction/explain';
 import { ExitCode } from '../../src/cli/exit-code';
 import { idsOf } from '../../src/cli/transaction/databases';
-import type { DatabaseLook } from '../../src/cli/transaction/databases';
+import type { DatabaseLook, DecisionRow } from '../../src/cli/transaction/databases';
 import { disagreementsOf } from '../../src/cli/transaction/disagreements';
 import { tellStanding } from '../../src/cli/transaction/tell';
 import { verdictOf } from '../../src/cli/transaction/verdict';
@@ -312,13 +312,15 @@ describe('the verdict', () => {
 });
 
 describe('several decisions, where nobody can be asked which transactions the workflow ran', () => {
-  const decide = (transaction: string, decision: 'commit' | 'abort') => ({
+  const decide = (transaction: string, decision: 'commit' | 'abort', code?: string): DecisionRow => ({
     ...decided,
     transaction,
     key: keyOf(transaction),
     decision,
+    ...(code === undefined ? {} : { reason: { code, message: 'No.' } }),
   });
   const [committed, aborted] = [decide(id, 'commit'), decide(id, 'abort')];
+  const contended = decide(id, 'abort', 'contention');
   const row = (transaction: string, state: DatabaseLook['rows'][number]['state']) => ({
     transaction,
     branch: 'debit',
@@ -342,7 +344,11 @@ describe('several decisions, where nobody can be asked which transactions the wo
       decisions: [aborted, decide(`${id}+9`, 'abort'), decide(`${id}+10`, 'commit')],
       first: COMMIT,
     },
-    { what: 'the last attempt, which is aborted too', decisions: [aborted, decide(`${id}+2`, 'abort')], first: ABORT },
+    {
+      what: 'the last attempt, which is aborted too, and for good',
+      decisions: [contended, decide(`${id}+2`, 'abort', 'refused')],
+      first: ABORT,
+    },
     {
       what: 'what the attempts before it left',
       decisions: [aborted, decide(`${id}+2`, 'commit')],
@@ -394,14 +400,58 @@ describe('several decisions, where nobody can be asked which transactions the wo
     }
   });
 
+  const NOT_OVER = /^It cannot be told how it ends: its last attempt that is decided was aborted for contention/;
+  const away = workflow({ report: { kind: 'no-worker', why: 'no worker answers' } });
+  const begunIn = (status: string | undefined) =>
+    ({ kind: 'unknown', begunIn: { group: 'group:t:7', status } }) as const;
+
+  it.each([
+    { what: 'Temporal is down', asked: undefined },
+    { what: 'it has not begun again', asked: workflow() },
+    { what: 'its workflow can be resumed', asked: { ...away, status: 'TERMINATED' } },
+    { what: 'its group can have it go on', asked: { ...away, id: 'group:t:7', status: 'TIMED_OUT' } },
+    { what: 'its group has only just left it', asked: begunIn('RUNNING') },
+  ])('an abort for contention is not told to be final while another attempt may come: $what', ({ asked }) => {
+    for (const decisions of [[contended], [contended, decide(`${id}+2`, 'abort', 'contention')]]) {
+      const verdict = judge(decisions, [row(id, 'fenced')], asked);
+      expect(verdict).toMatchObject({ need: 'unknown', first: expect.stringMatching(NOT_OVER) });
+      expect(verdict.why).toMatch(/^The register at north-bank says abort for contention, by coordinator\./);
+    }
+  });
+
+  it.each([
+    { what: 'Temporal says so', asked: workflow({ status: 'FAILED' }) },
+    { what: 'Temporal has forgotten it', asked: { kind: 'unknown' } as const },
+    { what: 'Temporal has forgotten its group', asked: begunIn(undefined) },
+  ])('an abort for contention is final where its workflow has ended for good: $what', ({ asked }) => {
+    expect(judge([contended], [], asked)).toMatchObject({ need: 'nobody', first: expect.stringMatching(ABORT) });
+  });
+
+  it.each(['tried', 'fenced'] as const)('a later attempt that is %s and not decided keeps it open', (state) => {
+    for (const [decision, first] of [
+      [contended, NOT_OVER],
+      [aborted, /^It cannot be told how all of it stands: it is decided abort itself, but/],
+    ] as const) {
+      const verdict = judge([decision], [row(id, 'fenced'), row(`${id}+2`, state)]);
+      expect(verdict).toMatchObject({ need: 'unknown', first: expect.stringMatching(first) });
+      expect(verdict.why).toContain('transfer-4711+2 is in the branch log of north-bank, and in no register.');
+    }
+  });
+
   it('the last attempt is looked for, whichever it is', () => {
     expect(idsOf(id, [])).toEqual(expect.arrayContaining([id, `${id}+2`, `${id}+100`, `${id}/2`, `${id}/1/1`]));
   });
 
   it('the last attempt is told of where no worker answers', () => {
-    const away = workflow({ report: { kind: 'no-worker', why: 'no worker answers' } });
-    expect(judge([aborted, decide(`${id}+2`, 'commit')], [], away).why).toMatch(/ says commit, /);
+    expect(judge([aborted, decide(`${id}+2`, 'commit')], [], away).why).toMatch(
+      / says commit, and all branches get that/,
+    );
     expect(judge([decide(`${id}/1/1`, 'commit')], [], away).why).not.toMatch(/ says /);
+    const open = judge([contended], [row(`${id}+2`, 'tried')], away).why;
+    expect(open).toMatch(
+      / says abort for contention: nothing of that attempt takes effect, and another one may follow\./,
+    );
+    expect(open).toContain('transfer-4711+2 is in the branch log of north-bank, and in no register.');
   });
 });
 

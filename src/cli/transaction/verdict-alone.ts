@@ -4,7 +4,7 @@ import type { StepReport, TransactionReport } from '../../protocol';
 import { count, printable } from '../printable';
 import { answerOf } from './group';
 import type { DecisionRow } from './databases';
-import { ownDecision } from './own-decision';
+import { isForContention, ownDecision } from './own-decision';
 import { judgeOnePhase, onlyBranchOf } from './verdict-one-phase';
 import { atMost, EXECUTE_AGAIN, HOW_INTERRUPTED, resetCommand, startWorker } from './verdict-words';
 import type { Found, Verdict } from './verdict-words';
@@ -32,15 +32,15 @@ export function judgeWithoutWorker({ id, databases }: Found, workflow: FoundWork
       byItself: 'Nothing: its workflow has ended.',
       toDo: [`temporal-txn timeline ${id}`, 'temporal-txn audit'],
     };
-  const decided = ownDecision(id, databases).own;
+  const { own, others } = ownDecision(id, databases);
   return {
     need: 'unknown',
     first: `It cannot be told whether somebody is needed: ${travels ? 'its group' : 'the workflow'} runs, and no worker of task queue ${printable(taskQueue)} answers.`,
     why: `${travels ? `It travels in ${printable(workflow.id)}. ` : ''}${
-      decided === undefined
+      own === undefined
         ? 'What was done is in the branch logs, and nothing of it is lost; only a worker can go on, and say how it stands.'
-        : `The register at ${decided.participant} says ${decided.decision}, and all branches get that.`
-    }`,
+        : `${saidInRegister(own)}${isForContention(own) ? ': nothing of that attempt takes effect, and another one may follow' : ', and all branches get that'}.`
+    }${beside(others)}`,
     byItself: 'It goes on where it was as soon as a worker is there.',
     toDo: [startWorker(workflow)],
   };
@@ -82,9 +82,9 @@ export function judgeAlone(found: Found): Verdict {
       toDo: [`temporal-txn show ${id}`],
     };
   const { own, others, alike } = ownDecision(id, databases);
-  const beside = others.length === 0 ? '' : ` Of others that its workflow ran, ${atMost(others, andMore).join('; ')}.`;
   if (own !== undefined) {
-    const why = `The register at ${own.participant} says ${own.decision}, by ${printable(own.by)}. ${said}${beside}`;
+    const why = `${saidInRegister(own)}, by ${printable(own.by)}. ${said}${beside(others)}`;
+    if (isForContention(own) && mayGoOn(workflow)) return { ...mayBeTriedAgain(whoSaysMore(found)), why };
     return { ...(alike ? isDecided(own) : isDecidedItself(own, whoSaysMore(found))), why };
   }
   const standing = rows.filter(({ state }) => state === 'applied').length;
@@ -94,7 +94,7 @@ export function judgeAlone(found: Found): Verdict {
       rows.length === 0
         ? `It cannot be told how it stands: ${nothingIn(found, others)}.`
         : `It cannot be told whether it has ended: ${count(standing, 'branch', 'branches')} of ${rows.length} in the databases took effect and ${standing === 1 ? 'stands' : 'stand'}.`,
-    why: `${said} It has no decision in a register, so it is a saga or was done in one phase, and only its workflow knows which branches it has.${beside}`,
+    why: `${said} It has no decision in a register, so it is a saga or was done in one phase, and only its workflow knows which branches it has.${beside(others)}`,
     byItself: 'A saga goes on, or is undone, as long as its workflow runs.',
     toDo: whoSaysMore(found),
   };
@@ -104,6 +104,28 @@ function nothingIn({ databases: { lookedAt } }: Found, others: readonly string[]
   if (lookedAt.length === 0) return 'no database was looked at';
   return `no database has anything of it${others.length === 0 ? '' : ' but of others that its workflow ran'}`;
 }
+
+const saidInRegister = (own: DecisionRow): string =>
+  `The register at ${own.participant} says ${own.decision}${isForContention(own) ? ' for contention' : ''}`;
+
+const beside = (others: readonly string[]): string =>
+  others.length === 0 ? '' : ` Of others that its workflow ran, ${atMost(others, andMore).join('; ')}.`;
+
+/** Whether its workflow may run, now or once it is resumed. One that Temporal has forgotten has ended. */
+function mayGoOn(workflow: WorkflowLook): boolean {
+  if (workflow.kind === 'down') return true;
+  // A group that is still known may have left it to a workflow that is only being started.
+  if (workflow.kind === 'unknown') return workflow.begunIn?.status !== undefined;
+  return workflow.status === 'RUNNING' || workflow.status in HOW_INTERRUPTED;
+}
+
+const mayBeTriedAgain = (toDo: readonly string[]): Omit<Verdict, 'why'> => ({
+  need: 'unknown',
+  first:
+    'It cannot be told how it ends: its last attempt that is decided was aborted for contention, and took no effect, but another one may follow.',
+  byItself: 'It is tried again, if it has attempts left, when its workflow goes on. Each attempt is decided by itself.',
+  toDo,
+});
 
 const isDecided = ({ decision }: DecisionRow): Omit<Verdict, 'why'> => ({
   need: 'nobody',
