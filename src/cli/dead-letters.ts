@@ -2,7 +2,14 @@
  * The commands `dead-letters` and `dead-letter`: which events could not be published, with what is parked behind them, and what a
  * person does about one.
  */
-import { deadLetters, editDeadLetter, outboxStatus, retryDeadLetter, skipDeadLetter } from '../outbox';
+import {
+  DeadLetterPublishedError,
+  deadLetters,
+  editDeadLetter,
+  outboxStatus,
+  retryDeadLetter,
+  skipDeadLetter,
+} from '../outbox';
 import type { DeadLetter, Intervention, Json, OutboxStatus } from '../outbox';
 import { databaseNamed, reach, tellFailure } from './databases';
 import type { Database, Unreachable } from './databases';
@@ -94,7 +101,7 @@ export interface DeadLetterRequest extends Intervention {
 /**
  * Does something about one dead letter, or says what it would do.
  *
- * @throws {InvalidArgument} when there is none, or the data is no JSON
+ * @throws {InvalidArgument} when there is none, the data is no JSON, or it is too late for other data
  * @throws {DatabaseUnavailable}
  */
 export async function settleDeadLetter(databases: readonly Database[], request: DeadLetterRequest): Promise<Answer> {
@@ -120,12 +127,25 @@ export async function settleDeadLetter(databases: readonly Database[], request: 
     };
   if (act === 'retry') await retryDeadLetter(database.pool, request);
   else if (act === 'skip') await skipDeadLetter(database.pool, request);
-  else await editDeadLetter(database.pool, { ...request, data: data as Json }); // Cast: parsed as JSON.
+  else await edit(database, request, data as Json); // Cast: parsed as JSON.
   return {
     exitCode: ExitCode.Well,
     text: `Done: ${what}. It is kept in txn.outbox_intervention, with your name and reason.`,
     json: { changed: true, letter },
   };
+}
+
+async function edit({ pool }: Database, request: DeadLetterRequest, data: Json): Promise<void> {
+  try {
+    await editDeadLetter(pool, { ...request, data });
+  } catch (error) {
+    if (!(error instanceof DeadLetterPublishedError)) throw error;
+    throw new InvalidArgument(
+      'the dead letter',
+      `${error.key} ${error.version}`,
+      'It was published already, so no other data of it would be: leave it out, with --skip.',
+    );
+  }
 }
 
 const WHAT = {

@@ -5,7 +5,7 @@
 import type { Pool, PoolClient } from 'pg';
 import { inLocalTransaction } from '../participant';
 import { checkLocalTimeouts } from '../protocol';
-import { InvalidEventError, NoSuchDeadLetterError } from './errors';
+import { DeadLetterPublishedError, InvalidEventError, NoSuchDeadLetterError } from './errors';
 import { checkEventData } from './event';
 import type { Json } from './event';
 
@@ -90,6 +90,7 @@ export const skipDeadLetter = (pool: Pool, intervention: Intervention): Promise<
  * that it had: what is another event must not pass for a duplicate. What it was before is in `txn.outbox_intervention`.
  *
  * @throws {NoSuchDeadLetterError} nothing was changed
+ * @throws {DeadLetterPublishedError} nothing was changed, and there is nothing to publish but what comes after it
  * @throws {InvalidEventError} nothing was changed
  */
 export async function editDeadLetter(pool: Pool, intervention: Intervention & { readonly data: Json }): Promise<void> {
@@ -106,8 +107,8 @@ export async function editDeadLetter(pool: Pool, intervention: Intervention & { 
       'update txn.outbox_queue set edition = edition + 1 where key = $1 and version = $2',
       [key, version],
     );
-    // One of an earlier version has marked it although it was parked: there is nothing to publish.
-    if (rowCount === 0) throw new NoSuchDeadLetterError(key, version);
+    // One of an earlier version has marked it although it was parked.
+    if (rowCount === 0) throw new DeadLetterPublishedError(key, version);
   });
 }
 

@@ -64,6 +64,21 @@ export class NoSuchDeadLetterError extends Error {
   }
 }
 
+/** The event of a dead letter is published: a relay of an earlier version, which was slow, had it under way. */
+export class DeadLetterPublishedError extends Error {
+  override readonly name = 'DeadLetterPublishedError';
+
+  constructor(
+    readonly key: string,
+    readonly version: number,
+  ) {
+    super(
+      `Nothing was changed: version ${version} of key ${JSON.stringify(key)} was published already, so no other data of it would be. ` +
+        'Leave it out with skipDeadLetter(): what is parked behind it is published then.',
+    );
+  }
+}
+
 /** A message came again with another content. */
 export class MessageMismatchError extends Error {
   override readonly name = 'MessageMismatchError';

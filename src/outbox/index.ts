@@ -9,6 +9,7 @@ export type { CloudEvent } from './cloud-event';
 export { deadLetters, editDeadLetter, retryDeadLetter, skipDeadLetter } from './dead-letters';
 export type { DeadLetter, Intervention } from './dead-letters';
 export {
+  DeadLetterPublishedError,
   EventIdInUseError,
   InvalidEventError,
   InvalidSnapshotError,

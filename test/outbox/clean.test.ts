@@ -79,8 +79,13 @@ it('never removes what is not published, however old, parked or not', async () =
   const about = { key: 'key-2', version: 1, by: 'ann', reason: 'it is gone' };
   expect(await deadLetters(test.pool)).toMatchObject([{ key: 'key-2', version: 1, eventId: '', waiting: 0 }]);
   await expect(editDeadLetter(test.pool, { ...about, data: 1 })).rejects.toMatchObject({
-    name: 'NoSuchDeadLetterError',
+    name: 'DeadLetterPublishedError',
+    key: 'key-2',
+    version: 1,
+    message: expect.stringMatching(/^Nothing was changed: .* was published already.* skipDeadLetter\(\)/),
   });
+  expect(await deadLetters(test.pool)).toHaveLength(1);
+  expect(await test.rows('select from txn.outbox_intervention')).toEqual([]);
   await skipDeadLetter(test.pool, about);
   expect(await deadLetters(test.pool)).toEqual([]);
 });
