@@ -1,8 +1,9 @@
 /** Worker processes: what they refuse to start with, what their health check says, and how they end. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { connectTemporal, registerSearchAttributes, TransactionClient } from 'temporal-txn/client';
+import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { quietPool } from '../quiet-pool';
 import { setUpService } from '../../activities/setup';
@@ -19,12 +20,16 @@ const BANK = 'activities/accounts/worker.js';
 const WORKFLOWS = 'workflows/worker.js';
 
 let directory = '';
-let stack: Stack<'north_bank' | 'bare'>;
+let stack: Stack<'north_bank' | 'bare' | 'readme_north' | 'readme_south'>;
 let cloud: ClosedOperator;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'temporal-txn-workers-'));
   // No search attributes: a worker for workflows must miss them.
-  stack = await startStack({ directory, databases: { north_bank: 'a', bare: 'b' }, durable: false });
+  stack = await startStack({
+    directory,
+    databases: { north_bank: 'a', bare: 'b', readme_north: 'b', readme_south: 'b' },
+    durable: false,
+  });
   cloud = await withClosedOperator(stack.temporal.address);
   await setUpService('north-bank', stack.ownerUrl('north_bank'), 'north_bank_worker');
 });
@@ -183,6 +188,59 @@ describe('the health check', () => {
     expect(worker.running).toBe(true);
     await stack.postgres.a.restart();
     await untilStatus(`${url}/health`, 200);
+  }, 120_000);
+});
+
+// Before those that leave transfers under way, which its banks would take.
+describe('the programs of README.md', () => {
+  // Within the repository, so that the package is found by its name.
+  const programs = join(dist, `readme-${process.pid}`);
+  beforeAll(() => {
+    mkdirSync(programs, { recursive: true });
+    const text = readFileSync(resolve(__dirname, '../../README.md'), 'utf8');
+    const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 };
+    for (const [, source = '', name] of text.matchAll(/^```ts\n(\/\/ ([\w-]+)\.ts\n[\s\S]*?)^```$/gm))
+      writeFileSync(join(programs, `${name}.js`), ts.transpileModule(source, { compilerOptions }).outputText);
+  });
+  afterAll(() => rmSync(programs, { recursive: true, force: true }));
+
+  it('move the money, once for an id', async () => {
+    const program = (name: string): string => relative(dist, join(programs, `${name}.js`));
+    const banks = (['north', 'south'] as const).map((name) => {
+      const url = stack.ownerUrl(`readme_${name}`);
+      const pool = quietPool({ connectionString: url, max: 1 });
+      onTestFinished(() => pool.end());
+      return { name: `${name}-bank`, url, pool };
+    });
+    for (const { pool } of banks) {
+      await pool.query('create table account (id text primary key, balance bigint not null check (balance >= 0))');
+      await pool.query("insert into account values ('alice', 10000), ('bob', 0)");
+    }
+    const workers = await Promise.all([
+      ...banks.map(({ name, url }) => start(program('bank-worker'), { SERVICE_NAME: name, DATABASE_URL: url })),
+      start(program('workflow-worker'), {}),
+    ]);
+    for (const { url } of workers) await untilStatus(`${url}/health`, 200);
+    const answers = [];
+    for (let i = 0; i < 2; i++) {
+      const { process: client, output } = await start(program('client'), {});
+      expect((await client.exited).code).toBe(0);
+      answers.push(output().trim());
+    }
+    expect(answers).toEqual(['transfer-1', 'transfer-1']);
+    const balances = await Promise.all<{ rows: unknown[] }>(
+      banks.map(({ pool }) => pool.query('select id, balance::int from account order by id')),
+    );
+    expect(balances.map(({ rows }) => rows)).toEqual([
+      [
+        { id: 'alice', balance: 7_500 },
+        { id: 'bob', balance: 0 },
+      ],
+      [
+        { id: 'alice', balance: 10_000 },
+        { id: 'bob', balance: 2_500 },
+      ],
+    ]);
   }, 120_000);
 });
 
