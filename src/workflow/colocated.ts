@@ -20,6 +20,7 @@ import { dispatcherOver, withoutSignals } from './dispatch';
 import type { Addressee, BranchCall, Dispatcher, Effort } from './dispatch';
 import { finalFailure } from './failures';
 import { mayAskLocally } from './local-activities';
+import { overhearing } from './worker-circuits';
 
 /** Asks where the coordinator is, once. */
 export function askNear<Answer>(
@@ -38,7 +39,8 @@ export function askNear<Answer>(
     retry: { maximumAttempts: 1 },
     summary,
   });
-  return (ask as (request: object) => Promise<Answer>)(request); // Cast: a proxy has whatever it is asked for.
+  const answer = (ask as (request: object) => Promise<Answer>)(request); // Cast: a proxy has whatever it is asked for.
+  return overhearing(participant, answer, (failure) => answerIn(failure) !== undefined);
 }
 
 const near: Dispatcher = withoutSignals(dispatcherOver(askNear));

@@ -66,17 +66,22 @@ export class CommitRun {
     // Before anything is waited for: an update that comes with the start is refused where its handler is not there by then.
     openDesk();
     openAnnouncement(this.context);
+    let giveBack: (() => void) | undefined;
     // What was begun before is not refused: it may be decided.
     if (this.settings.failFast && !(this.context.goesOn && isNew())) {
       const participants = this.#members.filter(isOwnMember).map(({ branch }) => branch.participant);
-      await this.context.beforehand(() => admit(participants));
+      giveBack = await this.context.beforehand(() => admit(participants));
     }
     this.#show();
     this.context.whenCancelled(() => this.#withdraw());
-    for (;;) {
-      const decided = await this.#attempt();
-      if (!this.#mayTryAgain(decided) || this.#isLeftMixed()) return this.#end(decided);
-      await this.#beginAgain();
+    try {
+      for (;;) {
+        const decided = await this.#attempt();
+        if (!this.#mayTryAgain(decided) || this.#isLeftMixed()) return this.#end(decided);
+        await this.#beginAgain();
+      }
+    } finally {
+      giveBack?.();
     }
   }
 

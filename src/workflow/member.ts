@@ -5,6 +5,7 @@ import { identify, isOwn } from './branches';
 import type { AnyBranch, OwnBranch } from './branches';
 import type { TransactionContext } from './context';
 import type { BranchCall } from './dispatch';
+import type { Correspondent } from './votes';
 
 export interface Member {
   readonly id: BranchId;
@@ -33,10 +34,11 @@ export function primaryOf(members: readonly Member[]): OwnMember {
   return primary;
 }
 
-export const voterOf = ({ id, token, branch }: Member, evidence: Voter['evidence']): Voter => ({
+export const voterOf = ({ id, token, branch }: Member, evidence: Voter['evidence']): Correspondent => ({
   branch: id,
   token,
   evidence: isOwn(branch) ? evidence : 'vote',
+  ...(isOwn(branch) && evidence === 'vote' ? { participant: branch.participant } : {}),
 });
 
 export const callOf = (

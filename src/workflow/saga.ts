@@ -64,10 +64,10 @@ const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise
     if (!failFast || (context.goesOn && isNew())) return begin();
     return context
       .beforehand(() => admit(failFast))
-      .then((seeEnd) => {
+      .then((giveBack) => {
         const end = begin();
         // Beside it: nobody is told later of the end.
-        seeEnd(end);
+        void end.then(giveBack, giveBack);
         return end;
       });
   });

@@ -9,6 +9,7 @@ import { Ballot } from '../protocol';
 import type { BranchId, Decision, Reception, TransactionId, Voter } from '../protocol';
 import { outside } from './outside';
 import { perWorkflow } from './per-workflow';
+import { noteAnswer } from './worker-circuits';
 
 /** A branch's vote: `{ transaction, branch, token, vote: 'commit' | 'abort' | 'read-only', reason?: { code, message } }`. */
 export const voteSignal = defineSignal<[unknown]>('vote');
@@ -18,9 +19,14 @@ export const voteSignal = defineSignal<[unknown]>('vote');
  */
 export const ackSignal = defineSignal<[unknown]>('ack');
 
+export interface Correspondent extends Voter {
+  /** Of a participant of which perhaps nothing is heard but what comes here. */
+  readonly participant?: string;
+}
+
 interface Box {
   readonly ballot: Ballot;
-  readonly voters: readonly Voter[];
+  readonly voters: readonly Correspondent[];
   readonly acked: Map<BranchId, Acknowledged>;
   readonly preCommitted: Set<BranchId>;
   /** Told of every vote that counts. */
@@ -41,7 +47,11 @@ export interface OpenBallot extends Pick<Box, 'ballot' | 'acked' | 'preCommitted
 
 const post = perWorkflow(() => ({ boxes: new Map<TransactionId, Box>(), open: false }));
 
-export function openBallot(transaction: TransactionId, voters: readonly Voter[], changed: () => void): OpenBallot {
+export function openBallot(
+  transaction: TransactionId,
+  voters: readonly Correspondent[],
+  changed: () => void,
+): OpenBallot {
   openBoxes();
   const { boxes } = post();
   const ballot = new Ballot(transaction, voters);
@@ -72,7 +82,11 @@ function receiveVote(message: unknown): Reception {
   const box = boxOf(message);
   if (box === undefined || typeof box === 'string') return box ?? 'unknown-transaction';
   const reception = box.ballot.receive(message);
-  if (reception === 'counted') box.changed();
+  if (reception === 'counted') {
+    const { branch } = message as Readonly<Record<string, unknown>>; // Cast: it counts.
+    hear(box.voters.find((voter) => voter.branch === branch));
+    box.changed();
+  }
   return reception;
 }
 
@@ -83,9 +97,14 @@ function receiveAck(message: unknown): Reception {
   const voter = box.voters.find((candidate) => candidate.branch === branch);
   if (voter === undefined) return 'unknown-branch';
   if (voter.token !== token) return 'wrong-token';
+  hear(voter);
   if (state === 'pre-committed') box.preCommitted.add(voter.branch);
   else box.acked.set(voter.branch, { ...(result === undefined ? {} : { result }), ...tookIn(state) });
   return 'counted';
+}
+
+function hear(voter: Correspondent | undefined): void {
+  if (voter?.participant !== undefined) noteAnswer(voter.participant);
 }
 
 const tookIn = (state: unknown): Pick<Acknowledged, 'took'> => {

@@ -42,19 +42,46 @@ export const listening = <T>(participant: string, request: Promise<T>): Promise<
   state().wanted ? told(participant, request) : request;
 
 async function told<T>(participant: string, request: Promise<T>): Promise<T> {
-  const { words } = state();
-  const tell = (heard: Heard): void => {
-    words.set(participant, (words.get(participant) ?? 0) + 1);
-    circuits().heard(participant, heard);
-  };
   try {
     const answer = await request;
-    tell('answer');
+    tell(participant, 'answer');
     return answer;
   } catch (error) {
-    if (!isWithdrawn(error)) tell(isSilence(error) ? 'silence' : 'answer');
+    if (!isWithdrawn(error)) tell(participant, isSilence(error) ? 'silence' : 'answer');
     throw error;
   }
+}
+
+/**
+ * Tells of the answer alone, for a request whose silence is followed by another one. Beside whoever waits for it: they go on in the order in
+ * which they did before anybody told of such answers.
+ *
+ * @param isAnswer whether a failure is one
+ */
+export function overhearing<T>(
+  participant: string,
+  request: Promise<T>,
+  isAnswer: (failure: unknown) => boolean,
+): Promise<T> {
+  if (state().wanted)
+    request.then(
+      () => tell(participant, 'answer'),
+      (failure: unknown) => {
+        if (isAnswer(failure)) tell(participant, 'answer');
+      },
+    );
+  return request;
+}
+
+/** Tells of a participant whose word has come, where anybody wants to know. */
+export function noteAnswer(participant: string): void {
+  if (state().wanted) tell(participant, 'answer');
+}
+
+function tell(participant: string, heard: Heard): void {
+  const { words } = state();
+  words.set(participant, (words.get(participant) ?? 0) + 1);
+  circuits().heard(participant, heard);
 }
 
 /** No attempt answered in time, or no worker took the request. */
@@ -77,21 +104,20 @@ export const isCircuitOpen = (error: unknown): boolean =>
 /**
  * Ends a transaction before it has begun, where a participant is known to be away.
  *
- * @returns what is to see the end of one that may not ask all of them: it tried their circuits for all others, and of some it has heard nothing
+ * @returns what is to be called at its end: it tried their circuits for all others, and of some it may have heard nothing
  * @throws {TransactionNotAttempted}
  */
-export async function admit(participants: readonly string[]): Promise<(end: Promise<unknown>) => void> {
+export async function admit(participants: readonly string[]): Promise<() => void> {
   const here = state();
   here.wanted = true;
   const named = [...new Set(participants)];
   const away = await whoIsAway(named);
   if (away.length > 0) throw new TransactionNotAttempted(away);
   const before = new Map(here.words);
-  const giveBack = (): void => {
+  return () => {
     for (const participant of named)
       if (here.words.get(participant) === before.get(participant)) circuits().unheard(participant);
   };
-  return (end) => void end.then(giveBack, giveBack);
 }
 
 async function whoIsAway(participants: readonly string[]): Promise<readonly Away[]> {

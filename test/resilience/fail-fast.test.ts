@@ -1,10 +1,12 @@
 /** Transactions that rather fail at once: what their worker knows of participants, and how they end before they begin. */
 import { WithStartWorkflowOperation } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
+import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TransactionNotAttempted } from '../../src/client';
 import { HERITAGE_MEMO } from '../../src/observability';
-import { FailureType, WHO_IS_AWAY } from '../../src/protocol';
+import { colocatedActivity, FailureType, WHO_IS_AWAY } from '../../src/protocol';
 import type { BranchRequest, Heritage } from '../../src/protocol';
 import { TransactionTestEnvironment } from '../../src/testing';
 import { ParticipantCircuits } from '../../src/worker';
@@ -116,6 +118,7 @@ describe('a transaction that wants to fail fast', () => {
   const circuits = new ParticipantCircuits({ trip: { consecutive: 2 }, halfOpenAfterMs: HALF_OPEN_MS, jitter: 0 });
   const asked: string[] = [];
   const lines: (() => Promise<unknown>)[] = [];
+  const refusal = ApplicationFailure.nonRetryable('No', FailureType.Refusal, { code: 'no', message: 'No' });
   const answer = async (request: BranchRequest, usual: object): Promise<unknown> => {
     asked.push(`${request.branch}${request.failFast ? ', failing fast' : ''}`);
     return (lines.shift() ?? (async () => usual))();
@@ -123,17 +126,21 @@ describe('a transaction that wants to fail fast', () => {
   const activities = {
     debit: (request: BranchRequest) => answer(request, { answer: 'applied', result: null }),
     'debit.prepare': (request: BranchRequest) => answer(request, { vote: 'commit', result: null }),
+    'debit.preCommit': async () => 'done',
     'debit.decide': async () => ({ decision: 'commit', by: 'coordinator', ack: { kind: 'applied' } }),
     'debit.commit': async () => ({ kind: 'applied' }),
     'debit.compensate': async () => ({ answer: 'compensated' }),
     releaseLocks: async () => undefined,
   };
   let environment: TransactionTestEnvironment;
+  let workflowBundle: WorkflowBundleWithSourceMap;
   let told = 0;
   beforeAll(async () => {
+    workflowBundle = await bundleWorkflows(compiledWorkflows('resilience'));
     environment = await TransactionTestEnvironment.start({
-      workflows: await bundleWorkflows(compiledWorkflows('resilience')),
+      workflows: workflowBundle,
       participants: { bank: activities, shop: activities },
+      threePhaseCommit: true,
       circuits,
     });
   });
@@ -258,12 +265,40 @@ describe('a transaction that wants to fail fast', () => {
     ]);
   });
 
+  it('tells its worker of a participant that answers by signals alone', async () => {
+    const heard = vi.spyOn(circuits, 'heard');
+    onTestFinished(() => heard.mockRestore());
+    const { votes: _, ...options } = commit.options;
+    expect(await start('settlesInThreePhases', { ...commit, options })).toMatchObject({ outcome: 'committed' });
+    await expect.poll(() => heard.mock.calls).toContainEqual(['bank', 'answer']);
+  });
+
+  it.each([
+    ['does', undefined, 'committed'],
+    ['refuses', () => Promise.reject(refusal), 'compensated'],
+  ])('tells its worker of a participant in the same process that %s what it is asked', async (_, line, outcome) => {
+    const heard = vi.spyOn(circuits, 'heard');
+    onTestFinished(() => heard.mockRestore());
+    if (line) lines.push(line);
+    const { nativeConnection: connection, client } = environment.temporal;
+    const house = await Worker.create({
+      connection,
+      taskQueue: 'house',
+      workflowBundle,
+      activities: { ...circuits.activities, [colocatedActivity('bank', 'debit')]: activities.debit },
+      sinks: circuits.sinks,
+    });
+    const report = await house.runUntil(
+      client.workflow.execute('settledAtHome', { workflowId: `fast-${++told}`, taskQueue: 'house' }),
+    );
+    expect(report).toMatchObject({ outcome });
+    expect(heard.mock.calls).toEqual([['bank', 'answer']]);
+  });
+
   it('gives back to its worker the trial of whom it has not come to ask', async () => {
     const unheard = vi.spyOn(circuits, 'unheard');
     onTestFinished(() => unheard.mockRestore());
-    lines.push(async () => {
-      throw ApplicationFailure.nonRetryable('No', FailureType.Refusal, { code: 'no', message: 'No' });
-    });
+    lines.push(() => Promise.reject(refusal));
     expect(await start('settled', saga)).toMatchObject({ outcome: 'compensated' });
     expect(asked).toEqual(['shop.debit, failing fast']);
     await expect.poll(() => unheard.mock.calls).toEqual([['bank']]);
