@@ -3,7 +3,15 @@
  * it. What it does is the program in `protocol/three-phase-commit.ts`; here are its messages, its timers and its database.
  */
 import { HandlerUnfinishedPolicy } from '@temporalio/common';
-import { CancellationScope, condition, setCurrentDetails, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  patched,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { AbortCode, canonicalJson, participate, run } from '../protocol';
 import type { AbortReason, Ack, Decision, Driver, ParticipantReplies, ParticipantState, Vote } from '../protocol';
 import { alarm } from './alarm';
@@ -50,7 +58,10 @@ const OTHER_REQUEST: AbortReason = {
     'It takes part in a transaction of the same id with another input or another first branch. Give this one an id of its own.',
 };
 
-/** The register belongs to it: a build that puts another branch first has another one, and two could decide differently. */
+/**
+ * The register belongs to it: a build that puts another branch first has another one, and two could decide differently. The version before
+ * did not look at it, and what that did is replayed.
+ */
 const isSameRequest = (
   asked: Readonly<Record<string, unknown>>,
   { operation, input, request, register }: ParticipationRequest,
@@ -58,7 +69,7 @@ const isSameRequest = (
   asked['operation'] === operation &&
   canonicalJson(asked['input'] ?? null) === canonicalJson(input ?? null) &&
   (asked['request'] === undefined || request === undefined || asked['request'] === request) &&
-  (asked['register'] === undefined || asked['register'] === register);
+  (asked['register'] === undefined || asked['register'] === register || !patched('temporal-txn-same-register'));
 
 class ThreePhaseParticipant implements Driver<ParticipantReplies> {
   ack: Ack | undefined;
