@@ -189,11 +189,11 @@ function checkedConcurrency(concurrency = 20): number {
   throw new RangeError(`Nothing was started: concurrency is ${show(concurrency)}, not a whole number from 1 up.`);
 }
 
-/** Both run, and both end when one of them does. */
+/** Both run, and both end when one of them does. The silence that the participant bears is no limit of the relay, which has one of its own. */
 async function withRelay(
   own: RunningWorker,
   name: string,
-  { database, temporal }: RunParticipantOptions,
+  { database: { query_timeout: _, ...database }, temporal }: RunParticipantOptions,
   outbox: OutboxRelaySettings,
 ): Promise<RunningWorker> {
   try {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Connection } from '@temporalio/client';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { bank } from '../../bench/protocols/operations';
 import type { TemporalSettings } from '../../src/client';
@@ -116,5 +117,15 @@ describe('a participant', () => {
       new RangeError(`Nothing was started: concurrency is ${concurrency}, not a whole number from 1 up.`),
     );
     expect(await hasBegun(`recovery:${name}`)).toBe(false);
+  });
+
+  it('has its relay keep a limit of its own for statements, whatever silence it allows its database', async () => {
+    const { Pool } = pg;
+    const pools = vi.spyOn(pg, 'Pool').mockImplementation(function (settings) {
+      return new Pool(settings);
+    });
+    const options = { name: 'relaying', database: { ...database, query_timeout: 0 }, temporal, outbox: { publisher } };
+    await (await room.runParticipant(bank, options)).stop();
+    expect(pools.mock.calls.map(([settings]) => settings?.query_timeout)).toEqual([undefined, 40_000]);
   });
 });
