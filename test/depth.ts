@@ -13,7 +13,7 @@ export const depth = ({ sample, campaign }: { readonly sample: number; readonly 
 /** What takes long, and comes by turns: one of each kind in a run. */
 export const TURNS = {
   nemesis: ['sagas', 'two-phase commit', 'groups'],
-  benchmark: ['throughput', 'scale', 'outbox'],
+  comparison: ['throughput', 'scale', 'outbox', 'classic three-phase commit'],
   'faults in groups': ['sagas', 'two-phase commit'],
   'kills of a house': ['alone', 'in groups'],
   'random sagas': ['to their end', 'cancelled'],

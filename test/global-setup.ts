@@ -6,8 +6,9 @@ import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { chmodSync, mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { platform, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { makePostgresTemplate } from '../src/testing';
 import { CAMPAIGN } from './depth';
 
 interface Asked {
@@ -17,18 +18,20 @@ interface Asked {
   };
 }
 
-export default function setUp({ vitest: { filenamePattern, config } }: Asked): () => Promise<void> {
+export default async function setUp({ vitest: { filenamePattern, config } }: Asked): Promise<() => Promise<void>> {
   buildIfStale();
   chooseTurns(filenamePattern === undefined && config.testNamePattern === undefined && !CAMPAIGN);
   return prepareDirectory();
 }
 
 /** For what the processes that run tests keep until they end. @returns what removes it */
-function prepareDirectory(): () => Promise<void> {
+async function prepareDirectory(): Promise<() => Promise<void>> {
   const directory = mkdtempSync(join(tmpdir(), 'txn-tests-'));
   // As root, PostgreSQL runs as a user of its own and has to get there.
   chmodSync(directory, 0o711);
   process.env['TXN_TEST_DIRECTORY'] = directory;
+  if (platform() !== 'win32')
+    process.env['TXN_POSTGRES_TEMPLATE'] = await makePostgresTemplate(join(directory, 'template'));
   return () => rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
 

@@ -20,6 +20,7 @@ export { PostgresFaultProxy } from './postgres/fault-proxy';
 export type { PostgresFaultProxyOptions } from './postgres/fault-proxy';
 export type { Fault, InjectedFault, Injection, StruckStatement } from './postgres/faults';
 export { PostgresServer } from './postgres/server';
+export { makePostgresTemplate } from './postgres/template';
 export type { DatabaseAddress, PostgresServerOptions } from './postgres/server';
 export type { Answer } from './postgres/wire';
 export { lockDirectory } from './processes/directory-lock';

@@ -59,7 +59,7 @@ const append = (...keys: readonly string[]): Promise<void> =>
     keys.map((key) => ({ type: 'Happened', key, data: {} })),
   );
 
-describe.skipIf(!isTurnOf('benchmark', 'outbox'))('on its stage', () => {
+describe.skipIf(!isTurnOf('comparison', 'outbox'))('on its stage', () => {
   beforeAll(async () => {
     const { openOutboxStage } = await compiled<typeof StageModule>('stage');
     stage = await openOutboxStage();

@@ -32,7 +32,7 @@ const root = resolve(__dirname, '../..');
 const compiled = <Module>(name: string): Promise<Module> =>
   import(resolve(root, `dist/bench/scale/${name}.js`)) as Promise<Module>; // Cast: compiled from it.
 
-describe.skipIf(!isTurnOf('benchmark', 'scale'))('a run', () => {
+describe.skipIf(!isTurnOf('comparison', 'scale'))('a run', () => {
   let fleet: FleetModule.Fleet;
 
   beforeAll(async () => {

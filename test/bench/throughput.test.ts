@@ -27,7 +27,7 @@ const compiled = <Module>(name: string): Promise<Module> =>
 
 const OURS: readonly Way[] = ['direct', 'saga', '2pc'];
 
-describe.skipIf(!isTurnOf('benchmark', 'throughput'))('a run', () => {
+describe.skipIf(!isTurnOf('comparison', 'throughput'))('a run', () => {
   let company: CompanyModule.Company;
 
   beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { onTestFinished, describe, expect, it } from 'vitest';
+import { onTestFinished, describe, expect, it, vi } from 'vitest';
 
-import { DirectoryInUse, PostgresServer } from '../../src/testing';
+import { DirectoryInUse, makePostgresTemplate, PostgresServer } from '../../src/testing';
 import type { PostgresServerOptions } from '../../src/testing';
 import { query, survivors, temporaryDirectory } from './fixture';
 
@@ -34,6 +34,22 @@ describe('an embedded PostgreSQL server', () => {
     expect(await query(url, 'SELECT gid FROM pg_prepared_xacts')).toEqual([{ gid: 'in-doubt' }]);
     await query(url, `COMMIT PREPARED 'in-doubt'`);
     expect(await query(url, 'SELECT i FROM t ORDER BY i')).toEqual([{ i: 1 }, { i: 2 }]);
+  });
+
+  it('is a copy of the template that is named, and is made anew where none is, or where it is durable', async () => {
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const identifierOf = async (options: Partial<PostgresServerOptions> = {}): Promise<unknown> => {
+      const server = await start(temporaryDirectory(), options);
+      const [found] = await query(server.adminUrl, 'select system_identifier::text as id from pg_control_system()');
+      return found?.['id'];
+    };
+    vi.stubEnv('TXN_POSTGRES_TEMPLATE', '');
+    const anew = await identifierOf();
+    vi.stubEnv('TXN_POSTGRES_TEMPLATE', await makePostgresTemplate(temporaryDirectory()));
+    const copied = await identifierOf();
+    expect(await identifierOf()).toBe(copied);
+    expect(await identifierOf({ durable: true })).not.toBe(copied);
+    expect(anew).not.toBe(copied);
   });
 
   it('starts again where it stopped: data, passwords and port', async () => {

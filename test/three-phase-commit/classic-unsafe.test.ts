@@ -3,7 +3,7 @@
  * database, and where a network is cut in two it commits one branch and aborts another. That is shown here, not prevented.
  */
 import { describe, expect, it } from 'vitest';
-import { some } from '../depth';
+import { isTurnOf, some } from '../depth';
 import { refuses } from '../two-phase-commit/participants';
 import { all, nameOf, threePhaseFixture, THREE, TWO } from './fixture';
 
@@ -20,7 +20,7 @@ const TOLD: readonly [string, readonly string[], 'commit' | 'abort'][] = [
   ['all', THREE.map(nameOf), 'commit'],
 ];
 
-describe('classic three-phase commit', () => {
+describe.skipIf(!isTurnOf('comparison', 'classic three-phase commit'))('classic three-phase commit', () => {
   it('commits, and asks no register', async () => {
     const tale = await fixture.begin({ options });
     expect(await tale.report()).toMatchObject({ outcome: 'committed', results: THREE.map(nameOf) });

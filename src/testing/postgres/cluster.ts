@@ -7,7 +7,7 @@
 import type { StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { ProcessNotReady } from '../errors';
 import { commandOf, exists } from '../processes/identity';
@@ -21,6 +21,8 @@ export interface ClusterOptions {
   readonly adminPassword: string;
   /** Whether the new files are forced to disk. */
   readonly durable: boolean;
+  /** A directory with a cluster that was never started, with this password: the new one is a copy of it. @default it is made by `initdb` */
+  readonly template?: string;
 }
 
 /** The data directory inside `directory`, created if it is not there. */
@@ -38,7 +40,7 @@ export async function ensureCluster(options: ClusterOptions): Promise<string> {
   const aside = join(directory, `data.new-${process.pid}`);
   await mkdir(aside, { mode: 0o700 });
   await giveTo(aside, installation.runAs);
-  await initdb(aside, options);
+  await (options.template === undefined ? initdb(aside, options) : copy(options.template, aside, options));
   await rename(aside, data);
   return data;
 }
@@ -62,29 +64,42 @@ async function initdb(
     ];
     args.push('--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-instructions');
     if (!durable) args.push('--no-sync');
-    const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
-    const { child } = await spawnGuarded(installation.initdb, args, {
-      ...installation.runAs,
-      cwd: directory,
-      env: serverEnvironment(),
-      stdio,
-    });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
-    const [code] = (await once(child, 'close')) as [number | null];
-    if (code !== 0) {
-      await rm(data, { recursive: true, force: true });
-      throw new ProcessNotReady(
-        'initdb',
-        `it exited with ${code ?? 'a signal'}`,
-        output.slice(-2_000),
-        'Nothing was created.',
-      );
-    }
+    await fill(data, installation.initdb, args, { directory, installation });
   } finally {
     await rm(passwordFile, { force: true });
   }
+}
+
+/** As the user that PostgreSQL runs as, whose the files have to be. */
+const copy = (template: string, data: string, options: ClusterOptions): Promise<void> =>
+  fill(data, 'cp', ['-a', `${join(template, 'data')}/.`, data], options);
+
+/** Has a program write a data directory, whole or not at all. */
+async function fill(
+  data: string,
+  program: string,
+  args: readonly string[],
+  { directory, installation }: Pick<ClusterOptions, 'directory' | 'installation'>,
+): Promise<void> {
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
+  const { child } = await spawnGuarded(program, args, {
+    ...installation.runAs,
+    cwd: directory,
+    env: serverEnvironment(),
+    stdio,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code === 0) return;
+  await rm(data, { recursive: true, force: true });
+  throw new ProcessNotReady(
+    basename(program),
+    `it exited with ${code ?? 'a signal'}`,
+    output.slice(-2_000),
+    'Nothing was created.',
+  );
 }
 
 /** PostgreSQL's own variables would change what it does, and the user's have no business in it. */

@@ -16,11 +16,20 @@ export class Passwords {
     this.#byRole = read(this.#file);
   }
 
-  /** The password of a role. Letters and digits only: it goes into URLs and command lines of people's tools unquoted. */
-  of(role: string): string {
+  /** Whether the role has one. */
+  has(role: string): boolean {
+    return this.#byRole[role] !== undefined;
+  }
+
+  /**
+   * The password of a role. Letters and digits only: it goes into URLs and command lines of people's tools unquoted.
+   *
+   * @param otherwise where it has none. @default a new one
+   */
+  of(role: string, otherwise?: string): string {
     const known = this.#byRole[role];
     if (known !== undefined) return known;
-    const made = randomBytes(24).toString('hex');
+    const made = otherwise ?? randomBytes(24).toString('hex');
     this.#byRole[role] = made;
     const aside = `${this.#file}.${process.pid}`;
     writeFileSync(aside, JSON.stringify(this.#byRole), { mode: 0o600 });

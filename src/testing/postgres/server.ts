@@ -21,6 +21,7 @@ import { locateInstallation, reachableDirectory } from './installation';
 import type { Installation } from './installation';
 import { Passwords } from './passwords';
 import { createServiceDatabase, createWorkerRole } from './service';
+import { SUPERUSER, templateDirectory } from './template';
 
 export interface PostgresServerOptions {
   /** Where data, passwords and log are kept. Created if need be, reused if there. */
@@ -42,7 +43,6 @@ export interface DatabaseAddress {
 }
 
 const HOST = '127.0.0.1';
-const SUPERUSER = 'postgres';
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
 const PORT_ATTEMPTS = 3;
@@ -81,8 +81,17 @@ export class PostgresServer {
     const lock = await lockDirectory(directory, 'postgres');
     try {
       const passwords = new Passwords(directory);
-      const adminPassword = passwords.of(SUPERUSER);
-      const data = await ensureCluster({ directory, installation, adminPassword, durable: options.durable ?? true });
+      const durable = options.durable ?? true;
+      // One that was begun here has a password of its own.
+      const template = durable || passwords.has(SUPERUSER) ? undefined : templateDirectory();
+      const adminPassword = passwords.of(SUPERUSER, template && new Passwords(template).of(SUPERUSER));
+      const data = await ensureCluster({
+        directory,
+        installation,
+        adminPassword,
+        durable,
+        ...(template === undefined ? {} : { template }),
+      });
       const port = options.port ?? (await freePort(await portUsedLast(directory)));
       const server = new PostgresServer(options, installation, directory, data, passwords, lock, port);
       await server.#startOnFreePort();
