@@ -8,7 +8,7 @@ const root = resolve(__dirname, '../..');
 const eslint = new ESLint({
   cwd: root,
   ruleFilter: ({ ruleId }) => ruleId === 'no-restricted-syntax',
-  overrideConfig: { languageOptions: { parserOptions: { projectService: false } } },
+  overrideConfig: { languageOptions: { parserOptions: { project: null } } },
 });
 
 async function complaints(code: string, filePath = 'src/workflow/snippet.ts'): Promise<string[]> {
