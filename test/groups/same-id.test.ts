@@ -130,7 +130,7 @@ describe('a saga that a group has committed', () => {
 
   it(
     'is undone by whom it was handed over to, resumed after that was terminated, and nobody knows the group any more',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const member = newMember([{ at: 'left' }, { at: 'right', does: 'fail' }]);
       const { client } = groups().server;
@@ -151,8 +151,8 @@ describe('a saga that a group has committed', () => {
           () => false,
           (error: unknown) => error instanceof WorkflowNotFoundError,
         );
-      // The dev server takes its time to delete.
-      await until('the group is forgotten', isForgotten, 100_000);
+      // The dev server takes its time to delete: it tries that again at ever longer pauses.
+      await until('the group is forgotten', isForgotten, 200_000);
       const own = await groups().transactions.resume<readonly Deed[], unknown>('inSteps', {
         id: member.id,
         input: member.deeds,
