@@ -40,8 +40,8 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** Sends updates to one workflow, all at once. @returns how many the worker never answered, as the server says */
-async function lostOf(where: 'here' | 'anywhere'): Promise<number> {
+/** Sends updates to one workflow, all at once. @returns the errors of those that failed */
+async function failuresOf(where: 'here' | 'anywhere'): Promise<readonly unknown[]> {
   const workflow = await server.client.workflow.start('sleepy', {
     workflowId: `sleepy-${count++}`,
     taskQueue: 'sleepy',
@@ -50,11 +50,10 @@ async function lostOf(where: 'here' | 'anywhere'): Promise<number> {
   });
   const ends = await Promise.allSettled(Array.from({ length: UPDATES }, () => workflow.executeUpdate('nap')));
   await workflow.terminate();
-  const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
-  for (const error of errors) expect(isLost(error), String(error)).toBe(true);
-  return errors.length;
+  return ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
 }
 
+/** Whether the worker has never answered it, as the server says. On a busy machine a call may fail by itself, which shows nothing. */
 const isLost = (error: unknown): boolean =>
   error instanceof WorkflowUpdateFailedError &&
   error.cause instanceof ApplicationFailure &&
@@ -63,7 +62,7 @@ const isLost = (error: unknown): boolean =>
 describe('many updates of one workflow at once', () => {
   it('are lost where they run local activities', async () => {
     let lost = 0;
-    for (let round = 0; round < ROUNDS && lost === 0; round++) lost = await lostOf('here');
+    for (let round = 0; round < ROUNDS && lost === 0; round++) lost = (await failuresOf('here')).filter(isLost).length;
     expect(
       lost,
       'The SDK has been mended: let updates have local activities again in src/workflow/local-activities.ts, and take the warning out of docs/latency.md.',
@@ -71,6 +70,6 @@ describe('many updates of one workflow at once', () => {
   }, 60_000);
 
   it('are answered, all of them, where they run activities', async () => {
-    expect(await lostOf('anywhere')).toBe(0);
+    expect(await failuresOf('anywhere')).toEqual([]);
   }, 30_000);
 });
