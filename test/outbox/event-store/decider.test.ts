@@ -279,6 +279,20 @@ describe('a snapshot', () => {
     expect(await snapshots(stream)).toMatchObject([{ version: 10, state: { balance: 11 } }]);
   });
 
+  it('is used although the times of its stream are ahead of the clock', async () => {
+    const stream = newStream();
+    const decider = cached('account:1', { every: 1 });
+    await store.handle(database.pool, decider, stream, { kind: 'deposit', amount: 1 });
+    await database.pool.query('alter table txn.event disable trigger user');
+    await database.pool.query("update txn.event set created_at = created_at + interval '1 hour' where stream = $1", [
+      stream,
+    ]);
+    await database.pool.query('alter table txn.event enable trigger user');
+    await store.handle(database.pool, decider, stream, { kind: 'deposit', amount: 2 });
+    await database.pool.query(`update txn.snapshot set state = '{"balance": 7}' where stream = $1`, [stream]);
+    expect((await store.load(database.pool, decider, stream)).state.balance).toBe(7);
+  });
+
   it('of events that were deleted is not used', async () => {
     const stream = newStream();
     const decider = cached('account:1', { every: 1 });
