@@ -65,7 +65,7 @@ async function typesFound(connection: Asked, namespace: string): Promise<Readonl
       ]),
     );
   } catch (error) {
-    if (!isGrpcServiceError(error) || !CLOSED.includes(error.code)) throw error;
+    if (!isAnswer(error, CLOSED)) throw error;
     const probed = await Promise.all(
       searchAttributeList().map(
         async ({ name, type }) => [name, await probe(connection, namespace, name, type)] as const,
@@ -77,7 +77,11 @@ async function typesFound(connection: Asked, namespace: string): Promise<Readonl
 
 /** What a server answers whose operator's service is not for us: PERMISSION_DENIED, UNIMPLEMENTED, UNAUTHENTICATED. */
 const CLOSED: readonly number[] = [7, 12, 16];
-const INVALID_ARGUMENT: readonly number[] = [3];
+/** INVALID_ARGUMENT. */
+const REFUSED: readonly number[] = [3];
+
+const isAnswer = (error: unknown, codes: readonly number[]): error is Error & { readonly details: string } =>
+  isGrpcServiceError(error) && codes.includes(error.code);
 
 /** A query for an attribute that is not registered, or for a value that its type cannot have, is refused. */
 async function probe(
@@ -93,7 +97,7 @@ async function probe(
     });
     return CLI_TYPES[type];
   } catch (error) {
-    if (!isGrpcServiceError(error) || !INVALID_ARGUMENT.includes(error.code)) throw error;
+    if (!isAnswer(error, REFUSED)) throw error;
     return /invalid value type for search attribute \w+ of type (\w+)/.exec(error.details)?.[1];
   }
 }
