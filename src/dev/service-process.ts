@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { freePort, ProcessNotReady, spawnGuarded } from '../testing';
 import type { GuardedProcess } from '../testing';
+import { outputFromNow } from '../testing/processes/output';
 
 export interface ServiceProcessOptions {
   /** Shown in messages and errors. */
@@ -27,6 +28,7 @@ export interface ServiceProcessOptions {
 
 const READY_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 100;
+const PORT_ATTEMPTS = 5;
 
 export class ServiceProcess {
   #process: GuardedProcess | undefined;
@@ -72,7 +74,8 @@ export class ServiceProcess {
     if (this.running) return;
     this.#stopping = false;
     this.#starting = this.#launch(env);
-    await this.#starting;
+    await this.#starting; // Whoever hears that it could not be started is not to have it running a second later.
+    this.#watch();
   }
 
   /** SIGKILL, as a crash would; it is then started again unless told otherwise. */
@@ -93,17 +96,33 @@ export class ServiceProcess {
   }
 
   async #launch(env: Readonly<Record<string, string>>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#launchAt(await freePort(), env);
+        return;
+      } catch (error) {
+        // Somebody else was faster, be it by a connection that needed a port of its own.
+        const taken = error instanceof ProcessNotReady && error.output.includes('EADDRINUSE');
+        if (!taken || attempt === PORT_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #launchAt(port: number, env: Readonly<Record<string, string>>): Promise<void> {
     const { script, node = process.execPath, log, preload = [] } = this.options;
-    const port = await freePort();
     this.#healthUrl = `http://127.0.0.1:${port}/health`;
+    const output = await outputFromNow(log);
     const args = [...preload.flatMap((module) => ['--require', module]), script];
     const started = await spawnGuarded(node, args, {
       env: { ...process.env, ...this.options.env, ...env, TXN_HEALTH_HOST: '127.0.0.1', TXN_HEALTH_PORT: String(port) },
       log,
     });
     this.#process = started;
-    void started.exited.then(() => this.#startAgain());
-    await this.#untilHealthy(started);
+    await this.#untilHealthy(started, output);
+  }
+
+  #watch(): void {
+    void this.#process?.exited.then(() => this.#startAgain());
   }
 
   async #startAgain(): Promise<void> {
@@ -117,16 +136,17 @@ export class ServiceProcess {
       console.error(`${name} could not be started again: ${error instanceof Error ? error.message : String(error)}`),
     );
     await this.#starting;
+    if (!this.#stopping) this.#watch();
   }
 
-  async #untilHealthy(started: GuardedProcess): Promise<void> {
+  async #untilHealthy(started: GuardedProcess, output: () => Promise<string>): Promise<void> {
     const deadline = Date.now() + READY_TIMEOUT_MS;
     while (!(await isHealthy(this.#healthUrl))) {
       const late = Date.now() > deadline;
       if (late || !started.running) {
         const reason = late ? `it was not healthy within ${READY_TIMEOUT_MS / 1000} s` : 'it ended';
         await started.stop();
-        throw new ProcessNotReady(this.options.name, reason, '', `Its output is in ${this.options.log}.`);
+        throw new ProcessNotReady(this.options.name, reason, await output(), `All of it is in ${this.options.log}.`);
       }
       await sleep(POLL_INTERVAL_MS);
     }

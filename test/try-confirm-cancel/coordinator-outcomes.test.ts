@@ -363,8 +363,11 @@ describe('a decision that cannot be had', () => {
       await expect(trip.begun.handle[rule]({ step: 'north.reserve', ...kim })).rejects.toThrow(
         /nobody can take its place/,
       );
-    trip.begun.say('decide north.reserve', async (usual) => usual());
+    // An attempt that comes by itself meanwhile waits for the ruling.
+    const ruled = gate();
+    trip.begun.say('decide north.reserve', ruled.line);
     await trip.begun.handle.retryStep({ step: 'north.reserve', ...kim });
+    ruled.release();
     expect(await trip.report()).toMatchObject({ outcome: 'committed' });
   });
 

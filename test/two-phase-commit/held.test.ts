@@ -226,8 +226,11 @@ describe('a decision that cannot be had', () => {
     await tale.until('overdue');
     await expect(tale.handle.skipStep({ step: 'north.debit', ...kim })).rejects.toThrow(/nobody can take its place/);
     await expect(tale.handle.resolve({ step: 'north.debit', ...kim })).rejects.toThrow(/nobody can take its place/);
-    tale.say('decide north.debit', async (usual) => usual());
+    // An attempt that comes by itself meanwhile waits for the ruling.
+    const ruled = gate();
+    tale.say('decide north.debit', ruled.line);
     await tale.handle.retryStep({ step: 'north.debit', ...kim });
+    ruled.release();
     expect(await tale.report()).toMatchObject({ outcome: 'committed' });
   });
 });
@@ -281,8 +284,11 @@ describe('a branch that is overdue', () => {
     const tale = await late();
     expect(await tale.details()).not.toContain('skipStep');
     await expect(tale.handle.skipStep({ step: 'south.credit', ...kim })).rejects.toThrow(/this branch is only late/);
-    tale.say('commit south.credit', async (usual) => usual());
+    // An attempt that comes by itself meanwhile waits for the ruling.
+    const ruled = gate();
+    tale.say('commit south.credit', ruled.line);
     await tale.handle.retryStep({ step: 'south.credit', ...kim });
+    ruled.release();
     expect(await tale.report()).toMatchObject({ outcome: 'committed' });
   });
 
