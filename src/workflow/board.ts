@@ -20,6 +20,7 @@ import { branchOfInterest, isEnded, isHeld, participantsOf } from '../protocol';
 import type { TransactionId, TransactionReport } from '../protocol';
 import { membership } from './context';
 import { detailsOf } from './details';
+import { bytesOf } from './group/bytes';
 import { perWorkflow } from './per-workflow';
 
 /** The reports of every transaction of the workflow, the outermost first. */
@@ -83,12 +84,21 @@ function showAttributes(entries: readonly Posted[]): void {
   const pairs: SearchAttributeUpdatePair[] = [
     { key: KEYS.status, value: status ?? null },
     { key: KEYS.protocol, value: entries.find(({ outermost }) => outermost)?.report.protocol ?? 'saga' },
-    { key: KEYS.participants, value: named },
+    { key: KEYS.participants, value: fitting(named) },
     { key: KEYS.needsAttention, value: status === 'held' },
     ...(failed === undefined && shown === undefined ? [] : [{ key: KEYS.failedStep, value: failed ?? null }]),
   ];
   state.shown = changed;
   upsertSearchAttributes(pairs);
+}
+
+/** Of one search attribute: Temporal takes 2,048, and terminates the workflow that gives it more. */
+const MOST_BYTES = 1_900;
+
+/** As many of the names, from the first one on, as a search attribute takes. All of them are in the report. */
+function fitting(names: readonly string[]): string[] {
+  let bytes = 1; // Of the bracket. With each name goes a comma, or the other bracket.
+  return names.filter((name) => (bytes += bytesOf(name) + 1) <= MOST_BYTES);
 }
 
 /** One status for the workflow: a held or overdue transaction anywhere in it, or else its last outermost one. */

@@ -35,6 +35,16 @@ export async function waiting(): Promise<void> {
   await saga(() => sleep('1 day'));
 }
 
+/** One step that is done, and one at each of these participants, which may refuse it, but not the last one. */
+export function manyParticipants(names: readonly string[]): Promise<SettledSagaReport<void>> {
+  return saga.settle(async (s) => {
+    await s.step(participant<Service>('sagas').first, null);
+    const asked = names.map((name) => s.step(participant<Service>(name, { colocated: true }).first, null));
+    await Promise.allSettled(asked);
+    await asked.at(-1);
+  });
+}
+
 /** Two steps, one after the other. */
 export async function twoSteps(input: string): Promise<string> {
   return saga(async (s) => {
