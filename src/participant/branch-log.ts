@@ -125,7 +125,9 @@ export const wasInserted = ({ first: [inserted] }: Pick<LocalTransaction, 'first
 const SELECT = `
   select operation, state, encode(input_hash, 'hex') as "inputHash", request_hash as "requestHash",
          result::text as result, refusal::text as refusal, workflow_id as "workflowId", run_id as "runId",
-         exists (select from txn.semantic_lock l where l.transaction_id = b.transaction_id and l.branch_id = b.branch_id) as "holdsLocks"
+         exists (select from txn.semantic_lock l
+                  where l.transaction_id = b.transaction_id
+                    and (l.branch_id = b.branch_id or b.branch_id = any (l.also_held_by))) as "holdsLocks"
     from txn.branch b
    where transaction_id = $1 and branch_id = $2`;
 

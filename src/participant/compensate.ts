@@ -51,7 +51,7 @@ export const compensate = (branch: Branch, request: BranchRequest, cleared?: Doe
         if (!operation.compensate) throw new NotCompensatableError(branch.name);
         const input = await readInput(operation, request.input);
         await withTx(client, request, branch.wakeRelays, async (tx) => operation.compensate?.(tx, input, row.result));
-        transaction.atEnd(branchLocksRelease(request));
+        transaction.atEnd(...branchLocksRelease(request));
         transaction.atEnd(endMark(request, 'compensated'));
         await crashpoint('compensation.before-commit');
         return { answer: 'compensated' };

@@ -92,9 +92,9 @@ export class LocalTransaction {
     }
   }
 
-  /** Has a statement run at the end: it is sent along with the one that commits or prepares. */
-  atEnd(statement: Statement): void {
-    this.#last.push(statement);
+  /** Has statements run at the end: they are sent along with the one that commits or prepares. */
+  atEnd(...statements: readonly Statement[]): void {
+    this.#last.push(...statements);
   }
 
   /** @throws {SwallowedFailureError} when PostgreSQL had nothing to commit, because a statement had failed */

@@ -195,7 +195,7 @@ class PreparingSession implements Driver<PrepareReplies> {
       await withTx(open.client, this.request, undefined, async (tx) => {
         const json = writeResult(name, await operation.execute(tx, await readInput(operation, this.request.input)));
         // The rows of the locks stay locked until the transaction ends, and that is as long as they are needed.
-        if (tx.holdsLocks) open.atEnd(branchLocksRelease(this.request));
+        if (tx.holdsLocks) open.atEnd(...branchLocksRelease(this.request));
         open.atEnd(resultRecord(this.request, json));
         this.result = { result: JSON.parse(json) as unknown };
       });

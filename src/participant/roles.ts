@@ -27,7 +27,7 @@ export const PARTICIPANT_RIGHTS: readonly TableRights[] = [
   rights('heuristic', 'select', 'insert'),
   rights('acceptance', 'select', 'insert'),
   rights('reservation', 'select', 'insert', 'delete'),
-  rights('semantic_lock', 'select', 'insert', 'delete'),
+  rights('semantic_lock', 'select', 'insert', 'update', 'delete'),
   rights('circuit', 'select', 'insert', 'update', 'delete'),
   rights('circuit_ruling', 'select', 'insert'),
 ];

@@ -226,6 +226,6 @@ async function settle(
     if (error instanceof RefusalError) throw new UnsettledReservationError(name, how, error.message);
     throw error;
   }
-  transaction.atEnd(branchLocksRelease(request));
+  transaction.atEnd(...branchLocksRelease(request));
   transaction.atEnd(reservationDeletion(request));
 }

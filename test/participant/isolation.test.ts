@@ -2,11 +2,14 @@
  * Sagas have no isolation of their own: each anomaly is shown first as it happens to operations that do nothing about it, and
  * then to the same operations with the countermeasure.
  */
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
 import { addTo, defineParticipant, operation, refuse, reread, semanticLock } from 'temporal-txn/participant';
 import type { Tx } from 'temporal-txn/participant';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { refusal, useParticipant, usePostgres } from './fixture';
+import type { TestBranch } from './fixture';
 
 const SCHEMA =
   'create table seat (id text primary key, status text not null, price integer not null, version integer not null)';
@@ -48,6 +51,19 @@ const treat = (guard: (tx: Tx, id: string) => Promise<void>) =>
     },
   });
 
+/** Locks a seat and thinks about it for a while. */
+const view = () =>
+  operation({
+    input: Seat.extend({ ms: z.int().optional() }),
+    async execute(tx, { id, ms = 0 }) {
+      await lock(tx, id);
+      await tx.query('select pg_sleep($1::float / 1000)', [ms]);
+    },
+    async compensate() {
+      // It changed nothing.
+    },
+  });
+
 /** Writes a price that was worked out from one that was read in an earlier step. */
 const setPrice = (check: (tx: Tx, input: z.infer<typeof Priced>) => Promise<void>) =>
   operation({
@@ -67,6 +83,10 @@ const theatre = defineParticipant('theatre', {
   sellLocked: sell(lock),
   treatLocked: treat(lock),
   treatOrRefuse: treat((tx, id) => semanticLock(tx, `seat/${id}`, { onConflict: 'refuse' })),
+
+  view: view(),
+  viewAgain: view(),
+  viewOnceMore: view(),
 
   setPrice: setPrice(unguarded),
   setPriceReread: setPrice((tx, { id, version }) => reread(tx, { table: 'seat', key: { id }, expected: version })),
@@ -120,6 +140,17 @@ beforeEach(async () => {
 const priceOf = async (id: string) =>
   (await service.rows('select price from seat where id = $1', [id]))[0]!['price'] as number;
 const seat = { id: 'A1' };
+const locked = { type: 'ResourceLocked', nonRetryable: false };
+
+/** As Temporal does. */
+async function insist(branch: TestBranch, ask: 'execute' | 'compensate'): Promise<unknown> {
+  try {
+    return await branch[ask]();
+  } catch (error) {
+    if (error instanceof ApplicationFailure && !error.nonRetryable) return insist(branch, ask);
+    throw error;
+  }
+}
 
 describe('a dirty read: a saga builds on what another one takes back', () => {
   it('happens without a semantic lock', async () => {
@@ -161,6 +192,38 @@ describe('a dirty read: a saga builds on what another one takes back', () => {
     const drink = service.branch('treatLocked', seat, sale.transaction);
     expect(await drink.execute()).toMatchObject({ result: { drink: true } });
     expect(await service.releaseLocks(sale.transaction)).toEqual({ released: 1 });
+  });
+
+  it.each([0, 1, 2])('does not happen while one of three steps under one lock is not undone: step %i', async (last) => {
+    const { transaction } = service.branch('view', seat);
+    const steps = ['view', 'viewAgain', 'viewOnceMore'].map((name) => service.branch(name, seat, transaction));
+    for (const step of steps) expect(await step.execute()).toMatchObject({ answer: 'applied', locks: true });
+    for (const step of steps) expect(await step.execute()).toMatchObject({ answer: 'applied-before', locks: true });
+    const drink = service.branch('treatLocked', seat);
+    for (const step of steps.toSpliced(last, 1)) {
+      await step.compensate();
+      await expect(drink.execute()).rejects.toMatchObject(locked);
+    }
+    await steps[last]?.compensate();
+    expect(await drink.execute()).toMatchObject({ answer: 'applied' });
+    expect(await service.releaseLocks(transaction)).toEqual({ released: 0 });
+  });
+
+  it('does not happen when steps under one lock are done and undone at the same moment, and no lock stays', async () => {
+    const saga = async (): Promise<void> => {
+      const mine = { id: randomUUID() };
+      const first = service.branch('view', mine);
+      const { transaction } = first;
+      const second = service.branch('viewAgain', { ...mine, ms: 20 }, transaction);
+      const third = service.branch('viewOnceMore', mine, transaction);
+      await first.execute();
+      await Promise.all([insist(first, 'compensate'), insist(second, 'execute'), insist(third, 'execute')]);
+      const other = service.branch('treatLocked', mine);
+      await expect(other.execute()).rejects.toMatchObject(locked);
+      await Promise.all([insist(second, 'compensate'), insist(third, 'compensate')]);
+      expect(await service.releaseLocks(transaction)).toEqual({ released: 0 });
+    };
+    await Promise.all(Array.from({ length: 20 }, saga));
   });
 
   it('cannot be guarded against without a name for what is locked', async () => {
