@@ -103,11 +103,11 @@ export function participantActivities(
       return answer;
     };
     questions[`${name}.compensate`] = async (request: BranchRequest) => {
-      const answer = await compensateUnlessCommitted(open(), parseRequest(request));
+      const answer = await compensateUnlessCommitted(reopen(), parseRequest(request));
       await crashpoint('compensation.committed-before-report');
       return answer;
     };
-    questions[`${name}.query`] = async (request: BranchRequest) => query(open(), parseRequest(request));
+    questions[`${name}.query`] = async (request: BranchRequest) => query(reopen(), parseRequest(request));
     const { prepare, preCommit, decide, commit, abort } = twoPhaseActivities(name, open, reopen);
     questions[`${name}.prepare`] = prepare;
     questions[`${name}.preCommit`] = preCommit;

@@ -90,7 +90,10 @@ export function callerNamespace(): string {
   return info.workflowNamespace ?? info.namespace;
 }
 
-/** For finishing what is prepared: that must not fail for good because somebody has changed a timeout meanwhile. */
+/**
+ * For what was begun: that it is finished, undone or asked about must not fail for good because somebody has changed a timeout meanwhile. An
+ * attempt at that which is given up too soon does no harm: whoever comes next waits for it at the branch's row, and goes by what it did.
+ */
 export function reopenBranch(name: string, operation: AnyOperation, pool: Pool, timeouts: LocalTimeouts): Branch {
   const { info } = Context.current();
   return {
@@ -103,7 +106,7 @@ export function reopenBranch(name: string, operation: AnyOperation, pool: Pool, 
   };
 }
 
-/** @throws {InvalidTimeouts} when an attempt could go on after it was given up */
+/** For new work. @throws {InvalidTimeouts} when an attempt could go on after it was given up */
 export function openBranch(name: string, operation: AnyOperation, pool: Pool, timeouts: LocalTimeouts): Branch {
   const { info, cancellationSignal } = Context.current();
   if (info.startToCloseTimeoutMs <= timeouts.idleInTransactionMs) {

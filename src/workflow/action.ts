@@ -3,6 +3,7 @@
  * same to the saga.
  */
 import type { Duration } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time';
 import type { BranchId, CompensateAnswer, ExecuteAnswer, QueryAnswer } from '../protocol';
 import { within } from './alarm';
 import type { TransactionContext } from './context';
@@ -95,7 +96,8 @@ function branchAction(
     ...(settings.failFast ? { failFast: true } : {}),
   };
   const insistently = (limit: Duration, line: string) => ({
-    timeout: limit,
+    // Temporal takes from an attempt what all of them together do not have, and a participant refuses what has too little time.
+    timeout: Math.max(msToNumber(limit), msToNumber(attemptTimeout)),
     attemptTimeout,
     retry: INSISTENT_RETRY,
     summary: line,

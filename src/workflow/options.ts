@@ -38,7 +38,7 @@ export interface SagaOptions {
   readonly id?: string;
   /** How long the saga may take until its pivot; then it is undone, unless it does not know all that was asked for in its name. 30 days at most. @default no limit */
   readonly timeout?: Duration;
-  /** How long a compensation, or a step after the pivot, may fail until a person is told. It goes on being retried. 30 days at most. @default 1 minute */
+  /** How long a compensation, or a step after the pivot, may fail until a person is told, and an attempt's time at least. It goes on being retried. 30 days at most. @default 1 minute */
   readonly holdAfter?: Duration;
   /**
    * Fails at once, rather than waits, where something is known to be away. Before anything is asked of anybody: one of these

@@ -84,14 +84,36 @@ describe('a coordinator that gives an attempt up before PostgreSQL does', () => 
   it.each([3_000, 2_999, 1])('is refused: start-to-close %i ms, idle 3,000 ms', async (startToCloseMs) => {
     const hasty = test.another({ timeouts: SHORT, startToCloseMs });
     const branch = test.ledger.branch();
-    for (const ask of ['execute', 'compensate', 'query'] as const) {
-      await expect(branch.at(hasty)[ask]()).rejects.toMatchObject({
-        type: 'BadRequest',
-        nonRetryable: true,
-        message: expect.stringContaining(`${startToCloseMs} ms`) as string,
-      });
-    }
+    await expect(branch.at(hasty).execute()).rejects.toMatchObject({
+      type: 'BadRequest',
+      nonRetryable: true,
+      message: expect.stringContaining(`${startToCloseMs} ms`) as string,
+    });
     expect(await branch.row()).toBeUndefined();
+  });
+
+  it('is told what a branch did, and has it undone: somebody may have changed a timeout meanwhile', async () => {
+    const hasty = test.another({ timeouts: SHORT, startToCloseMs: 1_000 });
+    const branch = test.ledger.branch();
+    await branch.execute();
+    expect(await branch.at(hasty).query()).toMatchObject({ answer: 'applied' });
+    expect(await branch.at(hasty).compensate()).toEqual({ answer: 'compensated' });
+    expect(await branch.marks()).toEqual({ effects: 1, undos: 1 });
+    expect(await hasty.branch().query()).toEqual({ answer: 'never-applied' });
+  });
+
+  it('has a branch undone once, whatever an attempt still does that it has given up', async () => {
+    const hasty = test.another({ timeouts: SHORT, startToCloseMs: 1_000 });
+    const branch = test.ledger.branch();
+    await branch.execute();
+    const held = gate();
+    const givenUp = settled(branch.at(hasty).compensate(held.pass));
+    await held.reached;
+    await expect(branch.at(hasty).compensate()).rejects.toMatchObject(IN_PROGRESS);
+    held.open();
+    expect(await givenUp).toEqual({ answer: 'compensated' });
+    expect(await branch.at(hasty).compensate()).toEqual({ answer: 'compensated-before' });
+    expect(await branch.marks()).toEqual({ effects: 1, undos: 1 });
   });
 
   it('is served from the first millisecond above', async () => {

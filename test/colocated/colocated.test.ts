@@ -107,6 +107,17 @@ describe('in one process', () => {
     expect(await town.books(id)).toEqual(MADE);
   });
 
+  it('has time for an attempt at what has to succeed, however soon a person is to be told', async () => {
+    const [done, undone] = [town.newTransfer(), town.newTransfer({ to: 'nobody' })];
+    expect(await town.transactions.execute('transferImpatientlyPastThePivot', { ...done, timeoutMs: 20_000 })).toBe(
+      900,
+    );
+    expect(await town.books(done.id)).toEqual(MADE);
+    const turnedBack = town.transactions.execute('transferImpatiently', { ...undone, timeoutMs: 20_000 });
+    await expect(turnedBack).rejects.toBeInstanceOf(TransactionCompensated);
+    expect((await town.books(undone.id))['north-bank']).toMatchObject({ net: 0, waiting: 0 });
+  }, 60_000);
+
   it('goes on by activities, with their retries, while a database is away', async () => {
     const { id, input } = town.newTransfer();
     await town.stack.postgres.b.kill();

@@ -36,6 +36,19 @@ export const transferByTwoPhaseCommitFromAfar = (transfer: Transfer): Promise<nu
 const bySaga = (banks: typeof near, transfer: Transfer, options?: SagaOptions): Promise<number> =>
   saga((s) => pay(s, banks, transfer), options);
 
+/** Has a person told sooner than an attempt may take. */
+export const transferImpatiently = (transfer: Transfer): Promise<number> =>
+  bySaga(far, transfer, { holdAfter: '5 seconds' });
+export const transferImpatientlyPastThePivot = ({ from, to, amount, currency }: Transfer): Promise<number> =>
+  saga(
+    async (s) => {
+      const { balance } = await s.pivot(far.north.debit, { account: from, amount, currency });
+      await s.retriable(far.south.credit, { account: to, amount, currency });
+      return balance;
+    },
+    { holdAfter: '5 seconds' },
+  );
+
 async function pay(s: Saga, { north, south }: typeof near, { from, to, amount, currency }: Transfer): Promise<number> {
   const { balance } = await s.step(north.debit, { account: from, amount, currency });
   await s.step(south.credit, { account: to, amount, currency });

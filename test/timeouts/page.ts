@@ -20,7 +20,7 @@ const { local, silence, heartbeat, saga, commitment, threePhase, recovery, probe
 export const SECTIONS: readonly { readonly title: string; readonly text: string; readonly rows: readonly Row[] }[] = [
   {
     title: 'At a participant',
-    text: '`timeouts` of `runParticipant`. Each has to end before the one that waits for it; in any other order an attempt that everybody takes for dead could commit. The order, and that none is longer than 24 hours, is checked when the worker starts, and a coordinator that gives an attempt less time than PostgreSQL does is refused when it asks.',
+    text: '`timeouts` of `runParticipant`. Each has to end before the one that waits for it; in any other order an attempt that everybody takes for dead could commit. The order, and that none is longer than 24 hours, is checked when the worker starts, and a coordinator that gives an attempt less time than PostgreSQL does is refused when it asks for new work. What was begun is finished, undone and asked about in any case: whoever comes next waits for the row of the branch.',
     rows: [
       {
         name: 'lockMs',
@@ -96,7 +96,7 @@ export const SECTIONS: readonly { readonly title: string; readonly text: string;
         name: 'holdAfter',
         ms: saga.holdAfterMs,
         by: 'the coordinator',
-        then: 'a person is told; it goes on being tried',
+        then: 'a person is told; it goes on being tried. Where `attemptTimeout` is longer, after that: an attempt is not cut short',
         test: ['test/saga/held.test.ts', 'held'],
       },
     ],
