@@ -3,7 +3,8 @@
  * undone. It belongs to a transaction, never to a clock: a lease could run out while the saga lives.
  *
  * It is set in the local transaction of the step and released by the compensation of that step, or, when the saga
- * completes, by the coordinator. One that a try has set is released by its confirmation or cancellation.
+ * completes, by the coordinator. One that a try has set is released by its confirmation or cancellation. Several branches of the
+ * transaction may hold one together: it goes with the last of them.
  *
  * @see Frank, Zahle: "Semantic ACID properties in multidatabases using remote procedure calls and update propagations", 1998
  * @see Richardson: "Microservices Patterns", 4.3.2
