@@ -11,6 +11,7 @@ import { judgeClock } from '../../src/cli/doctor/clock';
 import { judgeEncryption } from '../../src/cli/doctor/database-checks';
 import { judgePostgresVersion, judgeTemporalVersion } from '../../src/cli/doctor/server-version';
 import { parseBranchId, parseTransactionId } from '../../src/protocol';
+import { startRecovery } from '../../src/worker/recovery';
 import { withClosedOperator } from '../closed-operator';
 import { deploy, NAMES, SLOTS } from './doctor-fixture';
 import type { Bank, Deployment, Name } from './doctor-fixture';
@@ -448,6 +449,50 @@ describe('temporal-txn doctor', () => {
       args: [{ participant: 'south-bank' }],
     });
   });
+
+  it('recovery, relays: their workflows are there, and their tasks fail over and over', async () => {
+    const { client } = deployment;
+    const check = (name: string) => lookAt('south-bank', name);
+    // Of a type that its workers do not know.
+    const start = (workflowId: string) =>
+      client.workflow.start('newerThanItsWorkers', {
+        workflowId,
+        taskQueue: 'south-bank',
+        workflowIdConflictPolicy: 'TERMINATE_EXISTING',
+      });
+    const stuck = await Promise.all(['recovery:south-bank', 'outbox:south-bank'].map(start));
+    await vi.waitFor(
+      async () => {
+        for (const name of ['recovery', 'relays'])
+          expect(await check(name)).toMatchObject({
+            status: 'problem',
+            found: expect.stringMatching(/ is running and does not get on: its task has failed \d+ times in a row\. /),
+          });
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    expect(await check('recovery')).toMatchObject({
+      found: expect.stringContaining('leaves in doubt or reserved stays so'),
+      remedy: expect.stringContaining(
+        'temporal workflow terminate --workflow-id recovery:south-bank; its workers start',
+      ),
+    });
+    expect((await check('relays')).found).toContain('is not published');
+    for (const handle of stuck) await handle.terminate();
+    await startRecovery(client, { participant: 'south-bank' });
+    expect(await check('recovery')).toMatchObject({ status: 'ok' });
+    expect(await check('relays')).toMatchObject({
+      status: 'problem',
+      found: expect.stringContaining('has ended: TERMINATED'),
+      remedy: expect.stringContaining('runOutboxRelay'),
+    });
+    // As if there had been none.
+    await client.workflowService.deleteWorkflowExecution({
+      namespace: deployment.temporal.namespace,
+      workflowExecution: { workflowId: 'outbox:south-bank' },
+    });
+    await vi.waitFor(async () => expect(await check('relays')).toMatchObject({ status: 'ok' }), { timeout: 30_000 });
+  }, 120_000);
 
   it('coordinators: nobody polls their task queue', async () => {
     expect(await lookAt('Temporal', 'coordinators', { taskQueue: 'nobody-there' })).toMatchObject({

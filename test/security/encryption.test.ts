@@ -330,6 +330,18 @@ describe('a key', () => {
       cause: { name: 'EncryptionKeyMissing', keyId: 'old' },
     });
     await stranger.connection.close();
+    // Its workers' own workflows are there, and need it too.
+    const examined = () =>
+      runCommand(['doctor'], {
+        TEMPORAL_ADDRESS: temporal.address,
+        TXN_ENCRYPTION_KEYS: NEW,
+        TXN_DATABASE_LEFT: urls[0] ?? '',
+      });
+    await until(
+      'the doctor knows what recovery lacks',
+      async () => (await examined()).stdout.includes('in a row (EncryptionKeyMissing)'),
+      60_000,
+    );
 
     await startWorker({ TXN_ENCRYPTION_KEYS: `${NEW},${OLD}` });
     await gate('open');
