@@ -9,7 +9,8 @@ export interface EncryptionKeys {
   readonly current: string;
   /**
    * All keys that may be met, by their id: 32 bytes, or their base64. One that is replaced stays for as long as histories may hold
-   * what it has encrypted: the retention of the namespace, after the last transaction that began with it has ended.
+   * what it has encrypted: the retention of the namespace, after the last transaction that began with it has ended, and two days at
+   * least, see docs/security.md: participants and relays have workflows without an end, which begin anew once a day.
    */
   readonly keys: Readonly<Record<string, Uint8Array | string>>;
 }

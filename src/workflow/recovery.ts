@@ -24,6 +24,7 @@ import {
 } from '@temporalio/workflow';
 import { DEFAULT_TIMEOUTS, judge } from '../protocol';
 import type { Ack, Decided, Decision, InDoubt, Patience } from '../protocol';
+import { isTimeToBeginAnew } from './begin-anew';
 import { messageOf } from './failures';
 import { cell, table } from './markdown';
 import { INSISTENT_RETRY } from './options';
@@ -151,13 +152,13 @@ export async function recoverParticipant(options: RecoveryOptions): Promise<neve
     { description: 'Look at the database now. Sent by each worker that starts' },
   );
   show(report);
-  while (!workflowInfo().continueAsNewSuggested) {
+  while (!isTimeToBeginAnew()) {
     const { graceMs, hardLimitMs, everyMs } = { ...DEFAULT_TIMEOUTS.recovery, ...settings };
     const known = asked ? [] : [...waiting.keys()];
     asked = false;
     watching = new CancellationScope();
     const found = await watching
-      .run(() => watch(participant, { graceMs, everyMs, known, forMs: known.length > 0 ? everyMs * AGAIN : WATCH_MS }))
+      .run(() => watch(participant, { graceMs, everyMs, known, forMs: patienceWith(known, everyMs) }))
       .catch((error: unknown) => {
         // A person who cancels the recovery itself ends it, until the next worker starts it again.
         if (isCancellation(error) && !CancellationScope.current().consideredCancelled) return undefined;
@@ -198,6 +199,9 @@ const asFound = (reservation: FoundReservation): Found => ({
   preCommitted: false,
   reserved: true,
 });
+
+const patienceWith = (known: readonly string[], everyMs: number): number =>
+  known.length > 0 ? Math.min(everyMs * AGAIN, WATCH_MS) : WATCH_MS;
 
 const isSettings = (given: unknown, participant: string): given is RecoveryOptions =>
   typeof given === 'object' && given !== null && 'participant' in given && given.participant === participant;

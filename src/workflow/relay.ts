@@ -19,6 +19,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { isTimeToBeginAnew } from './begin-anew';
 
 export interface RelayWorkflowOptions {
   /** Whose outbox it is. */
@@ -89,14 +90,16 @@ export async function relayOutbox(options: RelayWorkflowOptions): Promise<never>
     { description: 'How the outbox stands. Sent by the relay when its dead letters change' },
   );
   show(report);
-  while (!workflowInfo().continueAsNewSuggested) {
+  let seats: readonly Promise<void>[] = [];
+  while (!isTimeToBeginAnew()) {
     restart = false;
     report = { ...report, seats: settings.seats };
     const relaying = new CancellationScope();
-    const seats = relaying.run(() =>
-      Promise.all(Array.from({ length: settings.seats }, (_, seat) => takeTurns(settings, seat))),
-    );
-    const settled = seats.catch((error: unknown) => {
+    const first = relaying.run(() => {
+      seats = Array.from({ length: settings.seats }, (_, seat) => takeTurns(settings, seat));
+      return Promise.race(seats);
+    });
+    const settled = first.catch((error: unknown) => {
       // A person who cancels the workflow itself ends it, until the next worker starts it again.
       if (isCancellation(error) && !CancellationScope.current().consideredCancelled) return;
       throw error;
@@ -105,12 +108,15 @@ export async function relayOutbox(options: RelayWorkflowOptions): Promise<never>
     relaying.cancel();
     await settled;
   }
+  // Nobody of the next run takes a seat that somebody of this one still has.
+  await Promise.allSettled(seats);
   return continueAsNew<typeof relayOutbox>(settings);
 }
 
 /** Each turn is one activity: it ends when its worker stops, and after an hour. */
-async function takeTurns(options: RelayWorkflowOptions, seat: number): Promise<never> {
-  for (;;) await relay(options, seat);
+async function takeTurns(options: RelayWorkflowOptions, seat: number): Promise<void> {
+  do await relay(options, seat);
+  while (!isTimeToBeginAnew());
 }
 
 const isSettings = (given: unknown, service: string): given is RelayWorkflowOptions =>

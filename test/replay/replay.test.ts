@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bundleWorkflows } from '../../src/testing';
+import { bundleWorkflows } from '../bundle';
 import { compiledWorkflows, quiet } from '../saga-more/environment';
 import { CASES } from './cases';
 import { GROUP_CASES } from './group-cases';
@@ -98,6 +98,8 @@ describe('what a version before did otherwise', () => {
     ['group-that-waits-for-one-with-many-steps', 'groups'], // Nobody left it.
     ['transferMoneyAtomically-tried-again-though-left-mixed', 'groups'], // It was done a second time.
     ['participateInThreePhaseCommit-asked-again-for-another-register', 'replay'], // It voted, and committed.
+    ['recoverParticipant-for-more-than-a-day', 'replay'], // It went on, as the next one did.
+    ['relayOutbox-for-more-than-a-day', 'replay'],
   ])('replays as it was: %s', async (name, workflows) => {
     const errors = await replay(await bundleWorkflows(compiledWorkflows(workflows)), [name], 'former');
     expect([...errors]).toEqual([[name, undefined]]);

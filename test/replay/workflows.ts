@@ -14,7 +14,7 @@ export {
   transferMoneyInThreePhases,
   transferOnceApproved,
 } from '../../workflows';
-export { participateInThreePhaseCommit, recoverParticipant } from 'temporal-txn/workflow';
+export { participateInThreePhaseCommit, recoverParticipant, relayOutbox } from 'temporal-txn/workflow';
 
 type Operation = DeclaredOperation<null, string, 'compensatable'>;
 
