@@ -16,7 +16,7 @@ const described = {
     'Give the handler a description: the Web UI shows it to whoever is about to send an update, signal or query.',
 };
 
-// Loaded once for all workflows of a thread, see workflowModules() of temporal-txn/worker.
+// Loaded once for all workflows of a thread, see workflowBundleOptions() of temporal-txn/worker.
 const ofEverybody = [
   ':matches(Program, ExportNamedDeclaration) > VariableDeclaration[kind=/^(let|var)$/]',
   ':matches(Program, ExportNamedDeclaration) > VariableDeclaration > VariableDeclarator > NewExpression[callee.name=/^(Weak)?(Map|Set)$/]',

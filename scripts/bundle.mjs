@@ -13,21 +13,16 @@ const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist');
 const silent = () => undefined;
 const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: console.warn, error: console.error };
 
-// One signal that cannot be decoded must not wedge a workflow.
-const payloadConverterPath = join(dist, 'src/workflow/tolerant-payload-converter.js');
-const { workflowModules } = require(join(dist, 'src/worker/workflow-modules.js'));
+const { workflowBundleOptions } = require(join(dist, 'src/worker/workflow-bundle.js'));
 
-const participants = await bundle('src/worker/participant-workflows', { payloadConverterPath });
+const participants = await bundle('src/worker/participant-workflows');
 writeFileSync(`${participants}.version`, `${require('@temporalio/workflow/package.json').version}\n`);
-await bundle('workflows/workflows', {
-  workflowsPath: join(dist, 'workflows/index.js'),
-  payloadConverterPath,
-});
+await bundle('workflows/workflows', join(dist, 'workflows/index.js'));
 // Those of the tests: made when one first asks, and by then of another build.
 rmSync(join(dist, '.bundles'), { recursive: true, force: true });
 
-async function bundle(name, { workflowsPath = join(dist, `${name}.js`), ...options }) {
-  const { code } = await bundleWorkflowCode({ workflowsPath, preloadModules: workflowModules(), logger, ...options });
+async function bundle(name, workflowsPath = join(dist, `${name}.js`)) {
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger, ...workflowBundleOptions() });
   const file = join(dist, `${name}.bundle.js`);
   writeFileSync(file, code);
   return file;

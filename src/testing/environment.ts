@@ -10,7 +10,7 @@ import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { Duration } from '@temporalio/common';
 import { TransactionClient } from '../client';
 import { searchAttributeList } from '../observability';
-import { ParticipantCircuits, workflowModules } from '../worker';
+import { ParticipantCircuits, workflowBundleOptions } from '../worker';
 import { startTimeSkipping } from './temporal/time-skipping';
 
 const TASK_QUEUE = 'transactions';
@@ -34,9 +34,8 @@ export interface TransactionTestEnvironmentOptions {
 export const bundleWorkflows = (workflowsPath: string): Promise<WorkflowBundleWithSourceMap> =>
   bundleWorkflowCode({
     workflowsPath,
-    preloadModules: workflowModules(),
+    ...workflowBundleOptions(),
     workflowInterceptorModules: [strictModule()],
-    payloadConverterPath: payloadConverterModule(),
   });
 
 // Without an extension, so that the bundler finds it among the sources too, where a test runner has loaded this file.
@@ -46,8 +45,6 @@ const participantModule = (): string => {
   const module = join(__dirname, '../worker/participant-workflows');
   return existsSync(`${module}.js`) ? `${module}.js` : `${module}.ts`;
 };
-// As runCoordinator has it: a signal that cannot be decoded must not wedge the workflow.
-const payloadConverterModule = (): string => join(__dirname, '../workflow/tolerant-payload-converter');
 
 export class TransactionTestEnvironment {
   private constructor(

@@ -2,65 +2,26 @@
  * What a worker of this package reads and writes payloads with: what the deployment encrypts with, made tolerant of what nobody can
  * ever read. Workers that encrypt encode the messages of failures too.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DataConverter, Payload, PayloadCodec } from '@temporalio/common';
 import { Runtime } from '@temporalio/worker';
-import type { WorkerOptions } from '@temporalio/worker';
 import type { TransactionDataConverter } from '../client';
 import { EncryptionKeyMissing, UndecodablePayload } from '../encryption';
 import { METRICS } from '../observability';
-
-/**
- * What makes payloads of the messages of failures. For bundles of workflows whose workers encrypt.
- *
- * @example await bundleWorkflowCode({ workflowsPath, preloadModules: workflowModules(), failureConverterPath: encodingFailureConverterPath() });
- */
-export const encodingFailureConverterPath = (): string => require.resolve('../workflow/encoding-failure-converter');
-
-/** A bundle of workflows was made without what keeps messages of failures from being readable. */
-export class FailuresNotEncoded extends Error {
-  override readonly name = 'FailuresNotEncoded';
-
-  constructor() {
-    super(
-      'Nothing was started: payloads are encrypted, and the bundle of workflows was made without a failure converter, so messages of ' +
-        'failures would stay readable in histories. Make it with failureConverterPath: encodingFailureConverterPath() (of ' +
-        'temporal-txn/worker), or give workflowsPath instead of workflowBundle.',
-    );
-  }
-}
+import { converterPaths } from './workflow-bundle';
 
 /**
  * The data converter of a worker.
  *
  * @param stopping whether the worker is about to stop
  */
-export function workerDataConverter(
-  { payloadCodecs = [], failureConverterPath }: TransactionDataConverter,
-  stopping: () => boolean,
-): DataConverter {
-  const failures = failureConverterPath ?? (payloadCodecs.length > 0 ? encodingFailureConverterPath() : undefined);
+export function workerDataConverter(dataConverter: TransactionDataConverter, stopping: () => boolean): DataConverter {
+  const { payloadCodecs = [] } = dataConverter;
   return {
-    // One signal that cannot be decoded would otherwise fail every workflow task of its workflow.
-    payloadConverterPath: require.resolve('../workflow/tolerant-payload-converter'),
+    ...converterPaths(dataConverter),
     payloadCodecs: payloadCodecs.map((codec) => tolerant(codec, stopping)),
-    ...(failures === undefined ? {} : { failureConverterPath: failures }),
   };
-}
-
-const MARK = 'temporal-txn: failures are encoded';
-
-/** @throws {FailuresNotEncoded} */
-export function checkBundle(
-  workflows: Pick<WorkerOptions, 'workflowsPath' | 'workflowBundle'>,
-  { failureConverterPath }: DataConverter,
-): void {
-  const { workflowBundle: bundle } = workflows;
-  if (bundle === undefined || failureConverterPath !== encodingFailureConverterPath()) return;
-  const code = 'codePath' in bundle ? readFileSync(bundle.codePath, 'utf8') : bundle.code;
-  if (!code.includes(MARK)) throw new FailuresNotEncoded();
 }
 
 /**

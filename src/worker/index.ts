@@ -1,4 +1,3 @@
-export { encodingFailureConverterPath, FailuresNotEncoded } from './data-converter';
 export { HealthNotServed, InvalidHealthPort } from './health-server';
 export type { HealthOptions } from './health-server';
 export { InvalidMetricsAddress, serveMetrics } from './metrics-endpoint';
@@ -13,4 +12,4 @@ export type { LocalTimeouts } from '../protocol';
 export { runOutboxRelay } from './run-relay';
 export type { OutboxRelaySettings, RunOutboxRelayOptions } from './run-relay';
 export type { RunningWorker } from './running-worker';
-export { workflowModules } from './workflow-modules';
+export { encodingFailureConverterPath, InvalidWorkflowBundle, workflowBundleOptions } from './workflow-bundle';

@@ -8,7 +8,7 @@ import { bundleWorkflowCode, Runtime } from '@temporalio/worker';
 import type { WorkerOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { TemporalPlugin } from '../client';
 import { LONGEST_TIMEOUT_MS, show } from '../protocol';
-import { workflowModules } from './workflow-modules';
+import { workflowBundleOptions } from './workflow-bundle';
 
 /** How patient recovery is, in milliseconds. */
 export interface RecoverySettings {
@@ -39,9 +39,10 @@ const makings: Making[] = [];
  * starts that needs it.
  */
 export async function recoveryBundle(
-  { payloadConverterPath, failureConverterPath }: DataConverter,
+  dataConverter: DataConverter,
   plugins: readonly TemporalPlugin[] = [],
 ): Promise<Bundle> {
+  const { failureConverterPath } = dataConverter;
   const isPlain = failureConverterPath === undefined && plugins.length === 0;
   if (isPlain && existsSync(BUNDLE) && builtWith() === installed()) return { workflowBundle: { codePath: BUNDLE } };
   const isWanted = (one: Making): boolean =>
@@ -56,10 +57,8 @@ export async function recoveryBundle(
       bundle: bundleWorkflowCode({
         workflowsPath: require.resolve('./participant-workflows'),
         plugins: [...plugins],
-        preloadModules: workflowModules(),
         logger: Runtime.instance().logger,
-        ...(payloadConverterPath === undefined ? {} : { payloadConverterPath }),
-        ...(failureConverterPath === undefined ? {} : { failureConverterPath }),
+        ...workflowBundleOptions(dataConverter),
       }),
     });
   return { workflowBundle: await making.bundle };

@@ -5,7 +5,7 @@ import { checkSearchAttributes, clientOn, reachTemporal, temporalSettings, Trans
 import type { TemporalSettings, TransactionClientOptions } from '../client';
 import type { CircuitOptions } from '../resilience';
 import { tellCircuit } from './circuit-metrics';
-import { checkBundle, workerDataConverter } from './data-converter';
+import { workerDataConverter } from './data-converter';
 import { checkHealthAddress } from './health-server';
 import type { HealthOptions } from './health-server';
 import { serveMetrics } from './metrics-endpoint';
@@ -13,10 +13,10 @@ import { ParticipantCircuits } from './participant-circuits';
 import type { RunningParticipant } from './run-participant';
 import { isStopping, runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
-import { workflowModules } from './workflow-modules';
+import { checkBundle, workflowBundleOptions } from './workflow-bundle';
 
 export interface RunCoordinatorOptions {
-  /** The workflows: the path of their module, or a bundle made before. */
+  /** The workflows: the path of their module, or a bundle made before, with {@link workflowBundleOptions}. */
   readonly workflows: Pick<WorkerOptions, 'workflowsPath'> | Pick<WorkerOptions, 'workflowBundle'>;
   /** @default 'transactions' */
   readonly taskQueue?: string;
@@ -63,7 +63,8 @@ const activitiesOf = (
  *
  * @throws {SearchAttributesMissing} when the namespace lacks them: the first transaction that sets one would stall
  * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
- * @throws {InvalidEncryptionKeys} {InvalidDataConverter} {FailuresNotEncoded}
+ * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
+ * @throws {InvalidWorkflowBundle} when the bundle was made without `workflowBundleOptions`
  * @throws {InvalidCircuit}
  * @throws {InvalidMetricsAddress} {InvalidHealthPort} {HealthNotServed}
  * @example
@@ -85,6 +86,7 @@ export async function runCoordinator({
   let worker: Worker | undefined;
   const dataConverter = workerDataConverter(settings.dataConverter, () => isStopping(worker));
   checkBundle(workflows, dataConverter);
+  const { preloadModules } = workflowBundleOptions();
   const circuits = new ParticipantCircuits(circuitOptions, (participant, { state }) => {
     Runtime.instance().logger.info('The circuit of a participant has changed', { participant, state });
     tellCircuit(participant, 'coordinator', state);
@@ -98,7 +100,7 @@ export async function runCoordinator({
       taskQueue,
       identity: `coordinator@${process.pid}`,
       ...workflows,
-      ...('workflowsPath' in workflows ? { bundlerOptions: { preloadModules: workflowModules() } } : {}),
+      ...('workflowsPath' in workflows ? { bundlerOptions: { preloadModules } } : {}),
       activities: activitiesOf(circuits, colocated),
       sinks: circuits.sinks,
       dataConverter,

@@ -27,7 +27,7 @@ import type {
 import { groupsOf } from './event-group';
 import { messageOf } from './failures';
 import { rejecting } from './rejecting';
-import { isUndecodable } from './tolerant-payload-converter';
+import { isUndecodable } from './undecodable';
 import { listening } from './worker-circuits';
 
 /** Who is asked. */

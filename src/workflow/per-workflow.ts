@@ -1,7 +1,7 @@
 /**
  * What is kept for a workflow beside its variables. Workers load the modules of this room once for all workflows of a thread, because each
- * would spend much of its memory and of its first task on modules of its own (see `workflowModules` of temporal-txn/worker). So a module
- * keeps nothing itself: it would be everybody's.
+ * would spend much of its memory and of its first task on modules of its own (see `workflowBundleOptions` of temporal-txn/worker). So a
+ * module keeps nothing itself: it would be everybody's.
  */
 
 // Temporal gives each workflow global properties of its own, and takes them away with it.

@@ -7,23 +7,13 @@
  */
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { Payload, PayloadConverter } from '@temporalio/common';
+import { undecodable } from './undecodable';
 
-class Undecodable extends Error {
-  override readonly name = 'Undecodable';
-}
+/** Tells a bundle of workflows that was made with this converter: so nothing else in a bundle may import this module. */
+const mark = 'temporal-txn: what cannot be read is tolerated';
 
-/** By its name: the converter may be in the bundle a second time. */
-export const isUndecodable = (error: unknown): error is Error => error instanceof Error && error.name === 'Undecodable';
-
-function undecodable(cause: unknown): object {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const refuse = (): never => {
-    throw new Undecodable(`The payload cannot be read: ${why}`);
-  };
-  return new Proxy({}, { get: refuse, has: refuse, ownKeys: refuse, getOwnPropertyDescriptor: refuse });
-}
-
-export const payloadConverter: PayloadConverter = {
+export const payloadConverter: PayloadConverter & { readonly mark: string } = {
+  mark,
   toPayload: (value) => defaultPayloadConverter.toPayload(value),
   fromPayload<T>(payload: Payload, ...more: readonly unknown[]): T {
     try {

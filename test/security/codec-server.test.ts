@@ -1,12 +1,9 @@
 /** The codec server: it decodes for whoever has proved to be allowed, and tells nobody else anything. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { compileFunction } from 'node:vm';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { EncryptionCodec, serveCodec } from 'temporal-txn/encryption';
 import type { CodecServer, CodecServerOptions } from 'temporal-txn/encryption';
-import ts from 'typescript';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { runExample } from '../docs/example';
 
 const ORIGIN = 'https://temporal.example.org';
 const TOKEN = 'Bearer of-an-operator';
@@ -90,30 +87,23 @@ describe('the codec server of docs/security.md', () => {
   afterEach(() => vi.unstubAllEnvs());
 
   /** Runs the block of the page, on a port that is free. */
-  async function runExample(token: string): Promise<CodecServer> {
+  async function serveExample(token: string): Promise<CodecServer> {
     vi.stubEnv('CODEC_TOKEN', token);
-    const page = readFileSync(join(__dirname, '../../docs/security.md'), 'utf8');
-    const block = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, text = '']) => text).find(isOfCodecServer) ?? '';
-    const { outputText } = ts.transpileModule(block, { compilerOptions: { module: ts.ModuleKind.CommonJS } });
     let started: Promise<CodecServer> | undefined;
     const serve = (options: CodecServerOptions): Promise<CodecServer> =>
       (started = serveCodec({ ...options, port: 0 }));
-    const modules: Readonly<Record<string, unknown>> = {
-      './data-converter': { dataConverter: { payloadCodecs: [codec] } },
-      'temporal-txn/encryption': { serveCodec: serve },
-    };
-    const exported: { main?: () => Promise<void> } = {};
-    const load = (name: string): unknown => modules[name] ?? process.getBuiltinModule(name);
-    const quiet = { log: () => undefined };
-    const run = compileFunction(outputText, ['require', 'exports', 'console']) as (...given: unknown[]) => void;
-    run(load, exported, quiet);
-    await exported.main?.();
+    const { main } = runExample('docs/security.md', 'serveCodec', {
+      modules: {
+        './data-converter': { dataConverter: { payloadCodecs: [codec] } },
+        'temporal-txn/encryption': { serveCodec: serve },
+      },
+    }) as { readonly main: () => Promise<void> }; // Cast: of the block.
+    await main();
     return started ?? expect.fail('It serves nothing.');
   }
-  const isOfCodecServer = (text: string): boolean => text.includes('serveCodec');
 
   it('lets in who has the token, and nobody else, whatever is sent', async () => {
-    const example = await runExample('of-an-operator');
+    const example = await serveExample('of-an-operator');
     const statusFor = async (authorization?: string): Promise<number> => {
       const headers = { origin: ORIGIN, ...(authorization === undefined ? {} : { authorization }) };
       const body = await bodyWith({ text: MARKER });
@@ -130,6 +120,6 @@ describe('the codec server of docs/security.md', () => {
   });
 
   it('does not start without a token', async () => {
-    await expect(runExample('')).rejects.toThrow('CODEC_TOKEN is not set');
+    await expect(serveExample('')).rejects.toThrow('CODEC_TOKEN is not set');
   });
 });

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
+import type { Payload } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { bundleWorkflowCode } from '@temporalio/worker';
+import type { BundleOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { Pool } from 'pg';
 import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
 import { encryptedDataConverter, encryptionKeysFrom } from 'temporal-txn/encryption';
@@ -17,6 +19,7 @@ import { quietPool } from '../quiet-pool';
 import { HERITAGE_MEMO, searchAttributeList } from '../../src/observability';
 import { runCommand } from '../cli/fixture';
 import { until } from '../end-to-end/fixture';
+import { runExample } from '../docs/example';
 import { usePostgres } from '../participant/fixture';
 import { TABLES } from './operations';
 
@@ -41,14 +44,19 @@ const clientWith = (keys: string): Promise<Client> =>
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'txn-encryption-'));
+  const { bundle } = runExample('docs/security.md', 'bundleWorkflowCode', {
+    modules: {
+      './data-converter': { dataConverter: encryptedDataConverter(encryptionKeysFrom(OLD)) },
+      '@temporalio/worker': {
+        bundleWorkflowCode: (options: BundleOptions) => bundleWorkflowCode({ ...options, logger: SILENT }),
+      },
+      'temporal-txn/worker': await import(join(dist, 'src/worker/index.js')),
+    },
+    paths: { './workflows': join(dist, 'test/security/workflows.js') },
+  }) as { readonly bundle: () => Promise<WorkflowBundleWithSourceMap> }; // Cast: of the block.
   const [started, { code }] = await Promise.all([
     TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() }),
-    bundleWorkflowCode({
-      workflowsPath: join(dist, 'test/security/workflows.js'),
-      payloadConverterPath: join(dist, 'src/workflow/tolerant-payload-converter.js'),
-      failureConverterPath: join(dist, 'src/workflow/encoding-failure-converter.js'),
-      logger: SILENT,
-    }),
+    bundle(),
   ]);
   temporal = started;
   writeFileSync(join(directory, 'workflows.js'), code);
@@ -242,21 +250,20 @@ const gate = (what: 'open' | 'close') =>
 
 const historyOf = async (id: string) => (await client.workflow.getHandle(id).fetchHistory()).events ?? [];
 
-/** Sends a signal with bytes of somebody's own. */
+/** Sends a signal with bytes of somebody's own, as encrypted with a key. */
 const sendRaw = (id: string, keyId: string, signalName = 'vote'): Promise<unknown> =>
+  sendPayload(id, signalName, {
+    metadata: { encoding: Buffer.from('binary/encrypted'), 'encryption-key-id': Buffer.from(keyId) },
+    data: Buffer.alloc(64, 7),
+  });
+
+const sendPayload = (id: string, signalName: string, payload: Payload): Promise<unknown> =>
   client.workflowService.signalWorkflowExecution({
     namespace: 'default',
     workflowExecution: { workflowId: id },
     signalName,
     identity: 'mallory',
-    input: {
-      payloads: [
-        {
-          metadata: { encoding: Buffer.from('binary/encrypted'), 'encryption-key-id': Buffer.from(keyId) },
-          data: Buffer.alloc(64, 7),
-        },
-      ],
-    },
+    input: { payloads: [payload] },
   });
 
 const taskFailures = async (id: string): Promise<string[]> =>
@@ -276,6 +283,7 @@ describe('a signal', () => {
     const handle = await transactions.start('keepAtOnce', { id: 'forged', input: { left: 'x', right: 'waits' } });
     await eventually('it has voted', async () => (await handle.reports()).length > 0);
     for (const _ of [1, 2]) await sendRaw('forged', 'old');
+    await sendPayload('forged', 'vote', { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from('{') });
     await sendRaw('recovery:left', 'old', 'look');
     await gate('open');
     expect(await handle.result()).toEqual(['x', 'waits']);

@@ -8,9 +8,9 @@ import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { installTracing } from 'temporal-txn/observability';
 import { tracing } from 'temporal-txn/tracing';
 import type { TracingPlugin } from 'temporal-txn/tracing';
-import { workflowModules } from 'temporal-txn/worker';
+import { workflowBundleOptions } from 'temporal-txn/worker';
 import { keep } from '../bundle';
-import { compiledWorkflows, packageRoot } from '../saga-more/environment';
+import { compiledWorkflows } from '../saga-more/environment';
 import { readSpan } from './spans';
 import type { TracedSpan } from './spans';
 
@@ -69,8 +69,7 @@ export const tracedBundle = (plugins: readonly TracingPlugin[]): Promise<Workflo
   keep('traced', () =>
     bundleWorkflowCode({
       workflowsPath: compiledWorkflows('tracing'),
-      preloadModules: workflowModules(),
-      payloadConverterPath: `${packageRoot}/dist/src/workflow/tolerant-payload-converter.js`,
+      ...workflowBundleOptions(),
       plugins: [...plugins],
       logger: new DefaultLogger('ERROR'),
     }),
