@@ -1,8 +1,8 @@
 /**
- * Decodes payloads for the Web UI and the Temporal CLI, which have no keys. Whoever may ask it reads everything, so it asks for proof
- * first, serves one origin, and listens on this machine only unless told otherwise.
+ * Decodes payloads for the Web UI and the Temporal CLI, which have no keys, and encodes what a person sends by them. Whoever may ask it
+ * reads everything, so it asks for proof first, serves one origin, and listens on this machine only unless told otherwise.
  *
- * @see Temporal: "Codec Server": POST /decode, with payloads as JSON of the protobuf message
+ * @see Temporal: "Codec Server": POST /decode and /encode, with payloads as JSON of the protobuf message
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -18,9 +18,9 @@ export interface CodecCaller {
 
 export interface CodecServerOptions {
   readonly payloadCodecs: readonly PayloadCodec[];
-  /** Whether this caller may read everything. */
+  /** Whether this caller may read everything, and write as the deployment does. */
   readonly authorize: (caller: CodecCaller) => boolean | Promise<boolean>;
-  /** The origin of the Web UI, such as https://temporal.example.org. */
+  /** Of the Web UI, such as https://temporal.example.org. */
   readonly origin: string;
   readonly port: number;
   /** @default 127.0.0.1. Elsewhere, put it behind something that speaks TLS */
@@ -37,14 +37,16 @@ const MOST_BYTES = 16 * 1024 * 1024;
 /**
  * Serves a codec until it is closed.
  *
+ * @throws {TypeError} when origin is none
  * @example
  * const server = await serveCodec({ ...dataConverter, origin: 'https://temporal.example.org', port: 8888, authorize: isEmployee });
  */
 export async function serveCodec(options: CodecServerOptions): Promise<CodecServer> {
   const { host = '127.0.0.1', port } = options;
+  const checked = { ...options, origin: checkedOrigin(options.origin) };
   const server = createServer((request, response) => {
-    void answer(options, request, response).catch(() => {
-      // What went wrong may quote what was decoded.
+    void answer(checked, request, response).catch(() => {
+      // What went wrong may quote what was to be translated.
       if (!response.headersSent) response.writeHead(500);
       response.end();
     });
@@ -55,13 +57,22 @@ export async function serveCodec(options: CodecServerOptions): Promise<CodecServ
   });
   const { port: actual } = server.address() as AddressInfo; // Cast: it listens on TCP.
   return {
-    url: `http://${host}:${actual}`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${actual}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+/** As browsers write it. */
+function checkedOrigin(given: string): string {
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol)) return url.origin;
+  throw new TypeError(
+    'Nothing was started: origin is no address of a Web UI. Use one such as https://temporal.example.org.',
+  );
 }
 
 async function answer(
@@ -71,15 +82,20 @@ async function answer(
 ): Promise<void> {
   const headers = {
     'access-control-allow-origin': origin,
-    'access-control-allow-headers': 'content-type, authorization, x-namespace',
+    // The last one is the second token of OpenID Connect.
+    'access-control-allow-headers': 'content-type, x-namespace, authorization, authorization-extras',
     'access-control-allow-credentials': 'true',
     'cache-control': 'no-store',
     vary: 'origin',
   };
-  const end = (status: number, body = ''): void => void response.writeHead(status, headers).end(body);
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  const end = (status: number, body = ''): void => void response.writeHead(status).end(body);
   // A browser asks before it sends what is another origin's.
   if (request.method === 'OPTIONS') return end(204);
-  if (request.method !== 'POST' || request.url !== '/decode') return end(404);
+  // The Web UI adds a query, which is about another kind of codec.
+  const [path = ''] = request.url?.split('?') ?? [];
+  const translate = TRANSLATIONS.get(path);
+  if (request.method !== 'POST' || translate === undefined) return end(404);
   if (request.headers.origin !== undefined && request.headers.origin !== origin) return end(403);
   const namespace = request.headers['x-namespace'];
   const caller = {
@@ -91,13 +107,29 @@ async function answer(
   if (body === undefined) return end(413);
   const payloads = readPayloads(body);
   if (payloads === undefined) return end(400);
-  const decoded = await Promise.all(payloads.map((payload) => decode(payloadCodecs, payload)));
+  const translated = await translate(payloadCodecs, payloads);
   response.setHeader('content-type', 'application/json');
-  end(200, JSON.stringify({ payloads: decoded.map(writePayload) }));
+  end(200, JSON.stringify({ payloads: translated.map(writePayload) }));
 }
 
+type Translate = (codecs: readonly PayloadCodec[], payloads: Payload[]) => Promise<Payload[]>;
+
+/** What is not encoded is not given back: it would be sent. */
+const encode: Translate = async (codecs, payloads) => {
+  let encoded = payloads;
+  for (const codec of codecs) encoded = await codec.encode(encoded);
+  return encoded;
+};
+
+const decode: Translate = (codecs, payloads) => Promise.all(payloads.map((payload) => decodeOne(codecs, payload)));
+
+const TRANSLATIONS: ReadonlyMap<string, Translate> = new Map([
+  ['/decode', decode],
+  ['/encode', encode],
+]);
+
 /** What cannot be decoded is given back as it came, and the Web UI shows that. */
-async function decode(codecs: readonly PayloadCodec[], payload: Payload): Promise<Payload> {
+async function decodeOne(codecs: readonly PayloadCodec[], payload: Payload): Promise<Payload> {
   try {
     let decoded = [payload];
     for (const codec of codecs.toReversed()) decoded = await codec.decode(decoded);

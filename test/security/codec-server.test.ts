@@ -1,5 +1,7 @@
-/** The codec server: it decodes for whoever has proved to be allowed, and tells nobody else anything. */
+/** The codec server: it decodes and encodes for whoever has proved to be allowed, and tells nobody else anything. */
+import { networkInterfaces } from 'node:os';
 import { defaultPayloadConverter } from '@temporalio/common';
+import type { Payload } from '@temporalio/common';
 import { EncryptionCodec, serveCodec } from 'temporal-txn/encryption';
 import type { CodecServer, CodecServerOptions } from 'temporal-txn/encryption';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -10,19 +12,22 @@ const TOKEN = 'Bearer of-an-operator';
 const MARKER = 'secret-marker-4711';
 const codec = new EncryptionCodec({ current: 'a', keys: { a: Buffer.alloc(32, 1) } });
 
+const options: CodecServerOptions = {
+  payloadCodecs: [codec],
+  authorize: ({ authorization, namespace }) => authorization === TOKEN && namespace === 'default',
+  origin: ORIGIN,
+  port: 0,
+};
 let server: CodecServer;
 beforeAll(async () => {
-  server = await serveCodec({
-    payloadCodecs: [codec],
-    authorize: ({ authorization, namespace }) => authorization === TOKEN && namespace === 'default',
-    origin: ORIGIN,
-    port: 0,
-  });
+  server = await serveCodec(options);
 });
 afterAll(() => server.close());
 
-async function bodyWith(value: unknown): Promise<string> {
-  const [payload] = await codec.encode([defaultPayloadConverter.toPayload(value)]);
+const bodyWith = async (value: unknown): Promise<string> =>
+  bodyOf(await codec.encode([defaultPayloadConverter.toPayload(value)]));
+
+function bodyOf([payload]: readonly Payload[]): string {
   const inBase64 = (bytes: Uint8Array | null | undefined): string => Buffer.from(bytes ?? []).toString('base64');
   const metadata = Object.entries(payload?.metadata ?? {}).map(([name, bytes]) => [name, inBase64(bytes)] as const);
   return JSON.stringify({ payloads: [{ metadata: Object.fromEntries(metadata), data: inBase64(payload?.data) }] });
@@ -30,12 +35,25 @@ async function bodyWith(value: unknown): Promise<string> {
 
 const GOOD = { authorization: TOKEN, 'x-namespace': 'default', origin: ORIGIN };
 
-const ask = (body: string, headers: Record<string, string>, path = '/decode', method = 'POST'): Promise<Response> =>
+/** As the Web UI asks since its version 2.50. */
+const DECODE = '/decode?preserveStorageRefs=true';
+const ENCODE = '/encode?preserveStorageRefs=true';
+
+const ask = (body: string, headers: Record<string, string>, path = DECODE, method = 'POST'): Promise<Response> =>
   fetch(server.url + path, { method, headers, ...(method === 'POST' ? { body } : {}) });
 
-interface Decoded {
-  readonly payloads: readonly { readonly data: string }[];
+interface Translated {
+  readonly payloads: readonly { readonly metadata: Record<string, string>; readonly data: string }[];
 }
+
+const payloadsOf = async (response: Response): Promise<Payload[]> => {
+  const { payloads } = (await response.json()) as Translated;
+  const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
+  return payloads.map(({ metadata, data }) => ({
+    metadata: Object.fromEntries(Object.entries(metadata).map(([name, text]) => [name, bytes(text)])),
+    data: bytes(data),
+  }));
+};
 
 describe('a codec server', () => {
   it('decodes for the Web UI of its origin, and lets no cache keep it', async () => {
@@ -43,16 +61,75 @@ describe('a codec server', () => {
     expect(response.status).toBe(200);
     expect(response.headers.get('access-control-allow-origin')).toBe(ORIGIN);
     expect(response.headers.get('cache-control')).toBe('no-store');
-    const { payloads } = (await response.json()) as Decoded;
-    expect(payloads.map(({ data }) => Buffer.from(data, 'base64').toString())).toEqual([
-      JSON.stringify({ text: MARKER }),
-    ]);
+    const [payload] = await payloadsOf(response);
+    expect(defaultPayloadConverter.fromPayload(payload ?? {})).toEqual({ text: MARKER });
+  });
+
+  it('decodes for the Temporal CLI, which asks without a query', async () => {
+    const { origin: _, ...cli } = GOOD;
+    const [payload] = await payloadsOf(await ask(await bodyWith({ text: MARKER }), cli, '/decode'));
+    expect(defaultPayloadConverter.fromPayload(payload ?? {})).toEqual({ text: MARKER });
+  });
+
+  it('encodes what a person sends', async () => {
+    const response = await ask(bodyOf([defaultPayloadConverter.toPayload({ text: MARKER })]), GOOD, ENCODE);
+    expect(response.status).toBe(200);
+    const encoded = await payloadsOf(response);
+    expect(encoded.map(({ metadata }) => String(metadata?.['encoding']))).toEqual(['binary/encrypted']);
+    const [payload] = await codec.decode(encoded);
+    expect(defaultPayloadConverter.fromPayload(payload ?? {})).toEqual({ text: MARKER });
+  });
+
+  it('sends nothing back, and lets the Web UI see that, where it cannot encode', async () => {
+    const broken = { encode: async () => Promise.reject(new Error(MARKER)), decode: async () => [] };
+    const away = await serveCodec({ ...options, payloadCodecs: [broken] });
+    try {
+      const body = bodyOf([defaultPayloadConverter.toPayload({ text: MARKER })]);
+      const response = await fetch(away.url + ENCODE, { method: 'POST', headers: GOOD, body });
+      expect([response.status, await response.text()]).toEqual([500, '']);
+      expect(response.headers.get('access-control-allow-origin')).toBe(ORIGIN);
+    } finally {
+      await away.close();
+    }
+  });
+
+  it('knows the origin however its address is written, and no other', async () => {
+    const same = await serveCodec({ ...options, origin: 'HTTPS://temporal.example.org:443/ui/' });
+    try {
+      const body = await bodyWith({ text: MARKER });
+      const response = await fetch(same.url + DECODE, { method: 'POST', headers: GOOD, body });
+      expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([200, ORIGIN]);
+    } finally {
+      await same.close();
+    }
+  });
+
+  it.each(['temporal.example.org', '', '*', 'file:///home', 'localhost:8233'])(
+    'does not start for the origin %j',
+    async (origin) => {
+      await expect(serveCodec({ ...options, origin })).rejects.toThrow(
+        /^Nothing was started: origin is no address of a Web UI/,
+      );
+    },
+  );
+
+  const isV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
+  it.runIf(isV6)('has an address that can be asked on IPv6 too', async () => {
+    const v6 = await serveCodec({ ...options, host: '::1' });
+    try {
+      expect((await fetch(v6.url, { method: 'OPTIONS' })).status).toBe(204);
+    } finally {
+      await v6.close();
+    }
   });
 
   it('answers what a browser asks first', async () => {
     const response = await ask('', { origin: ORIGIN }, '/decode', 'OPTIONS');
     expect(response.status).toBe(204);
-    expect(response.headers.get('access-control-allow-headers')).toContain('authorization');
+    // With the tokens of OIDC there are two.
+    expect(response.headers.get('access-control-allow-headers')?.split(', ')).toEqual(
+      expect.arrayContaining(['authorization', 'authorization-extras', 'x-namespace', 'content-type']),
+    );
   });
 
   it('gives back what it cannot read', async () => {
@@ -65,9 +142,10 @@ describe('a codec server', () => {
     ['without a token', 401, { origin: ORIGIN, 'x-namespace': 'default' }],
     ['with another token', 401, { ...GOOD, authorization: 'Bearer of-nobody' }],
     ['of another namespace', 401, { ...GOOD, 'x-namespace': 'other' }],
+    ['without a token that encodes', 401, { origin: ORIGIN, 'x-namespace': 'default' }, ENCODE],
     ['of another origin', 403, { ...GOOD, origin: 'https://evil.example.org' }],
-    ['for another path', 404, GOOD, '/encode'],
-    ['by another method', 404, GOOD, '/decode', 'GET'],
+    ['for another path', 404, GOOD, '/download'],
+    ['by another method', 404, GOOD, DECODE, 'GET'],
   ])('tells nothing to a caller %s: %i', async (_, status, headers, path, method) => {
     const response = await ask(await bodyWith({ text: MARKER }), headers, path, method);
     expect([response.status, await response.text()]).toEqual([status, '']);
@@ -90,8 +168,7 @@ describe('the codec server of docs/security.md', () => {
   async function serveExample(token: string): Promise<CodecServer> {
     vi.stubEnv('CODEC_TOKEN', token);
     let started: Promise<CodecServer> | undefined;
-    const serve = (options: CodecServerOptions): Promise<CodecServer> =>
-      (started = serveCodec({ ...options, port: 0 }));
+    const serve = (given: CodecServerOptions): Promise<CodecServer> => (started = serveCodec({ ...given, port: 0 }));
     const { main } = runExample('docs/security.md', 'serveCodec', {
       modules: {
         './data-converter': { dataConverter: { payloadCodecs: [codec] } },

@@ -1,8 +1,10 @@
 /** A deployment that encrypts: what Temporal is given and keeps, keys that are replaced while a saga runs, one that is lost. */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
@@ -10,9 +12,9 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 import type { BundleOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { Pool } from 'pg';
 import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
-import { encryptedDataConverter, encryptionKeysFrom } from 'temporal-txn/encryption';
+import { encryptedDataConverter, encryptionKeysFrom, serveCodec } from 'temporal-txn/encryption';
 import { migrate } from 'temporal-txn/participant';
-import { spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
+import { findBinary, spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
 import type { GuardedProcess } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quietPool } from '../quiet-pool';
@@ -311,6 +313,36 @@ describe('a signal', () => {
     expect(await handle.result()).toEqual(['z', 'waits']);
     expect(await kept(id)).toBe(2);
     await gate('close');
+  });
+});
+
+describe('a person who uses the Temporal CLI', () => {
+  it('reads and sends by a codec server what Temporal cannot read', async () => {
+    const id = 'by-hand';
+    await client.workflow.start('nobody', { workflowId: id, taskQueue: 'nobody', args: [`${MARKER} sent`] });
+    const executable = await findBinary('temporal');
+    const server = await serveCodec({
+      ...encryptedDataConverter(encryptionKeysFrom(OLD)),
+      authorize: ({ authorization, namespace }) => authorization === 'Bearer of-an-operator' && namespace === 'default',
+      origin: 'https://temporal.example.org',
+      port: 0,
+    });
+    const ask = async (...words: string[]): Promise<string> => {
+      const codec = ['--codec-endpoint', server.url, '--codec-auth', 'Bearer of-an-operator'];
+      const own = ['--address', temporal.address, '--workflow-id', id];
+      const { stdout } = await promisify(execFile)(executable, ['workflow', ...words, ...own, ...codec]);
+      return stdout;
+    };
+    try {
+      await ask('signal', '--name', 'vote', '--input', JSON.stringify(`${MARKER} by hand`));
+      expect(await everythingKept().then(({ text }) => text)).not.toContain(MARKER);
+      const shown = await ask('show', '--output', 'json');
+      for (const what of [`${MARKER} sent`, `${MARKER} by hand`])
+        expect(shown).toContain(Buffer.from(JSON.stringify(what)).toString('base64'));
+    } finally {
+      await server.close();
+      await client.workflow.getHandle(id).terminate();
+    }
   });
 });
 
