@@ -51,7 +51,8 @@ export function parseWebUi(text: string): URL {
   if (!isPlain)
     throw new InvalidArgument(
       'the address of the Web UI',
-      url?.password ? '***' : text,
+      // Before an @ there may be a password, whether or not it is a URL.
+      text.includes('@') ? '***' : text,
       'Give one such as http://localhost:8233 with --web-ui or TXN_WEB_UI, without user and password.',
     );
   return url;

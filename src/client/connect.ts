@@ -112,7 +112,11 @@ const ADDRESS = /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/i;
 function hostOf(address: string): string {
   const [, host] = ADDRESS.exec(address) ?? [];
   if (host === undefined)
-    throw new InvalidTemporalSettings(`the address ${show(address)} is not one`, 'Write host:port, without http://.');
+    throw new InvalidTemporalSettings(
+      // Before an @ there may be a password.
+      `the address ${address.includes('@') ? '***' : show(address)} is not one`,
+      'Write host:port, without http://.',
+    );
   return host;
 }
 
@@ -120,6 +124,7 @@ function readEnvironment(): ReturnType<typeof toClientOptions> {
   try {
     const profile = loadClientConfigProfile();
     checkCertificates(profile);
+    checkHeaders(profile);
     return toClientOptions(profile);
   } catch (error) {
     throw error instanceof InvalidTemporalSettings ? error : unreadable(error);
@@ -134,6 +139,24 @@ function checkCertificates({ tls }: ClientConfigProfile): void {
       'Set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH, or neither.',
     );
 }
+
+/** What gRPC sends in a header. Of anything else it complains with the value, which may be a key. */
+const SENDABLE = /^[\x20-\x7e]*$/;
+
+function checkHeaders({ apiKey = '', grpcMeta = {} }: ClientConfigProfile): void {
+  const check = (value: string, what: string, where: string): void => {
+    if (SENDABLE.test(value)) return;
+    throw new InvalidTemporalSettings(
+      `${what} has a character that cannot be sent, such as a line break at its end`,
+      `Check ${where}: one line of printable ASCII.`,
+    );
+  };
+  check(apiKey, 'the API key', 'TEMPORAL_API_KEY, or api_key of the profile');
+  for (const [name, value] of Object.entries(grpcMeta))
+    check(value, `the header ${show(name)}`, `${variableOf(name)}, or grpc_meta of the profile`);
+}
+
+const variableOf = (header: string): string => `TEMPORAL_GRPC_META_${header.toUpperCase().replaceAll('-', '_')}`;
 
 /** In words of ours: a parser quotes the text around a mistake, and that may be an API key. */
 function unreadable(error: unknown): InvalidTemporalSettings {

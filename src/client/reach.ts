@@ -5,6 +5,7 @@
 import { connect as connectPlain } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { inspect } from 'node:util';
 import { isGrpcServiceError } from '@temporalio/client';
 import { TemporalUnreachable } from './errors';
 import type { TemporalConnectionOptions } from './connect';
@@ -36,9 +37,21 @@ export async function reachTemporal<T>(
     return await connect();
   } catch (error) {
     const why = answerIn(error) ?? (await whatStandsInTheWay(options, patienceMs)) ?? tell(error);
-    throw new TemporalUnreachable(options.address, why, { cause: error });
+    const isQuoting = secretsIn(options).some((secret) => inspect(error, { depth: Infinity }).includes(secret));
+    throw new TemporalUnreachable(options.address, without(secretsIn(options), why), isQuoting ? {} : { cause: error });
   }
 }
+
+const SHORTEST_SECRET = 8;
+
+/** What is sent as proof, word by word: whoever quotes a header may leave out `Bearer`. */
+function secretsIn({ apiKey, metadata = {} }: TemporalConnectionOptions): string[] {
+  const sent = [apiKey, ...Object.values(metadata)].filter((value) => typeof value === 'string');
+  return sent.flatMap((value) => value.split(' ')).filter((word) => word.length >= SHORTEST_SECRET);
+}
+
+const without = (secrets: readonly string[], text: string): string =>
+  secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
 
 /** What the server itself has said, such as that it does not know the API key. */
 const answerIn = (error: unknown): string | undefined =>

@@ -85,6 +85,18 @@ const RUNS: readonly (readonly [string, readonly string[], Readonly<Record<strin
   ['a command about one transaction', [...COMMAND, 'show', 'transfer-1', '-o', 'json'], {}, /north-bank|Temporal/],
   ['a command on databases', [...COMMAND, 'in-doubt'], {}, /north-bank/],
   ['a command on Temporal', [...COMMAND, 'list', '-o', 'json'], {}, /TemporalUnreachable/],
+  [
+    'a command whose Web UI has a user and no port',
+    [...COMMAND, 'setup'],
+    { TXN_WEB_UI: `http://ann:${SECRETS.password}@ui:port` },
+    /address of the Web UI/,
+  ],
+  [
+    'a command whose API key ends with a line break',
+    [...COMMAND, 'list'],
+    { TEMPORAL_API_KEY: `${SECRETS.apiKey}\n` },
+    /TEMPORAL_API_KEY/,
+  ],
   ['a client', ['clients/transfer.js', '--help'], {}, /transfer/],
   ['the set-up of docker compose', ['demo/compose-setup.js'], {}, /TemporalUnreachable/],
 ];

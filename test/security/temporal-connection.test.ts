@@ -3,8 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
+import { inspect } from 'node:util';
 import { NativeConnection } from '@temporalio/worker';
-import { connectTemporal, temporalSettings } from 'temporal-txn/client';
+import { connectTemporal, reachTemporal, temporalSettings } from 'temporal-txn/client';
 import { freePort, spawnGuarded, TemporalDevServer } from 'temporal-txn/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { searchAttributeList } from '../../src/observability';
@@ -176,6 +177,11 @@ describe('settings that cannot be used', () => {
       /not TOML: look at line 2/,
       () => ({ TEMPORAL_CONFIG_FILE: profile(`api_key = ${SECRET_KEY} "`) }),
     ],
+    [
+      'an address with a user in it',
+      /the address \*\*\* is not one/,
+      () => ({ TEMPORAL_ADDRESS: `https://ann:${SECRET_KEY}@temporal.example.org` }),
+    ],
   ])('%s: said, without any value', async (_, message, given) => {
     settings(given());
     const error = await errorOf(() => connectTemporal());
@@ -249,6 +255,43 @@ describe('a Temporal server behind', () => {
   it('an API key is reached with the key, as a bearer token', async () => {
     expect(await ask({ ...at(keyed), ...ca(), TEMPORAL_API_KEY: SECRET_KEY })).toContain('TxnStatus');
     expect([...keyed.seen]).toEqual([`Bearer ${SECRET_KEY}`]);
+  });
+
+  it.each<[string, RegExp, () => Record<string, string>]>([
+    ['an API key with a line break', /TEMPORAL_API_KEY/, () => ({ TEMPORAL_API_KEY: `${SECRET_KEY}\n` })],
+    ['an API key of a profile', /api_key/, () => ({ TEMPORAL_CONFIG_FILE: profile(`api_key = "${SECRET_KEY}é"`) })],
+    [
+      'a header with a line break',
+      /authorization.*TEMPORAL_GRPC_META_AUTHORIZATION/,
+      () => ({ TEMPORAL_GRPC_META_AUTHORIZATION: `Bearer ${SECRET_KEY}\n` }),
+    ],
+  ])('nothing is asked with %s, and nobody is shown it', async (_, message, given) => {
+    settings({ TEMPORAL_ADDRESS: temporal.address, TEMPORAL_TLS: 'false', ...given() });
+    const connecting = [
+      connectTemporal,
+      () => openTemporal('default'),
+      async () => NativeConnection.connect(temporalSettings().connectionOptions),
+    ];
+    for (const connect of connecting) {
+      const error = await errorOf(connect);
+      expect(error.message).toMatch(/^Nothing was (started|changed).*cannot be sent/);
+      expect(error.message).toMatch(message);
+      expect(inspect(error)).not.toContain(SECRET_KEY);
+    }
+  });
+
+  it('something that quotes the key does not have it shown', async () => {
+    const { connectionOptions } = temporalSettings({ address: temporal.address });
+    const options = { ...connectionOptions, apiKey: SECRET_KEY };
+    const quoting = Object.assign(new Error(`16 UNAUTHENTICATED: nobody knows Bearer ${SECRET_KEY}`), {
+      details: '',
+      metadata: {},
+    });
+    const error = await errorOf(() =>
+      reachTemporal(options, () => Promise.reject(new Error('Failed to connect', { cause: quoting }))),
+    );
+    expect(error).toMatchObject({ name: 'TemporalUnreachable', why: '16 UNAUTHENTICATED: nobody knows Bearer ***' });
+    expect(inspect(error)).not.toContain(SECRET_KEY);
   });
 
   it('this machine is reached without the proxy of the environment', async () => {
