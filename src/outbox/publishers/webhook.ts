@@ -6,7 +6,7 @@
  */
 import { createHmac } from 'node:crypto';
 
-import { isLoopback } from '../../protocol';
+import { isLoopback, show } from '../../protocol';
 import { CLOUD_EVENT_TYPE, toCloudEvent } from '../cloud-event';
 import { UnpublishableEventError } from '../errors';
 import type { Publisher } from '../publisher';
@@ -46,7 +46,7 @@ const MOST_ANSWER_BYTES = 4_096;
  *
  * The receiver gets `webhook-id`, the same for each attempt, to know a repetition by.
  *
- * @throws {TypeError} when url or secret cannot be used
+ * @throws {TypeError} when url, secret or headers cannot be used
  * @example
  * const publisher = webhook({ url: 'https://partner.example/events', secret: process.env.WEBHOOK_SECRET });
  */
@@ -54,6 +54,7 @@ export function webhook(options: WebhookOptions): Publisher {
   const url = checkedUrl(options);
   const keys = [options.secret].flat().map(keyOf);
   if (keys.length === 0) throw new TypeError('Nothing was sent: secret has no key. Use at least one.');
+  const own = checkedHeaders(options.headers);
   return {
     publish: async (event, signal) => {
       const body = JSON.stringify(toCloudEvent(event));
@@ -62,7 +63,7 @@ export function webhook(options: WebhookOptions): Publisher {
       const timestamp = String(Math.floor(Date.now() / 1000));
       // Set one by one, the last word last: the same name in other letters would be joined to the first.
       const headers = new Headers(headersOf(event, RULES));
-      for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value);
+      for (const [name, value] of own) headers.set(name, value);
       headers.set('content-type', CLOUD_EVENT_TYPE);
       headers.set('webhook-id', id);
       headers.set('webhook-timestamp', timestamp);
@@ -100,6 +101,24 @@ function keyOf(secret: unknown): Buffer {
   const key = Buffer.from(base64 ?? '', 'base64');
   if (key.length >= 24 && key.length <= 64) return key;
   throw new TypeError('Nothing was sent: secret is no key. Use whsec_ and 24 to 64 random bytes in base64.');
+}
+
+/** The message does not show what is in them. That of fetch would, each time, and it is kept with the event. */
+function checkedHeaders(given: Readonly<Record<string, string>> = {}): readonly (readonly [string, string])[] {
+  const headers = Object.entries(given);
+  const refused = headers.find(([name, value]) => !isSendable(name, value));
+  if (refused === undefined) return headers;
+  throw new TypeError(
+    `Nothing was sent: the header ${show(refused[0])} cannot be sent. Use a name and a text in one line that HTTP takes.`,
+  );
+}
+
+function isSendable(name: string, value: unknown): boolean {
+  try {
+    return typeof value === 'string' && new Headers([[name, value]]).has(name);
+  } catch {
+    return false;
+  }
 }
 
 /** The beginning of the answer, as one printable line. A short one is read to its end, so that its connection is used again. */

@@ -238,6 +238,20 @@ describe('the webhook publisher', () => {
     if (refused.length > 6) expect(String(error)).not.toContain(refused);
   });
 
+  it.each<[string, string, unknown]>([
+    ['authorization', 'two lines', 'Bearer new-api-key-4711\nold-api-key-0815'],
+    ['authorization', 'letters that HTTP does not take', 'Bearer api-key-4711-\u20ac'],
+    ['authorization', 'nothing', undefined],
+    ['x api key', 'a name that is none', 'api-key-4711'],
+  ])('refuses the header %j of %s without repeating it', (name, _, value) => {
+    const headers = { [name]: value } as Record<string, string>; // Cast: as from an environment that nobody has checked.
+    expect(() => webhook({ url, secret, headers })).toThrow(
+      new TypeError(
+        `Nothing was sent: the header "${name}" cannot be sent. Use a name and a text in one line that HTTP takes.`,
+      ),
+    );
+  });
+
   it('refuses to sign with no key at all', () => {
     expect(() => webhook({ url, secret: [] })).toThrow(/^Nothing was sent/);
   });
