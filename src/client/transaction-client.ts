@@ -356,16 +356,22 @@ export class TransactionClient {
   }
 
   /** What a run that was interrupted leaves to the one that goes on with it. */
-  async #heritageOf({ workflowId, runId, memo, raw }: WorkflowExecutionDescription): Promise<Heritage> {
+  async #heritageOf({ workflowId, runId, startTime, memo, raw }: WorkflowExecutionDescription): Promise<Heritage> {
     // What a group had begun and handed over to it goes on to the next one.
     const { group, reset, ...inherited }: Partial<Heritage> = readHeritage(memo?.[HERITAGE_MEMO]) ?? {};
     const resumed = [...(inherited.resumed ?? []), runId];
     const told = fitting(await this.#askedFor(workflowId, runId));
-    const shared = { ...(group === undefined || reset ? {} : { group }), resumed };
+    const [own] = (told ?? []).filter(({ transaction }) => transaction === workflowId);
+    const shared = {
+      ...(group === undefined || reset ? {} : { group }),
+      resumed,
+      // Where it cannot tell when it began: mostly that is the first thing that its workflow does.
+      began: own?.began ?? inherited.began ?? startTime.getTime(),
+      ...(inherited.told ? { told: true as const } : {}),
+    };
     // Whom a group had undo it goes on undoing it.
     const undoes = inherited.undo ? { undo: true as const } : {};
     if (!told) return { ...shared, asked: inherited.asked ?? [], more: true, ...undoes };
-    const [own] = told.filter(({ transaction }) => transaction === workflowId);
     const others = told.filter((saga) => saga !== own);
     const { asked, undo, more } = own ?? { ...inherited, more: inherited.more || reset };
     const { firstRunId } = raw.workflowExecutionInfo ?? {};

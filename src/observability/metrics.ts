@@ -33,7 +33,8 @@ export const METRIC_TABLE = {
     unit: 'seconds',
     buckets: LATENCIES,
     from: 'coordinator',
-    meaning: 'From the first question of a transaction to its end, whatever it waited for',
+    meaning:
+      'From the first question of a transaction to its end, whatever it waited for, in a group and before it was resumed too',
   },
   participants: {
     name: 'txn_participants',

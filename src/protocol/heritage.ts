@@ -28,6 +28,10 @@ export interface Heritage {
   readonly undo?: true;
   /** More may have been asked for, and nobody could say what; or it has committed, and somebody may have been told so. */
   readonly more?: true;
+  /** When it began, in milliseconds since 1970 by the clock of the workflow in which it did. Absent where an older version has left it. */
+  readonly began?: number;
+  /** The metrics were told how it ended. */
+  readonly told?: true;
   /** Earlier runs of the workflow that were terminated, or timed out: nobody was told anything by them, and their doings are this one's. */
   readonly resumed?: readonly string[];
   /** What they have left of the other sagas of the workflow. Absent where they could not be asked. */
@@ -35,7 +39,7 @@ export interface Heritage {
 }
 
 /** What is left of one saga. */
-interface Left extends Pick<Heritage, 'asked' | 'undo' | 'more'> {
+interface Left extends Pick<Heritage, 'asked' | 'undo' | 'more' | 'began'> {
   readonly transaction: string;
 }
 
@@ -52,11 +56,12 @@ export const ASKED_QUERY = 'txnAsked';
 
 /** What came over the wire is data. @returns undefined when it is no heritage */
 export function readHeritage(given: unknown): Heritage | undefined {
-  const { group, reset, asked, resumed, others, ...rest } = (given ?? {}) as Readonly<Record<string, unknown>>;
+  const { group, reset, told, asked, resumed, others, ...rest } = (given ?? {}) as Readonly<Record<string, unknown>>;
   if (!Array.isArray(asked)) return undefined;
   return {
     ...(typeof group === 'string' && isGroupId(group) ? { group } : {}),
     ...(reset === true ? { reset } : {}),
+    ...(told === true ? { told } : {}),
     ...readLeft({ asked, ...rest }),
     ...(Array.isArray(resumed) ? { resumed: resumed.filter((run) => typeof run === 'string') } : {}),
     ...(Array.isArray(others) ? { others: others.map(readOther) } : {}),
@@ -65,13 +70,14 @@ export function readHeritage(given: unknown): Heritage | undefined {
 
 /** What cannot be read was asked for all the same. */
 function readLeft(given: unknown): Omit<Left, 'transaction'> {
-  const { asked, undo, more } = (given ?? {}) as Readonly<Record<string, unknown>>;
+  const { asked, undo, more, began } = (given ?? {}) as Readonly<Record<string, unknown>>;
   const items: readonly unknown[] = Array.isArray(asked) ? asked : [undefined];
   const steps = items.flatMap(readAsked);
   return {
     asked: steps,
     ...(undo === true ? { undo } : {}),
     ...(more === true || steps.length < items.length ? { more: true } : {}),
+    ...(typeof began === 'number' && Number.isFinite(began) ? { began } : {}),
   };
 }
 
@@ -104,10 +110,10 @@ export function heritageOf(whole: Heritage, transaction: string, isFirst: boolea
   if (isFirst) return whole;
   if (!resumed) return undefined; // A group runs one transaction of each workflow.
   if (!others) return { asked: [], more: true, resumed };
-  const { asked, undo, more }: Omit<Left, 'transaction'> = others.find((left) => left.transaction === transaction) ?? {
-    asked: [],
-  };
-  return { asked, resumed, ...(undo ? { undo } : {}), ...(more ? { more } : {}) };
+  const left = others.find((other) => other.transaction === transaction);
+  if (!left) return { asked: [], resumed };
+  const { transaction: _, ...own } = left;
+  return { ...own, resumed };
 }
 
 /** Whether a participant could not tell them apart: its log has one row for both. */

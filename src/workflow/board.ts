@@ -19,6 +19,7 @@ import type { TxnStatus } from '../observability';
 import { branchOfInterest, isEnded, isHeld, participantsOf } from '../protocol';
 import type { TransactionId, TransactionReport } from '../protocol';
 import { membership } from './context';
+import type { TransactionContext } from './context';
 import { detailsOf } from './details';
 import { bytesOf } from './group/bytes';
 import { perWorkflow } from './per-workflow';
@@ -49,7 +50,10 @@ interface Board {
 const board = perWorkflow<Board>(() => ({ posted: new Map() }));
 
 /** Shows how a transaction stands. */
-export function post(report: TransactionReport, outermost: boolean): void {
+export function post(
+  report: TransactionReport,
+  { outermost, heritage }: Pick<TransactionContext, 'outermost' | 'heritage'>,
+): void {
   const group = membership();
   if (group) return group.show(report);
   const { posted } = board();
@@ -58,17 +62,21 @@ export function post(report: TransactionReport, outermost: boolean): void {
       description: 'How each transaction of this workflow stands',
     });
   const before = posted.get(report.id);
-  const began = before?.began ?? Date.now();
+  // The clocks of two servers may differ.
+  const began = before?.began ?? Math.min(heritage?.began ?? Infinity, Date.now());
   if (isHeld(report) && !(before && isHeld(before.report)))
     metricMeter.createCounter(METRICS.held).add(1, { protocol: report.protocol });
   posted.set(report.id, { outermost, began, report });
   const reports = [...posted.values()].map((entry) => entry.report);
   setCurrentDetails(detailsOf(reports, workflowInfo()));
   showAttributes([...posted.values()]);
-  if (!isEnded(report)) return;
+  if (!isEnded(report) || heritage?.told) return;
   countTransactions(report, 1);
   measureEnded(report, Date.now() - began);
 }
+
+/** When a transaction began that was shown, in milliseconds since 1970. */
+export const beginningOf = (id: TransactionId): number | undefined => board().posted.get(id)?.began;
 
 function showAttributes(entries: readonly Posted[]): void {
   const status = statusOf(entries);

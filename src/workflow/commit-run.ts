@@ -211,7 +211,7 @@ export class CommitRun {
           ? { ...base, outcome, decision: 'abort', cause: this.#causeOf(decided) }
           : { ...base, outcome, decision: decided.decision, ...this.#causeIfAborted() };
     // Cast: its base has one protocol, and reports are told apart by that.
-    post(report as TransactionReport, this.context.outermost);
+    post(report as TransactionReport, this.context);
     return report as SettledCommitReport;
   }
 
@@ -226,7 +226,7 @@ export class CommitRun {
       ...(decision === undefined ? {} : { decision }),
       ...this.#causeIfAborted(),
     };
-    post(report as TransactionReport, this.context.outermost); // Cast: as above.
+    post(report as TransactionReport, this.context); // Cast: as above.
   }
 
   #base() {

@@ -37,7 +37,7 @@ import type {
 import { actionOf, nameOf } from './action';
 import type { Runnable } from './action';
 import { alarm } from './alarm';
-import { post } from './board';
+import { beginningOf, post } from './board';
 import { UntimedScope } from './cancellation';
 import { checkSaga, checkStep } from './check-saga';
 import { membership, onRecordInGroup } from './context';
@@ -297,6 +297,7 @@ export class SagaRun {
     const isFree = ({ participant, fate }: Step): boolean => participant === undefined && mayStand(fate);
     const turnsBack = this.#phase === 'unwinding' && !this.#journal.pastPivot;
     const more = !this.#knowsAll || this.#journal.steps.some(isFree);
+    const began = beginningOf(this.context.id);
     return {
       transaction: this.context.id,
       asked: [...asked, ...this.#unmet()],
@@ -304,6 +305,7 @@ export class SagaRun {
       // What is no operation of a participant is undone by the code that did it only.
       ...(turnsBack && !more ? { undo: true } : {}),
       ...(more ? { more } : {}),
+      ...(began === undefined ? {} : { began }),
     };
   }
 
@@ -419,7 +421,7 @@ export class SagaRun {
     // Somebody may have been told of what has committed.
     const left = report.outcome === 'compensated' ? { undo: true as const } : { more: true as const };
     if (!membership()) tellAsked(this.context.id, () => ({ transaction: report.id, asked: [], ended: true, ...left }));
-    post(report, this.context.outermost);
+    post(report, this.context);
     return report;
   }
 
@@ -433,7 +435,7 @@ export class SagaRun {
       steps,
       ...(this.#cause === undefined ? {} : { cause: this.#cause }),
     };
-    post(report, this.context.outermost);
+    post(report, this.context);
   }
 }
 

@@ -35,6 +35,14 @@ export const restsAfterwards = async (deeds: readonly Deed[]): Promise<void> => 
   await sleep('1 minute');
 };
 
+/** Rests before its last step. */
+export const restsBetween = ([first, second]: readonly Deed[]): Promise<void> =>
+  saga(async (s) => {
+    await s.step(operationAt('left'), first);
+    await sleep('1 hour');
+    await s.step(operationAt('right'), second);
+  });
+
 /** A saga that does nothing before one of these steps. The first one is in nobody's way. */
 export const oneByOne = async (deeds: readonly Deed[]): Promise<void> => {
   await saga(async () => undefined);

@@ -56,6 +56,28 @@ describe('a branch that is not ours', () => {
     expect(tale.asked().filter((line) => line.startsWith('prepare'))).toEqual([]);
   });
 
+  it('is waited for from the beginning, when it is told how long that took, though the transaction was resumed', async () => {
+    const before = fixture.counted('txn_transaction_duration_seconds');
+    const input = { branches: withPartner({ voteTimeout: '1 hour' }) };
+    const tale = await fixture.begin({ input });
+    await request(tale);
+    // Nothing happens any more until the hour is over.
+    await expect
+      .poll(async () => {
+        const history = await tale.history();
+        const isAsked = history.some((event) => event.activityTaskCompletedEventAttributes);
+        return isAsked && Boolean(history.at(-1)?.workflowTaskCompletedEventAttributes);
+      })
+      .toBe(true);
+    await tale.workflow.terminate();
+    await fixture.environment.sleep('1 hour');
+    const resumed = await fixture.environment.transactions.resume('settles', { id: tale.id, input });
+    expect(await resumed.result()).toMatchObject({ outcome: 'aborted' });
+    const seconds = fixture.counted('txn_transaction_duration_seconds') - before;
+    expect(seconds).toBeGreaterThanOrEqual(2 * 3_600);
+    expect(seconds).toBeLessThan(3 * 3_600);
+  });
+
   it('has approved once and for all, however often the databases meet contention', async () => {
     const contended = refuses('contention', 'A lock was held for too long.');
     const tale = await fixture.begin({

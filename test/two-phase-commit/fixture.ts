@@ -1,13 +1,12 @@
 /** One environment for the transactions of a test file: time skipping, and participants that a test holds by their strings. */
 import type { WorkflowHandle } from '@temporalio/client';
-import { DefaultLogger, IllegalStateError, MetricsBuffer, Runtime } from '@temporalio/worker';
-import type { RuntimeOptions } from '@temporalio/worker';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { TransactionHandle } from '../../src/client';
 import type { SettledCommitReport, TwoPhaseCommitReport } from '../../src/protocol';
 import { TransactionTestEnvironment } from '../../src/testing';
 import type { TwoPhaseCommitOptions } from '../../src/workflow';
 import { compiledWorkflows } from '../saga-more/environment';
+import { BufferedMetrics } from '../buffered-metrics';
 import { bundleWorkflows } from '../bundle';
 import { currentDetails } from '../current-details';
 import { surviveStandingClock } from '../standing-clock';
@@ -39,10 +38,8 @@ const PARTICIPANTS = ['north', 'south', 'audit', 'shop'];
 
 export class TwoPhaseFixture {
   readonly participants = new ModelParticipants();
-  readonly #metrics = new MetricsBuffer({ maxBufferSize: 100_000 });
-  readonly #counts = new Map<string, number>();
+  readonly #metrics = new BufferedMetrics();
   #environment: TransactionTestEnvironment | undefined;
-  #draining: NodeJS.Timeout | undefined;
   #begun = 0;
 
   /** @param directory whose workflows it runs */
@@ -55,8 +52,8 @@ export class TwoPhaseFixture {
 
   async start(): Promise<void> {
     // A second environment has the same.
-    if (!this.#environment) await this.#installRuntime();
-    this.#draining = setInterval(() => this.#drain(), 200);
+    if (!this.#environment) await this.#metrics.install();
+    this.#metrics.start();
     const activities = { ...this.participants.activities(), ...this.participants.registerActivities() };
     this.#environment = await TransactionTestEnvironment.start({
       workflows: await bundleWorkflows(compiledWorkflows(this.directory)),
@@ -67,23 +64,8 @@ export class TwoPhaseFixture {
     });
   }
 
-  /** There is one in a process, and that of a file before this one may be there still. */
-  async #installRuntime(): Promise<void> {
-    const options: RuntimeOptions = {
-      logger: new DefaultLogger('ERROR'),
-      telemetryOptions: { metrics: { buffer: this.#metrics }, logging: { filter: 'ERROR', forward: {} } },
-    };
-    try {
-      Runtime.install(options);
-    } catch (error) {
-      if (!(error instanceof IllegalStateError)) throw error;
-      await Runtime.instance().shutdown();
-      Runtime.install(options);
-    }
-  }
-
   async stop(): Promise<void> {
-    clearInterval(this.#draining);
+    this.#metrics.stop();
     await this.#environment?.stop();
   }
 
@@ -103,23 +85,7 @@ export class TwoPhaseFixture {
 
   /** How often a counter was raised since the file began, by one label or in all. */
   counted(metric: string, label: Readonly<Record<string, string>> = {}): number {
-    this.#drain();
-    let sum = 0;
-    for (const [key, count] of this.#counts) {
-      const [name, attributes] = JSON.parse(key) as [string, Record<string, string>]; // Cast: written above.
-      const fits = Object.entries(label).every(([field, value]) => attributes[field] === value);
-      if (name === metric && fits) sum += count;
-    }
-    return sum;
-  }
-
-  /** The runtime keeps so much only, and counts everything that the SDK does too. */
-  #drain(): void {
-    for (const { metric, value, attributes } of this.#metrics.retrieveUpdates()) {
-      if (!metric.name.startsWith('txn_')) continue;
-      const key = JSON.stringify([metric.name, attributes]);
-      this.#counts.set(key, (this.#counts.get(key) ?? 0) + value);
-    }
+    return this.#metrics.told(metric, label).sum;
   }
 }
 

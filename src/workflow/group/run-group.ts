@@ -27,7 +27,7 @@ import { messageOf } from '../failures';
 import { isNew, wasReset } from '../heritage';
 import { Batches } from './batches';
 import { bytesOf } from './bytes';
-import { Tally } from './tally';
+import { tellEndings } from './tally';
 import { Traveller } from './traveller';
 import type { TransactionFunction } from './traveller';
 
@@ -88,7 +88,6 @@ const BYTES_OF_ONE_THAT_LEFT = 400;
 class Group {
   readonly #batches: Batches;
   readonly #travellers: readonly Traveller[];
-  readonly #tally = new Tally();
   readonly #began = Date.now();
   readonly #handOverAfterMs: number;
   readonly #stragglersMs: number;
@@ -111,9 +110,7 @@ class Group {
       bytesOf(request),
       () => this.#bytesToHandOver(),
     );
-    this.#travellers = request.items.map(
-      (item) => new Traveller(item, this.#batches, () => this.#touch(), this.#tally),
-    );
+    this.#travellers = request.items.map((item) => new Traveller(item, this.#batches, () => this.#touch()));
   }
 
   async run(run: TransactionFunction): Promise<GroupAnswer> {
@@ -136,7 +133,8 @@ class Group {
         this.#makeRoom();
         this.#handOverThose();
         if (this.#needsClock()) this.#batches.tick();
-        this.#tally.tell();
+        // Not all with the answer: that is given once more where a child ends in the same moment, and what goes with it is told twice.
+        tellEndings(this.#travellers.flatMap((traveller) => traveller.takeEnding() ?? []));
       }
       return { outcomes: this.#travellers.flatMap(({ outcome }) => outcome ?? []) };
     });
@@ -217,6 +215,7 @@ class Group {
     const { item } = traveller;
     // A run that was reset is answered by nobody, and knows nothing of what the first one came to after that moment.
     const heritage: Heritage = { ...traveller.heritage, ...(wasReset() ? { reset: true } : {}) };
+    // Without what the metrics need, as it was always counted: a group that is replayed makes room as it did.
     const bytes = bytesOf([item, heritage]);
     this.#bytesHandedOver += bytes;
     this.#batches.written(bytes);
@@ -228,7 +227,7 @@ class Group {
     const outcome = await inSpan(
       span,
       // How it ends is written into the history of whoever has started it, while that goes on.
-      () => handOver(type, item, heritage, (end) => this.#batches.written(bytesOf(end))),
+      () => handOver(type, item, { ...heritage, ...traveller.told }, (end) => this.#batches.written(bytesOf(end))),
       (end) => ({ outcome: end }),
     );
     this.#bytesHandedOver -= bytes;

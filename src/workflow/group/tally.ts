@@ -1,23 +1,24 @@
 /**
- * Counts the transactions of a group that have ended, those that end alike together: each value that leaves a workflow for the metrics
- * travels with all that is known of the workflow, and is handled by itself.
+ * Tells the metrics of transactions that have ended in a group. Those that end alike are counted together: each value that leaves a workflow
+ * for the metrics travels with all that is known of the workflow, and is handled by itself.
  */
 import type { TransactionReport } from '../../protocol';
-import { countTransactions } from '../board';
+import { countTransactions, measureEnded } from '../board';
 
-export class Tally {
-  readonly #ended = new Map<string, { readonly report: TransactionReport; count: number }>();
+/** How a transaction ended, and after how long. */
+export interface Ending {
+  readonly report: TransactionReport;
+  readonly tookMs: number;
+}
 
-  add(report: TransactionReport): void {
-    const alike = `${report.protocol} ${report.outcome}`;
-    const known = this.#ended.get(alike);
+export function tellEndings(endings: readonly Ending[]): void {
+  const alike = new Map<string, { readonly report: TransactionReport; count: number }>();
+  for (const { report, tookMs } of endings) {
+    measureEnded(report, tookMs);
+    const key = `${report.protocol} ${report.outcome}`;
+    const known = alike.get(key);
     if (known) known.count++;
-    else this.#ended.set(alike, { report, count: 1 });
+    else alike.set(key, { report, count: 1 });
   }
-
-  /** Tells what has been counted since it last did. */
-  tell(): void {
-    for (const { report, count } of this.#ended.values()) countTransactions(report, count);
-    this.#ended.clear();
-  }
+  for (const { report, count } of alike.values()) countTransactions(report, count);
 }

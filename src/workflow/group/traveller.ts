@@ -20,7 +20,6 @@ import type {
   ToldFailure,
   TransactionReport,
 } from '../../protocol';
-import { measureEnded } from '../board';
 import { asMember } from '../context';
 import type { Membership } from '../context';
 import { dispatcherOver, withoutSignals } from '../dispatch';
@@ -30,7 +29,7 @@ import { rejecting } from '../rejecting';
 import { attemptTimeoutOf } from './batches';
 import type { Batches } from './batches';
 import { bytesOf } from './bytes';
-import type { Tally } from './tally';
+import type { Ending } from './tally';
 
 /** A workflow function that takes one input. */
 export type TransactionFunction = (input: never) => Promise<unknown>;
@@ -48,6 +47,9 @@ export class Traveller implements Membership {
   #unsent = 0;
   #lastHeard = Date.now();
   #report: TransactionReport | undefined;
+  /** How its transaction has ended. Its function may do something else afterwards. */
+  #ending: Ending | undefined;
+  #isTold = false;
   #forever: Promise<never> | undefined;
   #over: Promise<{ readonly outcome: GroupOutcome['kind'] }> | undefined;
   #tellOver: (end: { readonly outcome: GroupOutcome['kind'] }) => void = () => undefined;
@@ -62,7 +64,6 @@ export class Traveller implements Membership {
     private readonly batches: Batches,
     /** Told when it has ended, or wants to leave. */
     private readonly changed: () => void,
-    private readonly tally: Tally,
   ) {
     this.#bytesToHandOver = bytesOf(item);
   }
@@ -100,6 +101,13 @@ export class Traveller implements Membership {
     return this.#report;
   }
 
+  /** How its transaction has ended, for the metrics. Nothing where they know, or where the workflow of its own is to tell them. */
+  takeEnding(): Ending | undefined {
+    if (this.#isTold || this.#outcome === undefined || this.#outcome.kind === 'on-its-own') return undefined;
+    this.#isTold = this.#ending !== undefined;
+    return this.#ending;
+  }
+
   get over(): Promise<{ readonly outcome: GroupOutcome['kind'] }> {
     return (this.#over ??= new Promise((resolve) => (this.#tellOver = resolve)));
   }
@@ -116,6 +124,11 @@ export class Traveller implements Membership {
       steps.find((step) => step.branch === branch)?.role ?? 'compensatable';
     const asked = [...this.#asked.values()].map((step) => ({ ...step, role: roleOf(step.branch) }));
     return { group: workflowInfo().workflowId, asked };
+  }
+
+  /** What the metrics know of it, for whoever goes on with it. */
+  get told(): Pick<Heritage, 'began' | 'told'> {
+    return { began: this.#began, ...(this.#isTold ? { told: true } : {}) };
   }
 
   /** Of this copy, for what goes on elsewhere. */
@@ -177,9 +190,7 @@ export class Traveller implements Membership {
   show(report: TransactionReport): void {
     if (this.#left !== undefined) return;
     this.#report = report;
-    if (!isEnded(report)) return;
-    this.tally.add(report);
-    measureEnded(report, Date.now() - this.#began);
+    if (isEnded(report)) this.#ending = { report, tookMs: Date.now() - this.#began };
   }
 
   #end(outcome: GroupOutcome): void {
