@@ -173,6 +173,27 @@ export class RulingRefused extends Error {
   override readonly name = 'RulingRefused';
 }
 
+/** Temporal answers, and no worker of the workflow does, which alone can tell how a transaction stands. */
+export class NoWorkerAnswers extends Error {
+  override readonly name = 'NoWorkerAnswers';
+
+  constructor(
+    readonly id: string,
+    /** Where one is missing. */
+    readonly taskQueue: string,
+    /** How long they had to answer. */
+    readonly timeoutMs: number,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `Nothing was changed: no worker of task queue ${show(taskQueue)} answers within ${timeoutMs} ms, and only one can tell how ` +
+        `transaction ${id} stands. Start one (runCoordinator), then ask again. How it has ended is told without one: ` +
+        'client.handle(id).result().',
+      options,
+    );
+  }
+}
+
 /** Temporal did not answer for as long as the client is patient. */
 export class TemporalUnavailable extends Error {
   override readonly name = 'TemporalUnavailable';

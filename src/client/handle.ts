@@ -2,17 +2,19 @@
 import { randomUUID } from 'node:crypto';
 import {
   ApplicationFailure,
+  isGrpcServiceError,
   TerminatedFailure,
   TimeoutFailure,
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
-import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { AbortCode, FailureType } from '../protocol';
 import type { Away, DecisionNotice, TransactionReport } from '../protocol';
 import {
   InvalidPatience,
+  NoWorkerAnswers,
   ParticipantUnavailable,
   RulingRefused,
   TransactionAborted,
@@ -44,6 +46,9 @@ export interface Resolution extends Ruling {
   /** What the step would have returned. */
   readonly result?: unknown;
 }
+
+/** Of a worker: it may have to replay a long history first. */
+export const LONGEST_QUESTION_MS = 10_000;
 
 export class TransactionHandle<R = unknown> {
   readonly #workflow: WorkflowHandle;
@@ -146,16 +151,29 @@ export class TransactionHandle<R = unknown> {
    *
    * @typeParam Protocol which protocols the workflow is known to use: `reports<'saga'>()`
    * @throws {TransactionNotFound}
+   * @throws {NoWorkerAnswers} when none does within ten seconds
    */
   async reports<Protocol extends TransactionReport['protocol'] = TransactionReport['protocol']>(): Promise<
     readonly Extract<TransactionReport, { readonly protocol: Protocol }>[]
   > {
-    return this.#ask('short', () => this.#workflow.query('report'));
+    const limit = { timeoutMs: LONGEST_QUESTION_MS };
+    try {
+      return await this.#ask('long', () => this.#workflow.query('report'), limit);
+    } catch (error) {
+      if (!(error instanceof TransactionTimeout) && !isWithoutPoller(error)) throw error;
+      // To this a Temporal that is away has no answer either.
+      const { taskQueue } = await this.#describe();
+      throw new NoWorkerAnswers(this.id, taskQueue, LONGEST_QUESTION_MS, { cause: error });
+    }
   }
 
   /** The status of the workflow: RUNNING, COMPLETED, FAILED, … @throws {TransactionNotFound} */
   async status(): Promise<string> {
-    return this.#ask('short', async () => (await this.#workflow.describe()).status.name);
+    return (await this.#describe()).status.name;
+  }
+
+  #describe(): Promise<WorkflowExecutionDescription> {
+    return this.#ask('short', () => this.#workflow.describe());
   }
 
   /**
@@ -245,6 +263,10 @@ const isEndedMeanwhile = (error: unknown): boolean =>
   error instanceof WorkflowUpdateFailedError &&
   error.cause instanceof ApplicationFailure &&
   error.cause.type === 'AcceptedUpdateCompletedWorkflow';
+
+/** Temporal knows that no worker has asked for work lately; while one just might come back, it waits. */
+const isWithoutPoller = (error: unknown): boolean =>
+  error instanceof Error && isGrpcServiceError(error.cause) && error.cause.details.startsWith('no poller seen');
 
 // Cast: this package's own workflow code put it there.
 const reportIn = (failure: ApplicationFailure): TransactionReport | undefined =>

@@ -37,6 +37,7 @@ export {
   InvalidGrouping,
   InvalidInput,
   InvalidTemporalSettings,
+  NoWorkerAnswers,
   QueueFull,
   RulingRefused,
   SearchAttributesMissing,

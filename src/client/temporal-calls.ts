@@ -26,7 +26,7 @@ export interface Call<T> {
   readonly atStake: 'nothing' | 'unknown';
   /** Of the transaction. */
   readonly id: string;
-  /** `long`: it waits for something in Temporal, and may take days. */
+  /** `short`: Temporal answers by itself, at once. `long`: it waits for a workflow, or for a worker, and may take days. */
   readonly kind: 'short' | 'long';
   /** When the caller loses patience, as `Date.now()` counts. */
   readonly until?: number;
@@ -50,6 +50,8 @@ const LONGEST_ATTEMPT_MS = 5_000;
 const SHORTEST_ATTEMPT_MS = 1_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+/** Who has answered anybody since then is there. */
+const LATELY_MS = 5_000;
 /** Of a wait. More wait than the server lets wait at a time, and who asks again at once keeps out those who do its work. */
 const LONGEST_PUT_OFF_MS = 30_000;
 const DEFAULT_PATIENCE_MS = 10_000;
@@ -86,26 +88,32 @@ export class TemporalCalls {
    */
   async make<T>(call: Call<T>): Promise<T> {
     try {
-      return await this.#make(call);
+      return await (call.kind === 'long' ? this.#wait(call) : this.#insist(call));
     } catch (error) {
       const unread = unreadable(error);
       throw unread ? new AnswerUnreadable(call.id, unread.cause) : error;
     }
   }
 
-  async #make<T>(call: Call<T>): Promise<T> {
-    for (let putOff = 0; call.kind === 'long';) {
+  /**
+   * Waits, beside the circuit: a wait without an answer speaks against a workflow or its workers as well as against Temporal, and one that
+   * tried an open circuit would keep everybody else out for as long as it lasts. A question that Temporal answers at once tells, and is
+   * asked first where nobody has heard of it lately.
+   */
+  async #wait<T>(call: Call<T>): Promise<T> {
+    let isThere = Date.now() - this.#answeredAt < LATELY_MS;
+    for (let putOff = 0; ;) {
+      if (!isThere || this.#circuit.report().state !== 'closed')
+        await this.#insist({ ...call, make: () => this.#ask(call.id) });
       try {
-        return await this.#attempt(call);
+        return await this.#attempt(call, (make) => make());
       } catch (error) {
         if (!isNoAnswer(error)) throw error;
-        putOff = isPutOff(error) ? putOff + 1 : 0;
+        isThere = isPutOff(error);
+        putOff = isThere ? putOff + 1 : 0;
       }
-      // How long the wait has lasted says nothing of how long Temporal has been away. A question that it answers at once does.
-      if (putOff === 0) await this.#insist({ ...call, make: () => this.#ask(call.id) });
       await this.#pause(Math.min(LONGEST_PUT_OFF_MS, 1_000 * 2 ** putOff) * Math.random(), call);
     }
-    return this.#insist(call);
   }
 
   /**
@@ -120,7 +128,7 @@ export class TemporalCalls {
     for (let tried = 0; ; tried++) {
       let pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tried) * (0.5 + Math.random());
       try {
-        return await this.#attempt(short, () => (made = true));
+        return await this.#attempt(short, (make) => this.#circuit.run(() => ((made = true), make())));
       } catch (error) {
         if (!isNoAnswer(error)) throw error;
         if (error instanceof CircuitOpen) pauseMs = Math.max(pauseMs, error.retryAfterMs);
@@ -143,13 +151,12 @@ export class TemporalCalls {
     }
   }
 
-  async #attempt<T>(call: Call<T>, making?: () => void): Promise<T> {
+  async #attempt<T>(call: Call<T>, through: (make: () => Promise<T>) => Promise<T>): Promise<T> {
     const isOver = (): boolean => call.until !== undefined && Date.now() >= call.until;
     call.signal?.throwIfAborted();
     if (isOver()) throw new WaitOver();
     try {
-      return await this.#circuit.run(async () => {
-        making?.();
+      return await through(async () => {
         const answer = await this.#once(call);
         this.#answeredAt = Date.now();
         return answer;

@@ -36,7 +36,7 @@ import type { Grouped } from './group-entry';
 import { groupingSettings } from './grouping';
 import type { GroupingOptions } from './grouping';
 import { Groups } from './groups';
-import { TransactionHandle } from './handle';
+import { LONGEST_QUESTION_MS, TransactionHandle } from './handle';
 import { requestOf } from './request';
 import type { CheckedInput } from './request';
 import { TemporalCalls, WaitOver } from './temporal-calls';
@@ -86,9 +86,6 @@ export interface ExecuteOptions<I> extends StartOptions<I>, WaitOptions {
 /** Unless it is more than the next run can be told. */
 const fitting = (told: readonly AskedFor[] | undefined): readonly AskedFor[] | undefined =>
   Array.isArray(told) && Buffer.byteLength(JSON.stringify(told)) <= LARGEST_PAYLOAD_BYTES ? told : undefined;
-
-/** Of a worker: it may have to replay a long history first. */
-const LONGEST_QUESTION_MS = 10_000;
 
 /** Branches that are committed together, or not at all, by the ready-made coordinator. */
 export interface CommitOptions {

@@ -8,7 +8,9 @@ import {
   InvalidPatience,
   TemporalUnavailable,
   TransactionClient,
+  TransactionHandle,
   TransactionInterrupted,
+  TransactionNotFound,
   TransactionTimeout,
 } from 'temporal-txn/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -27,12 +29,16 @@ const clientAt = (address: string): Client => {
   return new Client({ connection, namespace: server.namespace });
 };
 
+/** What a client without patience has heard that asked for reports where no worker runs; it takes as long as a worker may. */
+let unanswered: { readonly transactions: TransactionClient; readonly told: Promise<readonly unknown[]> };
+
 beforeAll(async () => {
   server = await TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() });
   const [host = '', port] = server.address.split(':');
   door = new Door({ host, port: Number(port) });
   direct = clientAt(server.address);
   behind = clientAt(`127.0.0.1:${await door.open()}`);
+  unanswered = await askWithoutWorkers(new TransactionClient({ client: direct, patienceMs: 0 }));
 });
 afterAll(async () => {
   // What nobody waits for any more is still being tried, within the bound of an attempt.
@@ -42,6 +48,13 @@ afterAll(async () => {
   await server.stop();
 });
 afterEach(() => door.reopen());
+
+async function askWithoutWorkers(transactions: TransactionClient): Promise<typeof unanswered> {
+  const ids = Array.from({ length: 6 }, newId);
+  const handles = await Promise.all(ids.map((id) => transactions.start('transfer', { id, input })));
+  const asked = handles.map((handle) => handle.reports().catch((error: unknown) => error));
+  return { transactions, told: Promise.all(asked) };
+}
 
 /** A client of a Temporal that never says how a workflow is. */
 function clientWithout() {
@@ -181,12 +194,55 @@ describe('a client that cannot reach Temporal', () => {
       if (madeAt.push(Date.now()) < 5) throw full;
       return 'an answer';
     };
+    await calls.make({ atStake: 'unknown', id: 'x', kind: 'short', make: async () => 'an answer' });
     expect(await calls.make({ atStake: 'unknown', id: 'x', kind: 'long', make })).toBe('an answer');
     const pauses = madeAt.slice(1).map((at, i) => at - (madeAt[i] ?? 0));
     expect(described).not.toHaveBeenCalled();
     // 100, 200, 400 and 800 ms.
     // No timer is early by more than a rounding, and any may be late.
     for (const [i, least] of [100, 200, 400, 800].entries()) expect(pauses[i]).toBeGreaterThan(least - 5);
+  });
+
+  it('is not taken for one by the waits that run out of the time of their callers', async () => {
+    const calls = new TemporalCalls(clientWithout().client, 0);
+    const about = { atStake: 'unknown', id: 'x' } as const;
+    const late = Object.assign(new Error('4 DEADLINE_EXCEEDED: late'), { code: 4, details: '', metadata: {} });
+    const tooLong = async (): Promise<never> => {
+      await sleep(20);
+      throw late;
+    };
+    const short = (): Promise<string> => calls.make({ ...about, kind: 'short', make: async () => 'an answer' });
+    await short();
+    for (let i = 0; i < 10; i++)
+      await expect(
+        calls.make({ ...about, kind: 'long', until: Date.now() + 10, make: tooLong }),
+      ).rejects.toBeInstanceOf(WaitOver);
+    expect(await short()).toBe('an answer');
+  });
+
+  it('finds out whether Temporal is back before it begins a wait, which may take days', async () => {
+    const { client, away, described } = clientWithout();
+    const calls = new TemporalCalls(client, 0);
+    const about = { atStake: 'unknown', id: 'x' } as const;
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    for (let i = 0; i < 5; i++)
+      await expect(calls.make({ ...about, kind: 'short', make: () => Promise.reject(away) })).rejects.toBeInstanceOf(
+        TemporalUnavailable,
+      );
+    vi.advanceTimersByTime(10_000);
+    described.mockResolvedValueOnce(undefined as never); // Cast: nobody looks at it.
+    let end: (value: string) => void = () => undefined;
+    const begun = vi.fn<() => Promise<string>>(() => new Promise((resolve) => (end = resolve)));
+    const waiting = calls.make({ ...about, kind: 'long', make: begun });
+    await expect.poll(() => begun.mock.calls.length).toBe(1);
+    expect(described).toHaveBeenCalledTimes(1);
+    // Others are not kept out by it, and who has heard of Temporal does not ask again.
+    expect(await calls.make({ ...about, kind: 'short', make: async () => 'an answer' })).toBe('an answer');
+    expect(await calls.make({ ...about, kind: 'long', make: async () => 'an end' })).toBe('an end');
+    expect(described).toHaveBeenCalledTimes(1);
+    end('the end');
+    expect(await waiting).toBe('the end');
   });
 
   it.each([-1, 0.5, NaN, Infinity])('is not made with a patience of %s', (patienceMs) => {
@@ -259,6 +315,43 @@ describe('a Temporal that comes back', () => {
         { timeout: 25_000 },
       )
       .toBe('started');
+  });
+});
+
+describe('a caller who asks for reports where no worker runs', () => {
+  it('hears that, and of which task queue, and Temporal is not taken to be away', async () => {
+    const { transactions, told } = unanswered;
+    for (const error of await told)
+      expect(error).toMatchObject({
+        name: 'NoWorkerAnswers',
+        taskQueue: 'transactions',
+        message: expect.stringMatching(
+          /^Nothing was changed: no worker of task queue "transactions" answers within 10000 ms, .* Start one \(runCoordinator\)/,
+        ),
+      });
+    const handle = await transactions.start('transfer', { id: newId(), input });
+    expect(await handle.status()).toBe('RUNNING');
+  }, 30_000);
+
+  it('hears the same where Temporal knows by itself that none has asked for work lately', async () => {
+    const lately = {
+      code: 9,
+      details: 'no poller seen for task queue recently, worker may be down',
+      metadata: new Map(),
+    };
+    const handle = new TransactionHandle(direct, newId());
+    await direct.workflow.start('nobodyRuns', { workflowId: handle.id, taskQueue: 'nobody' });
+    vi.spyOn(direct.workflowService, 'queryWorkflow').mockRejectedValueOnce(Object.assign(new Error('9'), lately));
+    onTestFinished(() => void vi.restoreAllMocks());
+    await expect(handle.reports()).rejects.toMatchObject({ name: 'NoWorkerAnswers', taskQueue: 'nobody' });
+  });
+
+  it('hears that there is no such transaction, or that Temporal is away', async () => {
+    await expect(new TransactionClient({ client: direct }).handle(newId()).reports()).rejects.toBeInstanceOf(
+      TransactionNotFound,
+    );
+    const transactions = new TransactionClient({ client: clientAt('127.0.0.1:1'), patienceMs: 500 });
+    await expect(transactions.handle(newId()).reports()).rejects.toBeInstanceOf(TemporalUnavailable);
   });
 });
 
