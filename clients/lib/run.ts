@@ -98,8 +98,9 @@ export async function follow(
     if (!options.json) console.log(`${id} …`);
     if (question && !options.json) void ask(question, client, handle, over.signal);
     const result = await handle.result();
-    const [report] = await handle.reports();
-    print(options, { id, outcome: 'committed', result, report }, report ? reportTable(report) : 'committed');
+    const { report, noReport } = await reportOf(handle);
+    const shown = report ? reportTable(report) : ['outcome: committed', noReport ?? []].flat().join('\n');
+    print(options, { id, outcome: 'committed', result, report, noReport }, shown);
     if (!options.json) console.log(JSON.stringify(result, null, 2));
   } catch (error) {
     if (error instanceof TransactionFailed) failed(options, error);
@@ -107,6 +108,16 @@ export async function follow(
   } finally {
     over.abort();
     await client?.connection.close();
+  }
+}
+
+/** Of a transaction that has committed, which it has whether or not anybody can tell of its steps. */
+async function reportOf(handle: TransactionHandle): Promise<{ report?: TransactionReport; noReport?: string }> {
+  try {
+    const [report] = await handle.reports();
+    return report ? { report } : {};
+  } catch (error) {
+    return { noReport: `Its steps cannot be shown: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 

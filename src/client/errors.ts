@@ -186,9 +186,8 @@ export class NoWorkerAnswers extends Error {
     options?: ErrorOptions,
   ) {
     super(
-      `Nothing was changed: no worker of task queue ${show(taskQueue)} answers within ${timeoutMs} ms, and only one can tell how ` +
-        `transaction ${id} stands. Start one (runCoordinator), then ask again. How it has ended is told without one: ` +
-        'client.handle(id).result().',
+      `It is not known how transaction ${id} stands: no worker of task queue ${show(taskQueue)} answers within ${timeoutMs} ms, and only one ` +
+        'can tell. Start one (runCoordinator), then ask again. How it has ended is told without one: client.handle(id).result().',
       options,
     );
   }

@@ -215,6 +215,27 @@ describe('an id', () => {
     expect(await entriesOf(shop(), id)).toEqual(['north-bank debit -1250', 'south-bank credit 1250']);
   });
 
+  it('of one that has committed says so though no worker can tell of its steps', async () => {
+    const id = newId('untold');
+    const args = [...transfer, '--id', id];
+    const first = json(await call('transfer', [...args, '--json']));
+    const { transactions } = shop().workers;
+    await transactions.stop();
+    const [plain, asJson] = await Promise.all([call('transfer', args), call('transfer', [...args, '--json'])]);
+    await transactions.start();
+    expect([plain, asJson].map(({ code, stderr }) => ({ code, stderr }))).toEqual(
+      Array(2).fill({ code: 0, stderr: '' }),
+    );
+    const why = `Its steps cannot be shown: It is not known how transaction ${id} stands: no worker of task queue "transactions" answers`;
+    expect(plain.stdout).toContain(`outcome: committed\n${why}`);
+    expect(json(asJson)).toEqual({
+      id,
+      outcome: 'committed',
+      result: first['result'],
+      noReport: expect.stringContaining(why),
+    });
+  }, 60_000);
+
   it('that belongs to something else is refused, and nothing happens', async () => {
     const id = newId('taken');
     await call('transfer', [...transfer, '--id', id]);

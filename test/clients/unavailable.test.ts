@@ -326,7 +326,7 @@ describe('a caller who asks for reports where no worker runs', () => {
         name: 'NoWorkerAnswers',
         taskQueue: 'transactions',
         message: expect.stringMatching(
-          /^Nothing was changed: no worker of task queue "transactions" answers within 10000 ms, .* Start one \(runCoordinator\)/,
+          /^It is not known how transaction .* stands: no worker of task queue "transactions" answers within 10000 ms, .* \(runCoordinator\)/,
         ),
       });
     const handle = await transactions.start('transfer', { id: newId(), input });
