@@ -5,9 +5,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { freePort, ProcessNotReady, spawnGuarded } from '../testing';
+import { freePort, outputFromNow, ProcessNotReady, spawnGuarded } from '../testing';
 import type { GuardedProcess } from '../testing';
-import { outputFromNow } from '../testing/processes/output';
 
 export interface ServiceProcessOptions {
   /** Shown in messages and errors. */

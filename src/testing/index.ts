@@ -25,6 +25,7 @@ export type { DatabaseAddress, PostgresServerOptions } from './postgres/server';
 export type { Answer } from './postgres/wire';
 export { lockDirectory } from './processes/directory-lock';
 export type { DirectoryLock } from './processes/directory-lock';
+export { outputFromNow } from './processes/output';
 export { GuardedProcess, spawnGuarded } from './processes/spawn';
 export type { Exit, SpawnGuardedOptions } from './processes/spawn';
 export { TemporalDevServer } from './temporal/dev-server';
