@@ -41,6 +41,7 @@ import { requestOf } from './request';
 import type { CheckedInput } from './request';
 import { TemporalCalls, WaitOver } from './temporal-calls';
 import type { WaitOptions } from './temporal-calls';
+import { withoutPayloads } from './unreadable';
 
 export interface TransactionClientOptions {
   readonly client: Client;
@@ -395,12 +396,15 @@ export class TransactionClient {
     return new TransactionHandle<R>(this.#client, parseTransactionId(id), this.#calls);
   }
 
-  /** The transactions that have a given `TxnStatus`, or all that need a person. Needs a server with visibility, as the dev server has. */
+  /**
+   * The transactions that have a given `TxnStatus`, or all that need a person, whether or not this client has their keys. Needs a server
+   * with visibility, as the dev server has.
+   */
   async *list(
     filter: { readonly status: TxnStatus } | { readonly needsAttention: true },
   ): AsyncGenerator<TransactionListEntry> {
     const query = 'status' in filter ? `TxnStatus = '${filter.status}'` : 'TxnNeedsAttention = true';
-    for await (const { workflowId, type, status, startTime } of this.#client.workflow.list({ query })) {
+    for await (const { workflowId, type, status, startTime } of withoutPayloads(this.#client).list({ query })) {
       yield { id: workflowId, type, status: status.name, startTime };
     }
   }

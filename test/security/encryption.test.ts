@@ -435,6 +435,28 @@ describe('a client that cannot read the answer', () => {
   });
 });
 
+describe('a client without the key of the others', () => {
+  it.each<[string, () => Promise<Client>]>([
+    ['with another one', () => clientWith(NEW)],
+    ['with none', () => connectTemporal({ address: temporal.address })],
+  ])('lists transactions, %s', async (how, connect) => {
+    const id = `listed-${how.replaceAll(' ', '-')}`;
+    await errorOf(transactions.execute('keepAtOnce', { id, input: { left: 'a', right: 'refused' } }));
+    const stranger = await connect();
+    try {
+      const listed = async (): Promise<string[]> => {
+        const ids: string[] = [];
+        const listing = new TransactionClient({ client: stranger }).list({ status: 'aborted' });
+        for await (const one of listing) ids.push(one.id);
+        return ids;
+      };
+      await expect.poll(listed).toContain(id);
+    } finally {
+      await stranger.connection.close();
+    }
+  });
+});
+
 describe('a codec of your own', () => {
   it('that fails for a while ends no worker, and all goes on once it works', async () => {
     const down = join(directory, 'down');
