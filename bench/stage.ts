@@ -10,7 +10,7 @@ import type { Client } from '@temporalio/client';
 import { Pool } from 'pg';
 import { setUpService } from '../activities/setup';
 import { connectTemporal, TransactionClient } from '../src/client';
-import { ServiceProcess, startStack } from '../src/dev';
+import { forgetUserSettings, ServiceProcess, startStack } from '../src/dev';
 import type { PostgresName, ServiceProcessOptions, Stack, StackOptions } from '../src/dev';
 import { searchAttributeList } from '../src/observability';
 import type { History } from './cost';
@@ -67,6 +67,7 @@ export interface Stage {
   readonly stop: () => Promise<void>;
 }
 
+/** Opens it in a process that forgets, for good, what its user has set for services of their own. */
 export async function openStage({
   services,
   databases = [],
@@ -74,6 +75,7 @@ export async function openStage({
   dynamicConfig,
   progress,
 }: StageOptions): Promise<Stage> {
+  forgetUserSettings();
   const directory = await mkdtemp(join(tmpdir(), 'temporal-txn-bench-'));
   const closing: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {

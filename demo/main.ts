@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
+import { setting } from '../clients/lib/shell';
 import { table } from '../clients/lib/table';
 import { untilInterrupted } from '../src/dev';
 import { DirectoryInUse } from '../src/testing';
@@ -88,7 +89,7 @@ async function perform(scene: Scene, stage: Stage): Promise<string[]> {
   }
 }
 
-function showLinks({ stack, configFile }: Shop): void {
+function showLinks({ stack, reach, configFile }: Shop): void {
   const ui = `${stack.temporal.uiUrl}/namespaces/${stack.temporal.namespace}/workflows`;
   console.log(`
   Web UI                 ${ui}
@@ -96,9 +97,9 @@ function showLinks({ stack, configFile }: Shop): void {
   recovery               ${ui}?query=${encodeURIComponent("WorkflowType='recoverParticipant'")}
   waiting for a person   ${ui}?query=${encodeURIComponent('TxnNeedsAttention=true')}
   mail that was sent     ${stack.mail?.url}
-  try one yourself       TEMPORAL_ADDRESS=${stack.temporal.address} npm run transfer -- --from north-bank/alice --to south-bank/bob --amount 5 --protocol 2pc
-  hold a trip            TEMPORAL_ADDRESS=${stack.temporal.address} npm run trip -- --flight LIS-900 --room DOUBLE --car COMPACT
-  is my money safe?      TEMPORAL_ADDRESS=${stack.temporal.address} TXN_CONFIG=${configFile} npm run -s temporal-txn -- audit
+  try one yourself       ${reach} npm run transfer -- --from north-bank/alice --to south-bank/bob --amount 5 --protocol 2pc
+  hold a trip            ${reach} npm run trip -- --flight LIS-900 --room DOUBLE --car COMPACT
+  is my money safe?      ${reach} ${setting('TXN_CONFIG', configFile)} npm run -s temporal-txn -- audit
 `);
 }
 

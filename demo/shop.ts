@@ -10,7 +10,8 @@ import { searchAttributeList } from 'temporal-txn/observability';
 import { services } from '../activities/services';
 import type { ServiceName } from '../activities/services';
 import { setUpService } from '../activities/setup';
-import { ServiceProcess, startStack } from '../src/dev';
+import { setting } from '../clients/lib/shell';
+import { forgetUserSettings, ServiceProcess, startStack } from '../src/dev';
 import type { PostgresName, Stack } from '../src/dev';
 import { giveCrashOrders } from '../src/testing';
 import type { CrashOrder } from '../src/testing';
@@ -56,6 +57,8 @@ export interface Shop {
   readonly workers: Readonly<Record<WorkerName, ServiceProcess>>;
   /** Connections to a service's database, to look into it. */
   readonly databases: Readonly<Record<ServiceName, Pool>>;
+  /** What a command needs before it to reach this Temporal, whatever is set in the shell in which it is typed. */
+  readonly reach: string;
   /** Where the command `temporal-txn` finds the databases. Holds passwords. */
   readonly configFile: string;
   /** Ends a workflow on the spot, as a person at the Web UI could. */
@@ -67,8 +70,10 @@ export interface Shop {
   stop(): Promise<void>;
 }
 
+/** Opens it in a process that forgets, for good, what its user has set for services of their own. */
 export async function openShop(options: ShopOptions): Promise<Shop> {
   const { directory, progress = () => undefined } = options;
+  const forgotten = forgetUserSettings();
   const stack = await startStack({
     directory,
     databases: Object.fromEntries(serviceNames.map((name) => [databaseOf(name), SERVER_OF[name]])),
@@ -99,6 +104,7 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
       transactions: new TransactionClient({ client }),
       workers,
       databases,
+      reach: [...forgotten, setting('TEMPORAL_ADDRESS', stack.temporal.address)].join(' '),
       configFile: writeConfig(stack),
       terminate: async (id) => void (await client.workflow.getHandle(id).terminate('by the demo')),
       arm: async (worker, orders, log) => {

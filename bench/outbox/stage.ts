@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'pg';
+import { forgetUserSettings } from '../../src/dev';
 import { migrate } from '../../src/participant';
 import { PostgresServer } from '../../src/testing';
 import { setUpPeer } from './peer';
@@ -28,7 +29,9 @@ export interface OutboxStage {
   readonly stop: () => Promise<void>;
 }
 
+/** Opens it in a process that forgets, for good, what its user has set for databases of their own. */
 export async function openOutboxStage(): Promise<OutboxStage> {
+  forgetUserSettings();
   const directory = await mkdtemp(join(tmpdir(), 'temporal-txn-bench-'));
   const closing: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {

@@ -21,6 +21,7 @@ import {
 } from 'temporal-txn/client';
 import type { TransactionHandle, TransactionReport } from 'temporal-txn/client';
 import { reportTable } from './report';
+import { quoted, setting } from './shell';
 
 /** Options that every script has. */
 export interface RunOptions {
@@ -68,10 +69,16 @@ export class Refused extends Error {
   override readonly name = 'Refused';
 }
 
-/** A command line of these scripts that reaches the same server as this one. */
+/** What says where Temporal is, and may be shown: keys may not. */
+const PLACE = ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE', 'TEMPORAL_PROFILE', 'TEMPORAL_CONFIG_FILE'] as const;
+
+/** A command line of these scripts that reaches the same server and namespace as this one, where keys are set as they are here. */
 export function commandLine(script: string, ...args: readonly string[]): string {
-  const address = process.env['TEMPORAL_ADDRESS'];
-  return [...(address ? [`TEMPORAL_ADDRESS=${address}`] : []), 'npm run', script, '--', ...args].join(' ');
+  const settings = PLACE.flatMap((name) => {
+    const value = process.env[name];
+    return value ? [setting(name, value)] : [];
+  });
+  return [...settings, 'npm run', script, '--', ...args.map(quoted)].join(' ');
 }
 
 /** The transaction's id: the one that was given, or a new one. */

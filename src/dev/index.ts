@@ -6,3 +6,4 @@ export { isHealthy, ServiceProcess } from './service-process';
 export type { ServiceProcessOptions } from './service-process';
 export { startStack } from './stack';
 export type { PostgresName, Stack, StackOptions } from './stack';
+export { forgetUserSettings } from './user-settings';

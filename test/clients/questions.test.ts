@@ -1,9 +1,44 @@
 /** What waits for a person: the scripts say so, say what to type, and refuse an answer that nobody waits for. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { TransactionNotFound } from 'temporal-txn/client';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { quoted } from '../../clients/lib/shell';
+import { commandLine } from '../../clients/lib/run';
+import { freePort } from '../../src/testing';
 import { newId, until, useShop } from '../end-to-end/fixture';
 import { json, start } from './call';
 import type { Called, Ended, Script } from './call';
+
+/** What its user may have set for services of their own. */
+let home = '';
+let theirs: Readonly<Record<string, string>>;
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), 'temporal-txn-home-'));
+  mkdirSync(join(home, 'temporalio'));
+  for (const file of ['temporal.toml', 'temporalio/temporal.toml'])
+    writeFileSync(
+      join(home, file),
+      '[profile.default]\nnamespace = "theirs"\n[profile.default.tls]\ndisabled = false\n',
+    );
+  theirs = {
+    TEMPORAL_API_KEY: 'a key',
+    TEMPORAL_CONFIG_FILE: join(home, 'temporal.toml'),
+    XDG_CONFIG_HOME: home,
+    TXN_DATABASE_NORTH_BANK: 'postgresql://theirs@127.0.0.1:1/theirs',
+    TXN_ENCRYPTION_KEYS: 'no key',
+    TXN_METRICS_ADDRESS: String(await freePort()),
+    PGSSLMODE: 'require',
+  };
+  for (const [name, value] of Object.entries(theirs)) vi.stubEnv(name, value);
+});
+afterAll(() => {
+  vi.unstubAllEnvs();
+  rmSync(home, { recursive: true });
+});
 
 const shop = useShop({ open: ['north-bank', 'south-bank', 'audit', 'airline', 'hotel', 'car-rental'] });
 
@@ -109,6 +144,34 @@ describe('a transfer that needs approval', () => {
     );
     expectRefusal(await call('approve', ['--id', 'none']), new TransactionNotFound('none').message);
   });
+});
+
+const shell = async (command: string, env: Readonly<Record<string, string>> = {}): Promise<string> =>
+  (await promisify(execFile)('sh', ['-c', command], { env: { PATH: process.env['PATH'], ...env } })).stdout;
+
+describe('what is to be typed', () => {
+  it('reaches the shop also where settings for other services are made, of which the shop has not heard', async () => {
+    const script = resolve(__dirname, '../../dist/clients/transfer.js');
+    const typed = `${shop().reach} ${quoted(process.execPath)} ${quoted(script)} ${approved.slice(0, -1).join(' ')}`;
+    expect(await shell(typed, theirs)).toContain('outcome: committed');
+    expect(typed).not.toContain('a key');
+    await expect(fetch(`http://127.0.0.1:${theirs['TXN_METRICS_ADDRESS']}/metrics`)).rejects.toThrow();
+  });
+
+  it('names where Temporal is, as it was named here, and no key', () => {
+    onTestFinished(() => void vi.unstubAllEnvs());
+    for (const name of ['ADDRESS', 'NAMESPACE', 'PROFILE', 'CONFIG_FILE', 'API_KEY'])
+      vi.stubEnv(`TEMPORAL_${name}`, `the ${name}`);
+    expect(commandLine('trip', '--id', 'x')).toBe(
+      "TEMPORAL_ADDRESS='the ADDRESS' TEMPORAL_NAMESPACE='the NAMESPACE' TEMPORAL_PROFILE='the PROFILE' " +
+        "TEMPORAL_CONFIG_FILE='the CONFIG_FILE' npm run trip -- --id x",
+    );
+  });
+
+  it.each(['/a b/temporal-txn.json', "it's", '$HOME', 'a"b', 'a\\b', '', '*', '~', 'plain/and:plain.1'])(
+    'is one word to a shell: %s',
+    async (word) => expect(await shell(`printf %s ${quoted(word)}`)).toBe(word),
+  );
 });
 
 describe('a namespace that does not exist', () => {
