@@ -18,7 +18,7 @@ export type { Reception, Voter } from './ballot';
 export { FailureType } from './branch';
 export type { BranchRequest, CompensateAnswer, ExecuteAnswer, QueryAnswer, Refusal } from './branch';
 export { canonicalJson } from './canonical-json';
-export { crashpoint, onCrashpoint } from './crashpoint';
+export { crashpoint, CRASHPOINTS, onCrashpoint } from './crashpoint';
 export type { CrashpointName } from './crashpoint';
 export type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from './declaration';
 export { isTooDeep, MOST_LEVELS } from './depth';

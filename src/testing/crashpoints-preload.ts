@@ -1,5 +1,6 @@
 /** Arms the crash points of a process from its environment, and from the file that it names. For `node --require`. */
-import { armCrashpoints, armCrashpointsFrom, crashOrdersFrom } from './crashpoints';
+import { crashOrdersFrom } from './crash-orders';
+import { armCrashpoints, armCrashpointsFrom } from './crashpoints';
 
 const { TXN_CRASHPOINT, TXN_CRASHPOINT_FILE } = process.env;
 const orders = crashOrdersFrom(TXN_CRASHPOINT);

@@ -8,30 +8,17 @@ import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onCrashpoint } from '../protocol';
 import type { CrashpointName } from '../protocol';
-
-/** What to do at a crash point. */
-export type CrashAction =
-  /** SIGKILL: nothing is cleaned up. */
-  | { readonly kind: 'kill' }
-  /** The attempt fails with an error. */
-  | { readonly kind: 'fail' }
-  /** The attempt waits, in milliseconds, and goes on: a zombie, when others have given it up. */
-  | { readonly kind: 'delay'; readonly ms: number };
-
-export interface CrashOrder {
-  readonly at: CrashpointName;
-  readonly action: CrashAction;
-  /** At which passage of the point, counted from 1. Other passages are left alone. @default 1 */
-  readonly passage?: number;
-}
+import { checkedOrders, readJson } from './crash-orders';
+import type { CrashOrder } from './crash-orders';
 
 /**
  * Sets what happens at crash points in this process. Returns the way back.
  *
+ * @throws {WrongCrashOrder} when one of them would never be carried out
  * @example const disarm = armCrashpoints([{ at: 'branch.before-commit', action: { kind: 'fail' } }]);
  */
 export function armCrashpoints(orders: readonly CrashOrder[]): () => void {
-  const obey = obeying({ orders, log: process.env['TXN_CRASHPOINT_LOG'] });
+  const obey = obeying({ orders: checkedOrders(orders, 'orders'), log: process.env['TXN_CRASHPOINT_LOG'] });
   onCrashpoint(obey);
   return () => onCrashpoint(undefined);
 }
@@ -48,25 +35,35 @@ interface Given {
  * the process that is started after it.
  *
  * @param log the file in which the process notes at which point it is killed @default nowhere
+ * @throws {WrongCrashOrder} when one of them would never be carried out: the process keeps those that it has
  */
 export function giveCrashOrders(file: string, orders: readonly CrashOrder[], log?: string): void {
-  const given: Given & { id: string } = { id: randomUUID(), orders, log };
+  const given: Given & { id: string } = { id: randomUUID(), orders: checkedOrders(orders, 'orders'), log };
   writeFileSync(`${file}.new`, JSON.stringify(given));
   renameSync(`${file}.new`, file);
 }
 
-/** Looks into the file at each crash point, for orders that were given since now. Until there are some, `orders` count. */
+/**
+ * Looks into the file at each crash point, for orders that were given since now. Until there are some, `orders` count. What cannot be
+ * carried out fails each attempt that passes a point, until the file is mended.
+ */
 export function armCrashpointsFrom(file: string, orders: readonly CrashOrder[] = []): void {
-  let obey = obeying({ orders, log: process.env['TXN_CRASHPOINT_LOG'] });
+  let obey = obeying({ orders: checkedOrders(orders, 'orders'), log: process.env['TXN_CRASHPOINT_LOG'] });
   let known = readIfThere(file);
   onCrashpoint((name) => {
     const text = readIfThere(file);
     if (text !== known) {
+      obey = obeying(givenIn(text, file));
       known = text;
-      obey = obeying(JSON.parse(text) as Given);
     }
     return obey(name);
   });
+}
+
+function givenIn(text: string, file: string): Given {
+  if (text === '') return { orders: [], log: undefined };
+  const { orders, log } = Object(readJson(text, file)) as Partial<Given>; // Cast: what is obeyed is looked at.
+  return { orders: checkedOrders(orders, `orders in ${file}`), log };
 }
 
 function obeying({ orders, log }: Given): (name: CrashpointName) => Promise<void> {
@@ -98,9 +95,4 @@ function readIfThere(file: string): string {
   } catch {
     return ''; // Nobody has given any.
   }
-}
-
-/** Reads orders from the environment: a JSON list of {@link CrashOrder}. */
-export function crashOrdersFrom(text: string | undefined): readonly CrashOrder[] {
-  return text === undefined || text === '' ? [] : (JSON.parse(text) as CrashOrder[]);
 }

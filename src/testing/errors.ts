@@ -3,6 +3,8 @@
  * None of them carries a password.
  */
 
+import { show } from '../protocol';
+
 /** One place that was searched for a binary, and why it had none. */
 export interface Attempt {
   readonly place: string;
@@ -85,5 +87,19 @@ export class WrongServerState extends Error {
 
   constructor(what: string, remedy: string) {
     super(`Nothing was changed: ${what}. ${remedy}`);
+  }
+}
+
+/** An order for a crash point would never be carried out as it is written. */
+export class WrongCrashOrder extends Error {
+  override readonly name = 'WrongCrashOrder';
+
+  /** @param field such as `TXN_CRASHPOINT[0].action.kind` */
+  constructor(
+    readonly field: string,
+    given: unknown,
+    wanted: string,
+  ) {
+    super(`Nothing was armed: ${field} is ${show(given)}, and has to be ${wanted}.`);
   }
 }

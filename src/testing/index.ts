@@ -2,8 +2,9 @@
 export { findBinary } from './binaries/find';
 export type { FindBinaryOptions } from './binaries/find';
 export type { BinaryName } from './binaries/pins';
-export { armCrashpoints, crashOrdersFrom, giveCrashOrders } from './crashpoints';
-export type { CrashAction, CrashOrder } from './crashpoints';
+export { crashOrdersFrom } from './crash-orders';
+export type { CrashAction, CrashOrder } from './crash-orders';
+export { armCrashpoints, giveCrashOrders } from './crashpoints';
 export { bundleWorkflows, TransactionTestEnvironment } from './environment';
 export type { Activities, TransactionTestEnvironmentOptions } from './environment';
 export {
@@ -12,6 +13,7 @@ export {
   DirectoryInUse,
   PostgresUnavailable,
   ProcessNotReady,
+  WrongCrashOrder,
   WrongServerState,
 } from './errors';
 export type { Attempt } from './errors';
