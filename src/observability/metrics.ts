@@ -52,14 +52,15 @@ export const METRIC_TABLE = {
     buckets: ATTEMPTS,
     from: 'participant',
     meaning:
-      'One attempt at one question, such as `debit` or `debit.prepare`. `success` is `true` when it was answered, a business "no" and a vote to abort included',
+      'One attempt at one question, such as `debit` or `debit.prepare`. `success` is `true` when it was answered, a business "no" and a vote to abort included. What a circuit kept from being attempted is not here',
   },
   notAttempted: {
     name: 'txn_not_attempted_total',
     kind: 'counter',
     labels: ['participant_id', 'circuit'],
     from: 'participant',
-    meaning: 'Attempts that were not made because a circuit was open',
+    meaning:
+      'Attempts that were not made because a circuit was open, whether the caller is told to come again, or hears a refusal or a vote to abort',
   },
   circuitState: {
     name: 'txn_circuit_state',

@@ -20,6 +20,8 @@ import { asked } from './asked';
 import type { Branch } from './branch';
 import { InputTooDeepError } from './errors';
 import { failureOf } from './failures';
+import { inAttempt } from './not-attempted';
+import type { Attempt } from './not-attempted';
 import type { AnyOperation } from './operation';
 
 /** A killed worker is noticed within the heartbeat timeout, and a withdrawn request reaches us with the answer to one. */
@@ -38,24 +40,20 @@ export async function answering<T>(work: () => Promise<T>, heartbeatMs = HEARTBE
 /** One attempt at one question. @param question its activity type, whether it is asked alone or among many */
 export async function measured<T>(question: string, work: () => Promise<T>): Promise<T> {
   const context = Context.current();
+  const attempt: Attempt = {};
   const began = performance.now();
   let success = true;
   try {
-    return await work();
+    return await inAttempt(attempt, work);
   } catch (error) {
     const failure = failureOf(error);
     success = isAnswer(failure);
-    if (error instanceof CircuitOpen) countNotAttempted(context, error);
+    if (error instanceof CircuitOpen) attempt.open = error;
     if (failure !== error) context.log.debug('A branch did not take effect', { error });
     throw failure;
   } finally {
-    context.metricMeter
-      .createHistogram(METRICS.operationDuration, 'float')
-      .record((performance.now() - began) / 1_000, {
-        participant_id: asked().participant,
-        operation: question,
-        success: String(success),
-      });
+    if (attempt.open) countNotAttempted(context, attempt.open);
+    else recordAttempt(context, { question, success, tookMs: performance.now() - began });
   }
 }
 
@@ -63,6 +61,16 @@ export async function measured<T>(question: string, work: () => Promise<T>): Pro
 const isAnswer = (failure: Error): boolean =>
   failure instanceof ApplicationFailure &&
   (failure.type === FailureType.Refusal || failure.type === FailureType.BranchFenced);
+
+const recordAttempt = (
+  { metricMeter }: Context,
+  { question, success, tookMs }: { readonly question: string; readonly success: boolean; readonly tookMs: number },
+): void =>
+  metricMeter.createHistogram(METRICS.operationDuration, 'float').record(tookMs / 1_000, {
+    participant_id: asked().participant,
+    operation: question,
+    success: String(success),
+  });
 
 const countNotAttempted = ({ metricMeter }: Context, { circuit }: CircuitOpen): void =>
   metricMeter.createCounter(METRICS.notAttempted).add(1, { participant_id: asked().participant, circuit });

@@ -7,7 +7,7 @@
  */
 import type { PoolClient } from 'pg';
 import { CircuitOpen } from '../resilience';
-import { AbortCode, crashpoint } from '../protocol';
+import { crashpoint } from '../protocol';
 import type { BranchRequest, ExecuteAnswer } from '../protocol';
 import { guarded, labelOf, readInput, writeResult } from './branch';
 import type { Branch } from './branch';
@@ -15,6 +15,7 @@ import { doneBy, findBranch, resultRecord } from './branch-log';
 import { forbidBranch, inBranchTransaction } from './branch-transaction';
 import { BranchFencedError, BranchInProgressError, RefusalError } from './errors';
 import { inLocalTransaction } from './local-transaction';
+import { refusalOfOpen } from './not-attempted';
 import { withTx } from './tx';
 
 /**
@@ -33,10 +34,6 @@ export async function execute(branch: Branch, request: BranchRequest): Promise<E
     throw refused;
   }
 }
-
-/** What was not attempted is made final, so that the caller can go another way and nothing comes after it. */
-export const refusalOfOpen = ({ message, circuit, retryAfterMs }: CircuitOpen): RefusalError =>
-  new RefusalError({ code: AbortCode.CircuitOpen, message, details: { circuit, retryAfterMs } });
 
 /** Not an error to anyone outside: it rolls the attempt back, and the log is asked instead. */
 class AlreadyLogged extends Error {}

@@ -15,7 +15,6 @@ import { CircuitOpen } from '../resilience';
 import { AbortCode, crashpoint } from '../protocol';
 import type { Ack, BranchRequest, Decision, FinishRequest, PrepareAnswer, TryRequest } from '../protocol';
 import { guarded, labelOf, PARTICIPANT_CIRCUIT, readInput, writeResult } from './branch';
-import { refusalOfOpen } from './execute';
 import type { Branch } from './branch';
 import { endMark, findBranch, findState, resultRecord } from './branch-log';
 import type { BranchRow, BranchState } from './branch-log';
@@ -24,6 +23,7 @@ import { BranchInProgressError, InputMismatchError, RefusalError, UnsettledReser
 import { branchLocksRelease } from './isolation/semantic-lock';
 import { inLocalTransaction } from './local-transaction';
 import type { LocalTransaction } from './local-transaction';
+import { refusalOfOpen } from './not-attempted';
 import { readDecision } from './register';
 import { reservationDeletion, reservationInsertion } from './reservations';
 import { withTx } from './tx';

@@ -6,7 +6,9 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
+import type { MetricMeter } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import type { MockActivityEnvironmentOptions } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { Pool, QueryResultRow } from 'pg';
 import { defineParticipant, migrate, operation, participantActivities } from 'temporal-txn/participant';
@@ -26,6 +28,7 @@ export interface LedgerOptions {
   readonly timeouts?: ParticipantActivityOptions['timeouts'];
   readonly startToCloseMs?: number;
   readonly circuit?: ParticipantActivityOptions['circuit'];
+  readonly metricMeter?: MetricMeter;
 }
 
 export interface Asked {
@@ -67,6 +70,14 @@ const participant = defineParticipant('ledger', {
   strictMark: operation({
     input: z.strictObject({ order: z.strictObject({ lines: z.array(z.int().positive()) }) }),
     execute: (tx, input) => leaveMark(tx, 'effect', input),
+  }),
+  hold: operation({
+    input: anything,
+    try: (tx, input) => leaveMark(tx, 'effect', input),
+    confirm: async () => undefined,
+    cancel: async (tx, input) => {
+      await leaveMark(tx, 'undo', input);
+    },
   }),
   look: operation({
     input: anything,
@@ -131,11 +142,13 @@ export class LedgerBranch {
 export class Ledger {
   private readonly activities: ParticipantActivities;
   private readonly startToCloseTimeoutMs: number;
+  private readonly around: MockActivityEnvironmentOptions;
 
   constructor(
     readonly pool: Pool,
-    { timeouts, startToCloseMs = 10_000, circuit }: LedgerOptions = {},
+    { timeouts, startToCloseMs = 10_000, circuit, metricMeter }: LedgerOptions = {},
   ) {
+    this.around = { logger: QUIET, ...(metricMeter ? { metricMeter } : {}) };
     this.activities = participantActivities(participant, {
       pool,
       ...(timeouts ? { timeouts } : {}),
@@ -157,10 +170,7 @@ export class Ledger {
   call(type: string, { operation: _operation, ...request }: Asked, body: Body = async () => null): Promise<unknown> {
     const activity = this.activities[type];
     if (!activity) throw new Error(`There is no activity ${type}.`);
-    const environment = new MockActivityEnvironment(
-      { startToCloseTimeoutMs: this.startToCloseTimeoutMs },
-      { logger: QUIET },
-    );
+    const environment = new MockActivityEnvironment({ startToCloseTimeoutMs: this.startToCloseTimeoutMs }, this.around);
     return attempt.run(body, () => environment.run(activity as (request: object) => Promise<unknown>, request));
   }
 

@@ -1,7 +1,9 @@
 /** What an open circuit does to the branches of a participant, with PostgreSQL: new work is not attempted, what was begun is ended. */
 import type { Pool } from 'pg';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { METRICS } from '../../src/observability';
 import { quietPool } from '../quiet-pool';
+import { RecordingMeter } from '../recording-meter';
 import {
   circuit,
   keepCircuits,
@@ -92,6 +94,46 @@ describe('an operation whose callee is known to be away', () => {
     expect(await branch.marks()).toEqual({ effects: 1, undos: 0 });
     gateway.close();
     expect(await branch.compensate()).toEqual({ answer: 'compensated' });
+  });
+});
+
+describe('an attempt that was not made because a circuit is open', () => {
+  const coordinated = { token: 't', register: 'elsewhere', votes: 'answer' };
+  it.each<[string, string, object]>([
+    ['a saga, which comes again', 'mark', {}],
+    ['a saga that fails fast', 'mark', { failFast: true }],
+    ['a compensation', 'mark.compensate', {}],
+    ['two-phase commit', 'mark.prepare', coordinated],
+    ['two-phase commit that only reads', 'look.prepare', coordinated],
+    ['try-confirm-cancel', 'hold.try', coordinated],
+  ])('(%s) is counted as such, and is no attempt that took so long', async (_, question, more) => {
+    const recorded = new RecordingMeter();
+    const ledger = new Ledger(test.ledger.pool, { metricMeter: recorded.meter });
+    const [operation = ''] = question.split('.');
+    const { asked } = ledger.branch({ operation });
+    if (question.endsWith('.compensate')) await test.ledger.call(operation, asked);
+    const gateway = circuit('gateway');
+    gateway.isolate();
+    await settled(ledger.call(question, { ...asked, ...more }, () => gateway.run(down)));
+    expect(recorded.told(METRICS.notAttempted)).toMatchObject([
+      { value: 1, tags: { participant_id: 'test', circuit: 'gateway' } },
+    ]);
+    expect(recorded.told(METRICS.operationDuration)).toEqual([]);
+  });
+
+  it.each([
+    ['is asked again, and says what it said before', 1, async () => 'not asked'],
+    ['has another way to go', 0, async (gateway: Circuit) => gateway.run(down).catch(() => 'later')],
+  ])('is none that %s', async (_, before, body) => {
+    const recorded = new RecordingMeter();
+    const ledger = new Ledger(test.ledger.pool, { metricMeter: recorded.meter });
+    const gateway = circuit('gateway');
+    gateway.isolate();
+    const branch = ledger.branch({ failFast: true });
+    for (let i = 0; i < before; i++) await settled(branch.execute(() => gateway.run(down)));
+    await settled(branch.execute(() => body(gateway)));
+    expect(recorded.told(METRICS.notAttempted)).toHaveLength(before);
+    expect(recorded.told(METRICS.operationDuration)).toMatchObject([{ tags: { success: 'true' } }]);
   });
 });
 
