@@ -68,7 +68,7 @@ export const METRIC_TABLE = {
     labels: ['participant_id', 'circuit'],
     from: 'coordinator and participant',
     meaning:
-      '0 closed, 1 half-open, 2 open, 3 isolated by an operator. `circuit` is `participant` for a participant itself, `coordinator` for what a coordinator knows of it, or the name of what it calls',
+      '0 closed, 1 half-open: the next call tries it, 2 open, 3 isolated by an operator. `circuit` is `participant` for a participant itself, `coordinator` for what a coordinator knows of it, or the name of what it calls',
   },
   compensations: {
     name: 'txn_compensations_total',

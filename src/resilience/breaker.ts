@@ -1,7 +1,8 @@
 /**
  * One circuit breaker, on cockatiel's. It adds what a transaction needs: the answer "not attempted" says when to come back;
- * while one call tries a half-open circuit the others are not kept waiting, because they may hold locks; and a call that was
- * begun before the circuit last changed says nothing about it any more (Polly#223).
+ * while one call tries a half-open circuit the others are not kept waiting, because they may hold locks; a call that was
+ * begun before the circuit last changed says nothing about it any more (Polly#223); and it is half-open from the end of its pause on,
+ * though nobody calls.
  *
  * @see Nygard: "Release It!", 2nd edition, 2018, chapter 5
  */
@@ -32,15 +33,17 @@ class Unjudged extends Error {
 
 export class Breaker {
   readonly #policy: CircuitBreakerPolicy;
-  #isolation: { dispose(): void } | undefined;
   /** Counts the changes of state. */
   #age = 0;
   #pause: Pause = { overAt: 0, halfOpenAt: 0 };
+  /** For the end of the pause, of which only time tells. */
+  #timer: NodeJS.Timeout | undefined;
+  #told: BreakerState = 'closed';
 
   constructor(
     private readonly circuit: string,
     private readonly settings: CircuitSettings,
-    onChange: (state: BreakerState) => void,
+    private readonly onChange: (state: BreakerState) => void,
   ) {
     const breaker = breakerOf(settings.trip);
     this.#policy = circuitBreaker(
@@ -52,26 +55,28 @@ export class Breaker {
     );
     // Also where a refusal closes it, of which cockatiel says nothing to what counts.
     this.#policy.onReset(() => breaker.success(CircuitState.HalfOpen));
-    this.#policy.onStateChange((state) => {
+    this.#policy.onStateChange(() => {
       this.#age++;
-      onChange(WORDS[state]);
+      this.#tell();
     });
   }
 
+  /** Half-open: the next call tries it, or one does so now. */
   get state(): BreakerState {
-    return WORDS[this.#policy.state];
+    const state = WORDS[this.#policy.state];
+    return state === 'open' && this.#leftMs <= 0 ? 'half-open' : state;
   }
 
-  /** When an open circuit is tried again, as `Date.now()` counts. */
+  /** When an open circuit may be tried again, as `Date.now()` counts. */
   get halfOpenAt(): number | undefined {
     return this.state === 'open' ? this.#pause.halfOpenAt : undefined;
   }
 
   /** @throws {CircuitOpen} when the call is not made */
   admit(): void {
-    const { state } = this;
+    const state = WORDS[this.#policy.state];
     if (state === 'half-open' || state === 'isolated') throw new CircuitOpen(this.circuit, state, LOOK_AGAIN_MS[state]);
-    const leftMs = this.#pause.overAt - performance.now();
+    const leftMs = this.#leftMs;
     if (state === 'open' && leftMs > 0)
       // Callers that come back all at once would find one of them trying it: they are spread over a tenth of the pause.
       throw new CircuitOpen(this.circuit, state, Math.ceil(leftMs * (1 + 0.1 * this.settings.random())));
@@ -102,14 +107,28 @@ export class Breaker {
     }
   }
 
+  /** For good: what ends an isolation begins with a new one. */
   isolate(): void {
-    this.#isolation ??= this.#policy.isolate();
+    this.#policy.isolate();
   }
 
-  /** Ends an isolation. */
-  release(): void {
-    this.#isolation?.dispose();
-    this.#isolation = undefined;
+  /** It says nothing any more. */
+  forget(): void {
+    clearTimeout(this.#timer);
+  }
+
+  get #leftMs(): number {
+    return this.#pause.overAt - performance.now();
+  }
+
+  #tell(): void {
+    clearTimeout(this.#timer);
+    const { state } = this;
+    // By the clock of the pause, which may be a moment behind that of a timer.
+    if (state === 'open') this.#timer = setTimeout(() => this.#tell(), Math.ceil(this.#leftMs)).unref();
+    if (state === this.#told) return;
+    this.#told = state;
+    this.onChange(state);
   }
 }
 

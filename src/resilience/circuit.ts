@@ -17,7 +17,7 @@ export interface CircuitReport {
   readonly cutOff: number;
   /** Of the last change of any tenant, as `Date.now()` counts. */
   readonly since: number;
-  /** When the next one is tried, as `Date.now()` counts. */
+  /** When the next one may be tried, as `Date.now()` counts. */
   readonly halfOpenAt?: number;
 }
 
@@ -67,6 +67,7 @@ export class Circuit {
   /** Ends an isolation and forgets what failed: the next call is made. */
   close(): void {
     this.#isolated = false;
+    for (const breaker of this.#tenants.values()) breaker.forget();
     this.#tenants.clear();
     this.#changed('closed');
   }
@@ -96,7 +97,7 @@ export class Circuit {
     };
   }
 
-  /** Tells of every change. @returns what ends it */
+  /** Tells of every change, of the end of a pause and of tenants that start anew too. @returns what ends it */
   onChange(listener: CircuitListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -108,16 +109,24 @@ export class Circuit {
     const breaker: Breaker =
       known ??
       new Breaker(this.name, this.#settings, (state) => {
-        // One that was forgotten meanwhile has nothing to say.
+        // A call may end after its breaker was forgotten, which then has nothing to say.
         if (this.#tenants.get(tenant) === breaker) this.#changed(state);
       });
-    this.#tenants.set(tenant, breaker);
+    // Before it is known: a circuit that is isolated has not changed.
     if (this.#isolated && !known) breaker.isolate();
-    for (const [oldest] of this.#tenants) {
-      if (this.#tenants.size <= MOST_TENANTS) break;
-      this.#tenants.delete(oldest);
-    }
+    this.#tenants.set(tenant, breaker);
+    if (this.#tenants.size > MOST_TENANTS) this.#forgetOldest();
     return breaker;
+  }
+
+  #forgetOldest(): void {
+    for (const [tenant, breaker] of this.#tenants) {
+      this.#tenants.delete(tenant);
+      breaker.forget();
+      // What starts anew is not cut off any more. That of an isolated circuit is isolated again.
+      if (!this.#isolated && breaker.state !== 'closed') this.#changed('closed');
+      return;
+    }
   }
 
   #changed(state: BreakerState): void {

@@ -59,7 +59,7 @@ export class ParticipantCircuits {
 
   /** Told of a participant that an admitted transaction has ended without a word of: that says nothing, and another one may try it. */
   unheard(participant: string): void {
-    this.#giveBack(this.#watch(participant));
+    endTrial(this.#watch(participant));
   }
 
   /** Who of these is known to be away. Whoever is admitted where a circuit is open tries it for all others. */
@@ -74,7 +74,7 @@ export class ParticipantCircuits {
   }
 
   reports(): readonly Report[] {
-    return [...this.#watched.values()].map(reportOf);
+    return [...this.#watched.values()].map(({ participant, circuit }) => ({ participant, ...circuit.report() }));
   }
 
   /** What the worker registers. */
@@ -98,39 +98,20 @@ export class ParticipantCircuits {
     const known = this.#watched.get(participant);
     if (known) return known;
     const watched: Watched = { participant, circuit: new Circuit(participant, this.options) };
-    watched.circuit.onChange((state) => {
-      // That was told when the trial began.
-      if (state !== 'half-open') this.#tell(watched);
-    });
+    watched.circuit.onChange(() => this.onChange(participant, watched.circuit.report()));
     this.#watched.set(participant, watched);
     return watched;
   }
 
   #try(watched: Watched): void {
-    if (watched.circuit.report().state !== 'open') return;
-    watched.trial = setTimeout(() => this.#giveBack(watched), TRIAL_MS).unref();
-    this.#tell(watched);
-  }
-
-  #giveBack(watched: Watched): void {
-    if (!watched.trial) return;
-    endTrial(watched);
-    this.#tell(watched);
-  }
-
-  #tell(watched: Watched): void {
-    this.onChange(watched.participant, reportOf(watched));
+    if (watched.circuit.report().state === 'closed') return;
+    watched.trial = setTimeout(() => endTrial(watched), TRIAL_MS).unref();
   }
 }
 
 function endTrial(watched: Watched): void {
   clearTimeout(watched.trial);
   delete watched.trial;
-}
-
-function reportOf({ participant, circuit, trial }: Watched): Report {
-  const report = circuit.report();
-  return { participant, ...report, ...(trial ? { state: 'half-open' as const } : {}) };
 }
 
 function ignore(error: unknown): void {

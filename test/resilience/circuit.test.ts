@@ -29,6 +29,11 @@ const refusal = (circuitInUse: Circuit): Promise<unknown> =>
     (error: unknown) => error,
   );
 
+const listen = (to: Circuit): { readonly heard: string[]; readonly stop: () => void } => {
+  const heard: string[] = [];
+  return { heard, stop: to.onChange((state) => heard.push(state)) };
+};
+
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
 
@@ -231,14 +236,56 @@ describe('an operator', () => {
 
   it('is told of every change, and of none after the listener is taken away', async () => {
     const broken = plain();
-    const heard: string[] = [];
-    const stop = broken.onChange((state) => heard.push(state));
+    const { heard, stop } = listen(broken);
     await fail(broken, 5);
     vi.advanceTimersByTime(5_000);
     await broken.run(up);
     stop();
     broken.isolate();
     expect(heard).toEqual(['open', 'half-open', 'closed']);
+  });
+
+  it('is told that its pause is over, though nobody calls it, each time', async () => {
+    const broken = plain();
+    const { heard } = listen(broken);
+    await fail(broken, 5);
+    vi.advanceTimersByTime(4_999);
+    expect(heard).toEqual(['open']);
+    vi.advanceTimersByTime(1);
+    expect(heard).toEqual(['open', 'half-open']);
+    expect(broken.report()).toEqual({ circuit: 'gateway', state: 'half-open', cutOff: 1, since: 1_005_000 });
+    await fail(broken, 1);
+    vi.advanceTimersByTime(10_000);
+    expect(heard).toEqual(['open', 'half-open', 'open', 'half-open']);
+  });
+
+  it('is told that one which was cut off is forgotten, and of none that was not', async () => {
+    const broken = plain();
+    const { heard } = listen(broken);
+    await broken.run(up, { tenant: 'well' });
+    await fail(broken, 5, 'acme');
+    for (let i = 0; i < 1_000; i++) await broken.run(up, { tenant: `t${i}` });
+    expect(heard).toEqual(['open', 'closed']);
+    expect(broken.report()).toMatchObject({ state: 'closed', cutOff: 0 });
+    vi.advanceTimersByTime(1_000_000);
+    expect(heard, 'nothing of what is forgotten').toEqual(['open', 'closed']);
+    broken.isolate();
+    heard.length = 0;
+    for (let i = 0; i < 1_001; i++) await broken.run(up, { tenant: `u${i}` }).catch(() => undefined);
+    expect(heard, 'they are as cut off as those before them').toEqual([]);
+  });
+
+  it.each([
+    ['isolated', (broken: Circuit) => broken.isolate(), 'isolated'],
+    ['closed', (broken: Circuit) => broken.close(), 'closed'],
+  ])('is not told of the end of a pause in which it was %s', async (_, rule, state) => {
+    const broken = plain();
+    const { heard } = listen(broken);
+    await fail(broken, 5);
+    rule(broken);
+    vi.advanceTimersByTime(1_000_000);
+    expect(new Set(heard)).toEqual(new Set(['open', state]));
+    expect(broken.report()).toMatchObject({ state });
   });
 });
 

@@ -64,7 +64,7 @@ describe('a database that does not answer', () => {
     proxy.inject({ statement: /^begin/, fault: SILENT, passage: 'every' });
     for (let attempt = 0; attempt < 2; attempt++) {
       await expect(ledger.branch().execute()).rejects.toMatchObject(LOST);
-      expect(circuit.report()).toMatchObject({ state: 'open' });
+      expect(circuit.report()).toMatchObject({ cutOff: 1 });
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   });
