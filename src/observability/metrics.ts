@@ -11,7 +11,7 @@ export interface Metric {
   /** Upper bounds of a histogram's buckets. */
   readonly buckets?: readonly number[];
   /** Which process tells it. */
-  readonly from: 'coordinator' | 'participant' | 'relay' | 'coordinator and participant';
+  readonly from: 'coordinator' | 'participant' | 'relay' | 'coordinator and participant' | 'participant and relay';
   readonly meaning: string;
 }
 
@@ -113,6 +113,15 @@ export const METRIC_TABLE = {
     from: 'coordinator',
     meaning: 'Whole transactions that were tried again because others held what they needed',
   },
+  databaseUnseen: {
+    name: 'txn_database_unseen_seconds',
+    kind: 'gauge',
+    labels: ['service', 'worker'],
+    unit: 'seconds',
+    from: 'participant and relay',
+    meaning:
+      'For how long the worker has not been able to read how its database stands. After a minute it takes back what it told of it: `NaN`. `worker` is `participant` or `relay`',
+  },
   inDoubt: {
     name: 'txn_in_doubt',
     kind: 'gauge',
@@ -146,7 +155,7 @@ export const METRIC_TABLE = {
     name: 'txn_outbox_pending',
     kind: 'gauge',
     labels: ['service'],
-    from: 'relay',
+    from: 'participant and relay',
     meaning: 'Events that are not published',
   },
   outboxOldestAge: {
@@ -154,14 +163,14 @@ export const METRIC_TABLE = {
     kind: 'gauge',
     labels: ['service'],
     unit: 'seconds',
-    from: 'relay',
+    from: 'participant and relay',
     meaning: 'Age of the oldest of them',
   },
   outboxDeadLetters: {
     name: 'txn_outbox_dead_letters',
     kind: 'gauge',
     labels: ['service'],
-    from: 'relay',
+    from: 'participant and relay',
     meaning: 'Keys that are parked at an event which cannot be published',
   },
   outboxPublished: {

@@ -4,8 +4,9 @@ import type { WorkerOptions } from '@temporalio/worker';
 import { checkSearchAttributes, clientOn, reachTemporal, temporalSettings, TransactionClient } from '../client';
 import type { TemporalSettings, TransactionClientOptions } from '../client';
 import type { CircuitOptions } from '../resilience';
-import { tellCircuit } from './circuit-metrics';
+import { takeBackCircuit, tellCircuit } from './circuit-metrics';
 import { workerDataConverter } from './data-converter';
+import { Endings } from './endings';
 import { checkHealthAddress } from './health-server';
 import type { HealthOptions } from './health-server';
 import { serveMetrics } from './metrics-endpoint';
@@ -88,8 +89,14 @@ export async function runCoordinator({
   checkBundle(workflows, dataConverter);
   const { preloadModules } = workflowBundleOptions();
   const circuits = new ParticipantCircuits(circuitOptions, (participant, { state }) => {
+    // A pause may end after it.
+    if (isStopping(worker)) return;
     Runtime.instance().logger.info('The circuit of a participant has changed', { participant, state });
     tellCircuit(participant, 'coordinator', state);
+  });
+  const begun = new Endings();
+  begun.add(() => {
+    for (const { participant } of circuits.reports()) takeBackCircuit(participant, 'coordinator');
   });
   const connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
   try {
@@ -113,7 +120,7 @@ export async function runCoordinator({
       connection,
       ...(health ? { health } : {}),
       check: async () => ({ taskQueue, healthy: true, circuits: circuits.reports() }),
-      close: async () => undefined,
+      close: begun.end,
     });
     const client = clientOn(connection, settings);
     return {
@@ -121,6 +128,7 @@ export async function runCoordinator({
       transactions: (options = {}) => new TransactionClient({ ...options, client, taskQueue, eagerStart: true }),
     };
   } catch (error) {
+    await begun.end();
     await connection.close();
     throw error;
   }

@@ -22,7 +22,7 @@ import { wakeRelays } from '../outbox';
 import { checkLocalTimeouts, parseParticipantName, show } from '../protocol';
 import type { LocalTimeouts } from '../protocol';
 import type { Circuit, CircuitOptions } from '../resilience';
-import { tellCircuit } from './circuit-metrics';
+import { keepTellingCircuits } from './circuit-metrics';
 import { workerDataConverter } from './data-converter';
 import { Endings } from './endings';
 import { checkHealthAddress } from './health-server';
@@ -104,12 +104,9 @@ export async function runParticipant(
   const timeouts = checkLocalTimeouts(options.timeouts);
   const pool = participantPool(options.database, concurrency, timeouts);
   const circuits = [participantCircuit(options.circuit), ...(options.circuits ?? [])];
-  for (const circuit of circuits) {
-    tellCircuit(name, circuit.name, 'closed');
-    circuit.onChange(() => tellCircuit(name, circuit.name, circuit.report().state));
-  }
   const begun = new Endings();
   begun.add(() => pool.end());
+  begun.add(keepTellingCircuits(name, circuits));
   let connection: NativeConnection | undefined;
   let worker: Worker | undefined;
   const stopping = (): boolean => isStopping(worker);

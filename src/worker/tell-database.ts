@@ -2,55 +2,59 @@
  * How a service's database stands, as gauges: told by every worker beside it, whichever has the work. A gauge that only the one at
  * work tells keeps its last value in all others, and nobody tells anything when none is at work.
  */
-import { Runtime } from '@temporalio/worker';
 import type { Pool } from 'pg';
 import { METRICS } from '../observability';
 import { outboxStatus } from '../outbox';
 import { lookAtPrepared } from '../participant';
+import type { Gauge } from './gauges';
+import { keepTelling } from './keep-telling';
+import type { Pace } from './keep-telling';
 
-const EVERY_MS = 10_000;
+const PACE: Pace = { everyMs: 10_000, forgottenAfterMs: 60_000 };
 
 /** Tells what is in doubt at a participant, and how its outbox stands. @returns what ends it */
-export const keepTellingParticipant = (pool: Pool, participant: string, namespace: string): (() => Promise<void>) =>
-  keepTelling(participant, async () => {
-    const { inDoubt, oldestAgeMs, slots } = await lookAtPrepared(pool, { participant, namespace });
-    const label = { participant_id: participant };
-    gauge(METRICS.inDoubt, inDoubt, label);
-    gauge(METRICS.inDoubtOldestAge, oldestAgeMs / 1_000, label);
-    gauge(METRICS.preparedSlotsUsed, slots.used, label);
-    gauge(METRICS.preparedSlots, slots.limit, label);
-    await tellOutbox(pool, participant);
+export const keepTellingParticipant = (
+  pool: Pool,
+  participant: string,
+  namespace: string,
+  pace = PACE,
+): (() => Promise<void>) =>
+  keepTelling({
+    of: participant,
+    pace,
+    unseen: { name: METRICS.databaseUnseen, labels: { service: participant, worker: 'participant' } },
+    look: async () => [
+      ...(await lookAtParticipant(pool, participant, namespace)),
+      ...(await lookAtOutbox(pool, participant)),
+    ],
   });
 
 /** Tells how an outbox stands. @returns what ends it */
 export const keepTellingOutbox = (pool: Pool, service: string): (() => Promise<void>) =>
-  keepTelling(service, () => tellOutbox(pool, service));
+  keepTelling({
+    of: service,
+    pace: PACE,
+    unseen: { name: METRICS.databaseUnseen, labels: { service, worker: 'relay' } },
+    look: () => lookAtOutbox(pool, service),
+  });
 
-async function tellOutbox(pool: Pool, service: string): Promise<void> {
+async function lookAtParticipant(pool: Pool, participant: string, namespace: string): Promise<readonly Gauge[]> {
+  const { inDoubt, oldestAgeMs, slots } = await lookAtPrepared(pool, { participant, namespace });
+  const labels = { participant_id: participant };
+  return [
+    { name: METRICS.inDoubt, value: inDoubt, labels },
+    { name: METRICS.inDoubtOldestAge, value: oldestAgeMs / 1_000, labels },
+    { name: METRICS.preparedSlotsUsed, value: slots.used, labels },
+    { name: METRICS.preparedSlots, value: slots.limit, labels },
+  ];
+}
+
+async function lookAtOutbox(pool: Pool, service: string): Promise<readonly Gauge[]> {
   const { pending, oldestMs, deadLetters } = await outboxStatus(pool);
-  gauge(METRICS.outboxPending, pending, { service });
-  gauge(METRICS.outboxOldestAge, oldestMs / 1_000, { service });
-  gauge(METRICS.outboxDeadLetters, deadLetters, { service });
-}
-
-function gauge(name: string, value: number, labels: Readonly<Record<string, string>>): void {
-  Runtime.instance().metricMeter.createGauge(name, 'float').set(value, labels);
-}
-
-function keepTelling(of: string, tell: () => Promise<void>): () => Promise<void> {
-  let round: Promise<void> | undefined;
-  const look = (): void => {
-    round ??= tell()
-      .catch((error: unknown) => {
-        Runtime.instance().logger.warn('How a database stands could not be read', { of, error: String(error) });
-      })
-      .finally(() => (round = undefined));
-  };
-  look();
-  const timer = setInterval(look, EVERY_MS);
-  timer.unref();
-  return async () => {
-    clearInterval(timer);
-    await round;
-  };
+  const labels = { service };
+  return [
+    { name: METRICS.outboxPending, value: pending, labels },
+    { name: METRICS.outboxOldestAge, value: oldestMs / 1_000, labels },
+    { name: METRICS.outboxDeadLetters, value: deadLetters, labels },
+  ];
 }

@@ -147,6 +147,13 @@ describe('after three sagas, three more in a group, and two two-phase commits', 
         timeout: 20_000,
       })
       .toEqual({ 'north-bank participant': 3, 'south-bank participant': 0, 'audit participant': 0 });
+    const unseen = (await scrape()).values(METRICS.databaseUnseen, ['service', 'worker']);
+    expect(Object.keys(unseen).sort()).toEqual([
+      'audit participant',
+      'north-bank participant',
+      'south-bank participant',
+    ]);
+    expect(Math.max(...Object.values(unseen))).toBeLessThan(10);
     // What was prepared when somebody last looked may be decided since.
     await expect
       .poll(async () => (await scrape()).values(METRICS.inDoubt, ['participant_id']), { timeout: 20_000 })
