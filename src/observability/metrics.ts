@@ -106,6 +106,14 @@ export const METRIC_TABLE = {
     from: 'coordinator',
     meaning: 'Transactions that began to wait for a person; one that waits again counts again',
   },
+  needsAttention: {
+    name: 'txn_needs_attention',
+    kind: 'gauge',
+    labels: ['namespace'],
+    from: 'coordinator',
+    meaning:
+      'Workflows of the namespace that wait for a person now, recoveries included: `TxnNeedsAttention = true`, which each worker of `runCoordinator` counts every half minute. Outboxes are not in it, which have `txn_outbox_dead_letters`',
+  },
   contention: {
     name: 'txn_contention_retries_total',
     kind: 'counter',

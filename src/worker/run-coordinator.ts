@@ -14,6 +14,7 @@ import { ParticipantCircuits } from './participant-circuits';
 import type { RunningParticipant } from './run-participant';
 import { isStopping, runWorker } from './running-worker';
 import type { RunningWorker } from './running-worker';
+import { keepTellingNeedsAttention } from './tell-needs-attention';
 import { checkBundle, workflowBundleOptions } from './workflow-bundle';
 
 export interface RunCoordinatorOptions {
@@ -101,6 +102,8 @@ export async function runCoordinator({
   const connection = await reachTemporal(connectionOptions, () => NativeConnection.connect(connectionOptions));
   try {
     await checkSearchAttributes(connection, namespace);
+    const client = clientOn(connection, settings);
+    begun.add(keepTellingNeedsAttention(client));
     worker = await Worker.create({
       connection,
       namespace,
@@ -122,7 +125,6 @@ export async function runCoordinator({
       check: async () => ({ taskQueue, healthy: true, circuits: circuits.reports() }),
       close: begun.end,
     });
-    const client = clientOn(connection, settings);
     return {
       ...running,
       transactions: (options = {}) => new TransactionClient({ ...options, client, taskQueue, eagerStart: true }),

@@ -3,6 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import type { WorkflowHandle } from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { TransactionClient } from 'temporal-txn/client';
 import { METRIC_TABLE, METRICS, searchAttributeList } from 'temporal-txn/observability';
 import type { Metric } from 'temporal-txn/observability';
@@ -39,6 +41,26 @@ const transferOf = (amount: number): Transfer => ({
 
 const scrape = async (): Promise<Scraped> => readMetrics(await (await fetch(endpoint)).text());
 
+/** One workflow that waits for a person, one that did, and an outbox that has a gauge of its own for that. */
+async function leaveWaiting(): Promise<void> {
+  const { workflow } = new Client({ connection, namespace: temporal.namespace });
+  const needsAttention = defineSearchAttributeKey('TxnNeedsAttention', SearchAttributeType.BOOL);
+  const start = (workflowId: string, type: string): Promise<WorkflowHandle> =>
+    workflow.start(type, {
+      workflowId,
+      taskQueue: 'nobody',
+      typedSearchAttributes: [{ key: needsAttention, value: true }],
+    });
+  await start('waits', 'transferMoney');
+  await start('outbox', 'relayOutbox');
+  await (await start('waited', 'transferMoney')).terminate();
+  const isShown = async (): Promise<boolean> => {
+    const { count } = await workflow.count(`TxnNeedsAttention = true and ExecutionStatus = 'Running'`);
+    return count === 2;
+  };
+  await vi.waitFor(async () => expect(await isShown()).toBe(true), { timeout: 20_000, interval: 100 });
+}
+
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'temporal-txn-metrics-'));
   temporal = await TemporalDevServer.start({ uiPort: false, searchAttributes: searchAttributeList() });
@@ -48,6 +70,7 @@ beforeAll(async () => {
     await setUpService(name, url);
     urls.push(url);
   }
+  await leaveWaiting();
   const port = await freePort();
   endpoint = `http://127.0.0.1:${port}/metrics`;
   const log = join(directory, 'worker.log');
@@ -138,7 +161,7 @@ describe('after three sagas, three more in a group, and two two-phase commits', 
     });
   });
 
-  it('databases and circuits are watched', async () => {
+  it('databases and circuits are watched, and what waits for a person', async () => {
     await expect
       .poll(async () => (await scrape()).values(METRICS.preparedSlots, ['participant_id']), { timeout: 20_000 })
       .toEqual({ 'north-bank': 64, 'south-bank': 64, audit: 64 });
@@ -147,6 +170,9 @@ describe('after three sagas, three more in a group, and two two-phase commits', 
         timeout: 20_000,
       })
       .toEqual({ 'north-bank participant': 3, 'south-bank participant': 0, 'audit participant': 0 });
+    await expect
+      .poll(async () => (await scrape()).values(METRICS.needsAttention, ['namespace']), { timeout: 20_000 })
+      .toEqual({ [temporal.namespace]: 1 });
     const unseen = (await scrape()).values(METRICS.databaseUnseen, ['service', 'worker']);
     expect(Object.keys(unseen).sort()).toEqual([
       'audit participant',

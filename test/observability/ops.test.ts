@@ -131,6 +131,9 @@ describe('every expression', () => {
       .map((label) => label.trim());
     for (const [, label] of shown.matchAll(pattern))
       expect(grouped ?? known, `${expr} shows ${label}`).toContain(label);
+    // A counter appears with the first thing that it counts, and has not grown since: of that first thing nobody would hear.
+    for (const [grown, counter = '', time = ''] of expr.matchAll(/\bincrease\(([^[]+)\[(\w+)\]\)/g))
+      expect(expr.replace(/\s+/g, ' ')).toContain(`(${counter} unless ${counter} offset ${time}) or ${grown}`);
     // A counter alone says how long a process has run.
     for (const { kind, name } of metrics)
       if (kind !== 'gauge') expect(expr).toMatch(new RegExp(`(rate|increase)\\(${name}`));

@@ -15,9 +15,9 @@ your own network.
 A process that installs Temporal's \`Runtime\` itself configures its metrics there, with \`HISTOGRAM_BUCKETS\` of \`temporal-txn/observability\`; the variable is then
 ignored, with a warning.
 
-A label never holds an id of a transaction, branch, workflow or event (\`test/observability/metrics.test.ts\`). Counters start at nothing: a series appears with the first
-thing that it counts, so alert on \`increase()\`. A gauge whose worker cannot know it any more, or has stopped, is \`NaN\`: alerts and dashboards take no notice of it.
-Workers beside one database tell the same of it, so ask for the \`max\` of them.
+A label never holds an id of a transaction, branch, workflow or event (\`test/observability/metrics.test.ts\`). A counter appears with the first thing that it counts, and \`increase()\` says
+0 of that one. Ask for \`(m unless m offset 15m) or increase(m[15m])\`, which takes a series that is younger than 15 minutes as a whole, as the alert rules do. A gauge whose worker cannot know it any more, or has
+stopped, is \`NaN\`: alerts and dashboards take no notice of it. Workers beside one database tell the same of it, so ask for the \`max\` of them.
 
 Dashboards for Grafana are in \`ops/grafana\`, alert rules for Prometheus in \`ops/prometheus/alerts.yml\`; each alert names its part of the [runbook](runbook.md).
 \`docker compose up\` has all of it.
