@@ -4,7 +4,7 @@ import { DECISION } from '../direct/two-phase-commit';
 import { HANDLED } from '../hand-written/activities';
 import type { Stage } from '../stage';
 import { BANKS } from '../transfer';
-import { contestantOf, PROCESSES } from './contestants';
+import { contestantOf, PROCESSES, WORKFLOW_WORKERS } from './contestants';
 import type { ProcessName, Way } from './contestants';
 import type { NodeRelease } from './peers';
 import { startRestate } from './restate';
@@ -12,7 +12,6 @@ import { startRestate } from './restate';
 /** What DBOS keeps its workflows in. */
 export const SYSTEM_DATABASE = 'dbos_system';
 
-const WORKFLOW_WORKERS: readonly ProcessName[] = ['coordinator', 'house', 'hand-written workflows'];
 /** As docs/groups.md advises for workers of workflows: half of what one that runs for many takes is to note where each promise was made. */
 export const SHORT_STACKS = { NODE_OPTIONS: '--stack-trace-limit=1' };
 

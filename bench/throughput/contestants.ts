@@ -1,6 +1,6 @@
 /**
- * Who takes part, and the processes that each of them consists of. All have the same two local transactions on the same rows, once for each
- * transfer, and as many connections to each bank.
+ * Who takes part, and the processes that each of them consists of. All have the same statements on the same rows, in two local transactions for
+ * each transfer, but for those who do many transfers in one, and as many connections to each bank.
  */
 
 /** Processes by name: the main module of each, below bench/. */
@@ -22,6 +22,9 @@ export const PROCESSES = {
 
 export type ProcessName = keyof typeof PROCESSES;
 
+/** Those of Temporal that run workflows. */
+export const WORKFLOW_WORKERS: readonly ProcessName[] = ['coordinator', 'house', 'hand-written workflows'];
+
 export interface Contestant {
   readonly title: string;
   /** The process that has its callers. */
@@ -34,6 +37,8 @@ export interface Contestant {
   readonly peer?: string;
   /** Whom it can at best be as fast as, where that is not direct pg. */
   readonly limit?: 'direct-2pc';
+  /** Whether a bank does what it is asked for together in one local transaction, by set-based statements. Direct pg is no limit of that. */
+  readonly sets?: true;
   /** Whether its transfers can be held open in the middle. */
   readonly holds: boolean;
 }
@@ -69,12 +74,13 @@ const CONTESTANTS = {
   saga: { title: 'saga', ...COORDINATED, holds: true },
   '2pc': { title: 'two-phase commit', ...COORDINATED, limit: 'direct-2pc', holds: false },
   'saga-grouped': { title: 'saga, grouped', ...COORDINATED, holds: false },
-  'saga-sets': { title: 'saga, grouped, executeMany', ...COORDINATED, holds: false },
+  'saga-sets': { title: 'saga, grouped, executeMany', ...COORDINATED, sets: true, holds: false },
   'saga-house': {
     title: 'saga, grouped, executeMany, one process',
     callers: 'house',
     processes: ['house'],
     server: 'temporal',
+    sets: true,
     holds: false,
   },
   'saga-house-grouped': {

@@ -12,7 +12,7 @@ import { newestNode, ownNode, peerVersion } from './peers';
 import { reportOf } from './report';
 import type { Entrant, ThroughputReport } from './report';
 import { Rounds } from './rounds';
-import { tablesOf } from './tables';
+import { roundsText, tablesOf } from './tables';
 
 /** @param options whether the processes of all who take part have the Node.js of this one, though there may be a newer one */
 export async function openThroughputPart(
@@ -72,6 +72,6 @@ function textOf(report: ThroughputReport): string {
   return [
     ...tablesOf(report).map(({ title, headings, rows }) => `${title}\n${table(headings, rows)}`),
     ...report.missing.map(({ title, why }) => `${title} did not take part: ${why}.`),
-    `${report.rounds} rounds, Node.js ${node}, ${processors} processors, load average before the run ${load.toFixed(1)}. Medians (least–most).`,
+    `Node.js ${node}, ${processors} processors, load average before the run ${load.toFixed(1)}. ${roundsText(report.rounds)}.`,
   ].join('\n\n');
 }

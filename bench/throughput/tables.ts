@@ -1,6 +1,7 @@
 /** The report as tables, for the terminal and for the page. */
 import type { Spread } from '../statistics';
 import { contestantOf } from './contestants';
+import type { Contestant } from './contestants';
 import { cpuEach, titleOf } from './report';
 import type { Figures, ThroughputReport } from './report';
 
@@ -17,7 +18,8 @@ export function tablesOf(report: ThroughputReport): readonly Table[] {
   const levels = [...new Set(report.figures.map(({ callers }) => callers))];
   const inParts = levels.includes(SHOWN_IN_PARTS) ? SHOWN_IN_PARTS : levels.at(-1);
   return [
-    aimTable(report),
+    aimTable('Aims, a local transaction for each movement', report, ({ sets }) => !sets),
+    aimTable('Aims, many movements in one local transaction', report, ({ sets }) => sets === true),
     ...levels.map((callers) => callersTable(report, callers)),
     cpuTable(report, inParts),
     costTable(report, levels),
@@ -25,14 +27,20 @@ export function tablesOf(report: ThroughputReport): readonly Table[] {
   ].filter(({ rows }) => rows.length > 0);
 }
 
-const aimTable = ({ aims }: ThroughputReport): Table => ({
-  title: 'Aims',
+const aimTable = (title: string, { aims }: ThroughputReport, isOf: (contestant: Contestant) => boolean): Table => ({
+  title,
   headings: ['aim', 'measured', 'met'],
-  rows: aims.map(({ aim, measured, met }) => [aim, digits(measured), met ? 'yes' : 'no']),
+  rows: aims
+    .filter(({ way }) => isOf(contestantOf(way)))
+    .map(({ way, callers, goal, measured, met }) => [
+      `${titleOf(way)}, ${callersText(callers)}: ${goal}`,
+      digits(measured),
+      met ? 'yes' : 'no',
+    ]),
 });
 
 const callersTable = ({ figures }: ThroughputReport, callers: number): Table => ({
-  title: callers === 1 ? '1 caller' : `${thousands(callers)} callers`,
+  title: callersText(callers),
   headings: [
     '',
     'transfers/s',
@@ -100,6 +108,14 @@ const memoryTable = ({ entrants, open }: ThroughputReport): Table => ({
     openBytes === undefined ? [] : [[title, (openBytes / 1024).toFixed(0)]],
   ),
 });
+
+const callersText = (callers: number): string => (callers === 1 ? '1 caller' : `${thousands(callers)} callers`);
+
+/** How often each had its turn, and so what the figures are. */
+export const roundsText = (rounds: number): string =>
+  rounds === 1
+    ? 'One round, one block of each: what is shown is that block, and no median of several'
+    : `${thousands(rounds)} rounds: medians, in brackets least and most`;
 
 /** Three digits that count. */
 export const digits = (value: number): string => (Number.isNaN(value) ? '–' : String(Number(value.toPrecision(3))));
