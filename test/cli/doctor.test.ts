@@ -338,6 +338,32 @@ describe('temporal-txn doctor', () => {
     expect(await lookAt('north-bank', 'grants')).toMatchObject({ status: 'ok' });
   });
 
+  it('role and grants: the remedies for a role whose name has to be quoted can be executed', async () => {
+    const { admin, url } = bank();
+    const name = 'north-bank-Worker';
+    const as = new URL(url);
+    as.username = name;
+    const look = (check: string) => lookAt('north-bank', check, { urls: urls().set('north-bank', as.href) });
+    const mend = async (check: string): Promise<void> => {
+      const found = await look(check);
+      expect(found).not.toMatchObject({ status: 'ok' });
+      await admin.query('remedy' in found ? found.remedy : '');
+    };
+    await admin.query(
+      `create role "${name}" login password '${as.password}';
+       grant connect on database "${as.pathname.slice(1)}" to "${name}"; grant delete on txn.decision to "${name}"`,
+    );
+    try {
+      await mend('grants'); // The schema first, and then its tables.
+      await mend('grants');
+      expect(await look('grants')).toMatchObject({ status: 'ok' });
+      await mend('role');
+      expect(await look('role')).toMatchObject({ status: 'ok' });
+    } finally {
+      await admin.query(`drop owned by "${name}"; drop role "${name}"`);
+    }
+  });
+
   it('role: a superuser, and an owner of the schema', async () => {
     const as = (url: string) => lookAt('north-bank', 'role', { urls: urls().set('north-bank', url) });
     expect(await as(bank().adminUrl)).toMatchObject({

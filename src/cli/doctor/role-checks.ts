@@ -6,7 +6,7 @@ import type { Result } from './check';
 import { printable } from '../printable';
 
 const ROLE = `
-  select current_user::text as name, r.rolsuper as super,
+  select current_user::text as name, quote_ident(current_user) as quoted, r.rolsuper as super,
          exists (select from pg_class c
                   where c.relnamespace = to_regnamespace('txn') and pg_has_role(c.relowner, 'usage')) as owns,
          coalesce((select string_agg(privilege, ', ')
@@ -16,7 +16,9 @@ const ROLE = `
 
 /** Whether it may do more than it has to. */
 export async function lookAtRole(pool: Pool): Promise<Result> {
-  const { rows } = await pool.query<{ name: string; super: boolean; owns: boolean; changes: string }>(ROLE);
+  const { rows } = await pool.query<{ name: string; quoted: string; super: boolean; owns: boolean; changes: string }>(
+    ROLE,
+  );
   const role = rows[0];
   if (role === undefined) throw new Error('The role does not show in pg_roles.');
   const name = printable(role.name);
@@ -34,26 +36,27 @@ export async function lookAtRole(pool: Pool): Promise<Result> {
     ? ok(`${name} is no superuser, owns nothing in schema txn, and may not change a decision.`)
     : warning(
         `${name} may ${role.changes} txn.decision. A trigger refuses it, but only a purge needs the right to delete.`,
-        `revoke ${role.changes} on txn.decision from ${name}`,
+        `revoke ${role.changes} on txn.decision from ${printable(role.quoted)}`,
       );
 }
 
 /** Whether it may do all that it has to. */
 export async function lookAtGrants(pool: Pool): Promise<Result> {
-  const schema = await pool.query<{ there: boolean; name: string; usage: boolean | null }>(
-    `select n.oid is not null as there, current_user::text as name, has_schema_privilege(n.oid, 'usage') as usage
+  const schema = await pool.query<{ there: boolean; name: string; quoted: string; usage: boolean | null }>(
+    `select n.oid is not null as there, current_user::text as name, quote_ident(current_user) as quoted,
+            has_schema_privilege(n.oid, 'usage') as usage
        from (select to_regnamespace('txn') as oid) n`,
   );
-  const { there, name = '', usage } = schema.rows[0] ?? {};
-  const role = printable(name);
+  const { there, name = '', quoted = '', usage } = schema.rows[0] ?? {};
+  const [role, grantee] = [printable(name), printable(quoted)];
   if (!there) return problem('There is no schema txn.', 'temporal-txn setup --migrate, with the login of the owner');
-  if (!usage) return problem(`${role} may not use schema txn.`, `grant usage on schema txn to ${role}`);
+  if (!usage) return problem(`${role} may not use schema txn.`, `grant usage on schema txn to ${grantee}`);
   const missing = await missingRights(pool, WORKER_RIGHTS);
   if (missing.length === 0) return ok(`${role} may do all that its workers have to in schema txn.`);
   const tables = [...new Set(missing.map((one) => one.table))];
   const grants = tables.map((table) => {
     const privileges = missing.filter((one) => one.table === table).map(({ privilege }) => privilege);
-    return `grant ${privileges.join(', ')} on txn.${table} to ${role}`;
+    return `grant ${privileges.join(', ')} on txn.${table} to ${grantee}`;
   });
   return problem(`${role} lacks rights in schema txn.`, grants.join('; '));
 }
