@@ -1,6 +1,6 @@
 export { HealthNotServed, InvalidHealthPort } from './health-server';
 export type { HealthOptions } from './health-server';
-export { InvalidMetricsAddress, serveMetrics } from './metrics-endpoint';
+export { InvalidMetricsAddress, MetricsNotServed, serveMetrics } from './metrics-endpoint';
 export { ParticipantCircuits } from './participant-circuits';
 export { runCoordinator } from './run-coordinator';
 export type { RunCoordinatorOptions, RunningCoordinator } from './run-coordinator';

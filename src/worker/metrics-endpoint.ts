@@ -1,4 +1,5 @@
 /** Where Prometheus finds the metrics of a worker process: TXN_METRICS_ADDRESS, and nowhere when that is not set. */
+import { isIP } from 'node:net';
 import { Runtime } from '@temporalio/worker';
 import { HISTOGRAM_BUCKETS } from '../observability';
 import { show } from '../protocol';
@@ -15,6 +16,25 @@ export class InvalidMetricsAddress extends Error {
   }
 }
 
+/** Nobody could ask for the metrics of this process: somebody else has its port, or its address is none of this machine. */
+export class MetricsNotServed extends Error {
+  override readonly name = 'MetricsNotServed';
+
+  constructor(
+    /** Where they were to be. */
+    readonly address: string,
+    /** What the operating system says. */
+    readonly why: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `Nothing was started: metrics cannot be served at ${show(address)}: ${why}. Give each process a port of its own with ` +
+        'TXN_METRICS_ADDRESS, at an address of this machine.',
+      options,
+    );
+  }
+}
+
 let served: string | undefined;
 
 /**
@@ -24,7 +44,7 @@ let served: string | undefined;
  * It installs the SDK's `Runtime`. A process that installs its own does so before, and configures its metrics there; then the
  * variable is not looked at but for a warning. `HISTOGRAM_BUCKETS` has the buckets.
  *
- * @throws {InvalidMetricsAddress}
+ * @throws {InvalidMetricsAddress} {MetricsNotServed}
  */
 export function serveMetrics(address = process.env['TXN_METRICS_ADDRESS']): void {
   if (address === undefined || address === '' || address === served) return;
@@ -39,13 +59,16 @@ export function serveMetrics(address = process.env['TXN_METRICS_ADDRESS']): void
     });
     served = address;
   } catch (error) {
+    const [, why] = /^Failed to start prometheus metrics exporter: (.*)/.exec((error as Error).message) ?? []; // Cast: the SDK's.
+    if (why !== undefined) throw new MetricsNotServed(bindAddress, why, { cause: error });
     if (!(error instanceof Error && error.name === 'IllegalStateError')) throw error;
     Runtime.instance().logger.warn('TXN_METRICS_ADDRESS is ignored: this process has installed a runtime of its own');
   }
 }
 
 function readAddress(address: string): string {
-  const [, host = '127.0.0.1', port] = /^(?:(\[[0-9a-f:]+\]|[\d.]+):)?(\d{1,5})$/i.exec(address) ?? [];
-  if (port === undefined || Number(port) < 1 || Number(port) > 65_535) throw new InvalidMetricsAddress(address);
+  const [, host = '127.0.0.1', port = 0] = /^(?:(\[[0-9a-f:.]+\]|[\d.]+):)?(\d{1,5})$/i.exec(address) ?? [];
+  if (Number(port) < 1 || Number(port) > 65_535 || !isIP(host.replace(/^\[|\]$/g, '')))
+    throw new InvalidMetricsAddress(address);
   return `${host}:${port}`;
 }

@@ -68,7 +68,7 @@ const activitiesOf = (
  * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
  * @throws {InvalidWorkflowBundle} when the bundle was made without `workflowBundleOptions`
  * @throws {InvalidCircuit}
- * @throws {InvalidMetricsAddress} {InvalidHealthPort} {HealthNotServed}
+ * @throws {InvalidMetricsAddress} {MetricsNotServed} {InvalidHealthPort} {HealthNotServed}
  * @example
  * const worker = await runCoordinator({ workflows: { workflowsPath: require.resolve('./workflows') } });
  * await worker.stopped;

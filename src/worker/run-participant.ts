@@ -85,7 +85,7 @@ export interface RunningParticipant extends RunningWorker {
  * @throws {InvalidDatabaseSettingsError} {InsecureDatabaseConnectionError}
  * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
  * @throws {InvalidCircuit}
- * @throws {InvalidMetricsAddress}
+ * @throws {InvalidMetricsAddress} {MetricsNotServed}
  * @example
  * const worker = await runParticipant(accounts, { database: { connectionString: process.env.DATABASE_URL } });
  * await worker.stopped;

@@ -47,7 +47,7 @@ export interface RunOutboxRelayOptions extends OutboxRelaySettings {
  * @throws {InvalidTemporalSettings} {InsecureTemporalConnection} {TemporalUnreachable}
  * @throws {InvalidDatabaseSettingsError} {InsecureDatabaseConnectionError}
  * @throws {InvalidEncryptionKeys} {InvalidDataConverter}
- * @throws {InvalidMetricsAddress}
+ * @throws {InvalidMetricsAddress} {MetricsNotServed}
  * @example
  * const relay = await runOutboxRelay('orders', { database: { connectionString }, publisher: webhook({ url, secret }) });
  * await relay.stopped;

@@ -10,7 +10,7 @@ const INTRODUCTION = `# Metrics
 
 All metrics go through Temporal's meter, beside those of the SDK. Workers of \`runCoordinator\`, \`runParticipant\` and \`runOutboxRelay\` serve them to Prometheus when
 \`TXN_METRICS_ADDRESS\` is set: \`9464\` for this machine only, \`0.0.0.0:9464\` for everybody who can reach it, at \`/metrics\`. There is no password: keep it in
-your own network.
+your own network. Each process needs a port of its own, and does not start where somebody else has it (\`MetricsNotServed\`).
 
 A process that installs Temporal's \`Runtime\` itself configures its metrics there, with \`HISTOGRAM_BUCKETS\` of \`temporal-txn/observability\`; the variable is then
 ignored, with a warning.
