@@ -2,14 +2,15 @@
  * What a worker of this package reads and writes payloads with: what the deployment encrypts with, made tolerant of what nobody can
  * ever read. Workers that encrypt encode the messages of failures too.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DataConverter, Payload, PayloadCodec } from '@temporalio/common';
 import { Runtime } from '@temporalio/worker';
 import type { TransactionDataConverter } from '../client';
 import { EncryptionKeyMissing, UndecodablePayload } from '../encryption';
 import { METRICS } from '../observability';
-import { converterPaths } from './workflow-bundle';
+import { encodeInsistently } from './insistent-encoding';
+import type { Insistence } from './insistent-encoding';
+import { converterPaths, encodingFailureConverterPath } from './workflow-bundle';
 
 /**
  * The data converter of a worker.
@@ -18,18 +19,38 @@ import { converterPaths } from './workflow-bundle';
  */
 export function workerDataConverter(dataConverter: TransactionDataConverter, stopping: () => boolean): DataConverter {
   const { payloadCodecs = [] } = dataConverter;
+  const paths = converterPaths(dataConverter);
+  const insistence: Insistence = {
+    stopping,
+    failed: () => count('failed'),
+    // Another failure converter leaves no mark on what it makes.
+    ...(paths.failureConverterPath === encodingFailureConverterPath() ? { isOfFailure } : {}),
+  };
   return {
-    ...converterPaths(dataConverter),
-    payloadCodecs: payloadCodecs.map((codec) => tolerant(codec, stopping)),
+    ...paths,
+    payloadCodecs: payloadCodecs.length === 0 ? [] : [tolerant(inOne(payloadCodecs), insistence)],
   };
 }
+
+/** As {@link encodingFailureConverterPath} marks the payloads that it makes. */
+const OF_FAILURE = Symbol.for('temporal-txn: of a failure');
+
+const isOfFailure = (payload: Payload): boolean => OF_FAILURE in payload;
+
+/** Codecs as Temporal applies them. */
+const inOne = (codecs: readonly PayloadCodec[]): PayloadCodec => ({
+  encode: (payloads, context) =>
+    codecs.reduce(async (encoded, codec) => codec.encode(await encoded, context), Promise.resolve(payloads)),
+  decode: (payloads, context) =>
+    codecs.reduceRight(async (decoded, codec) => codec.decode(await decoded, context), Promise.resolve(payloads)),
+});
 
 /**
  * A payload that can never be read becomes one that is found out where it is used: a signal like that is dropped. One whose key is
  * missing is another matter: to drop it would be to forget what counts once the key is back, so it fails the task, which is tried again.
  */
-const tolerant = (codec: PayloadCodec, stopping: () => boolean): PayloadCodec => ({
-  encode: (payloads, context) => insist(() => codec.encode(payloads, context), stopping),
+const tolerant = (codec: PayloadCodec, insistence: Insistence): PayloadCodec => ({
+  encode: (payloads, context) => encodeInsistently(() => codec.encode(payloads, context), payloads, insistence),
   decode: async (payloads, context) => {
     const decodeOne = async (payload: Payload): Promise<Payload[]> => {
       try {
@@ -50,28 +71,6 @@ const tolerant = (codec: PayloadCodec, stopping: () => boolean): PayloadCodec =>
     }
   },
 });
-
-const FIRST_PAUSE_MS = 200;
-const LONGEST_PAUSE_MS = 5_000;
-
-/**
- * What cannot be encoded cannot be told to Temporal as a failure either, which would have to be encoded too: the SDK ends the worker
- * then. The task waits instead, and when its time is up it is tried again.
- */
-async function insist<T>(encode: () => Promise<T>, stopping: () => boolean): Promise<T> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-    try {
-      return await encode();
-    } catch (error) {
-      if (stopping()) throw error;
-      count('failed');
-      Runtime.instance().logger.warn('A payload could not be encoded, and is tried again', {
-        error: error instanceof Error ? error.name : 'something',
-      });
-    }
-    await sleep(pauseMs);
-  }
-}
 
 const count = (reason: 'undecodable' | 'missing-key' | 'failed'): void =>
   Runtime.instance().metricMeter.createCounter(METRICS.payloadsUnreadable).add(1, { reason });

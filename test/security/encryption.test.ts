@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Client } from '@temporalio/client';
-import type { Payload } from '@temporalio/common';
+import { Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Payload, PayloadCodec } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
-import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
 import type { BundleOptions, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { Pool } from 'pg';
 import { connectTemporal, TransactionAborted, TransactionClient, TransactionCompensated } from 'temporal-txn/client';
@@ -19,6 +20,7 @@ import type { GuardedProcess } from 'temporal-txn/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quietPool } from '../quiet-pool';
 import { HERITAGE_MEMO, searchAttributeList } from '../../src/observability';
+import type * as DataConverters from '../../src/worker/data-converter';
 import { runCommand } from '../cli/fixture';
 import { until } from '../end-to-end/fixture';
 import { runExample } from '../docs/example';
@@ -457,6 +459,11 @@ describe('a client without the key of the others', () => {
   });
 });
 
+const flipped = ({ metadata, data }: Payload, mark: Record<string, Uint8Array>): Payload => {
+  const { flipped: _, ...others } = metadata ?? {};
+  return { metadata: { ...others, ...mark }, data: Buffer.from(data ?? []).map((byte) => byte ^ 0xff) };
+};
+
 describe('a codec of your own', () => {
   it('that fails for a while ends no worker, and all goes on once it works', async () => {
     const down = join(directory, 'down');
@@ -488,5 +495,72 @@ describe('a codec of your own', () => {
     await reading.connection.close();
     expect(await kept('kms')).toBe(2);
     expect(readLog().slice(begins)).not.toMatch(/IllegalStateError/);
+  }, 90_000);
+
+  it('that refuses some payloads for good takes no place from others for good, and ends no worker', async () => {
+    // Compiled, as what workers load by path is.
+    const { workerDataConverter } = (await import(join(dist, 'src/worker/data-converter.js'))) as typeof DataConverters; // Cast: compiled from it.
+    // Of these, everything that comes after.
+    const disabled = new Set<string | undefined>();
+    const refusing: PayloadCodec = {
+      encode: async (payloads, context) => {
+        const isRefused = payloads.some(({ data }) => Buffer.from(data ?? []).includes('poison'));
+        if (isRefused || disabled.has(context?.workflowId)) throw new Error('The key management service refuses it.');
+        return payloads;
+      },
+      decode: async (payloads) => payloads,
+    };
+    // After it, where nothing could be recognised any more.
+    const flipping: PayloadCodec = {
+      encode: async (payloads) => payloads.map((payload) => flipped(payload, { flipped: Buffer.from('yes') })),
+      decode: async (payloads) =>
+        payloads.map((payload) => (payload.metadata?.['flipped'] ? flipped(payload, {}) : payload)),
+    };
+    const payloadCodecs = [refusing, flipping];
+    const connection = await NativeConnection.connect({ address: temporal.address });
+    const refused = await Worker.create({
+      connection,
+      taskQueue: 'refused',
+      workflowBundle: { codePath: join(directory, 'workflows.js') },
+      dataConverter: workerDataConverter({ payloadCodecs }, () => false),
+      maxConcurrentActivityTaskExecutions: 3,
+      activities: {
+        say: async (what: string) => {
+          if (what === 'all of it') disabled.add(what);
+          if (what === 'a message')
+            throw ApplicationFailure.create({ type: 'Poisoned', message: 'poison', details: ['poison'] });
+          return what === 'a result' ? 'poison' : what;
+        },
+      },
+    });
+    const running = refused.run();
+    const { workflow } = new Client({ connection: client.connection, dataConverter: { payloadCodecs } });
+    const begin = (what: string) => workflow.start('hasSaid', { workflowId: what, taskQueue: 'refused', args: [what] });
+    const activityOf = async (what: string) => (await workflow.getHandle(what).describe()).raw.pendingActivities?.[0];
+    const all = ['a result', 'a message', 'all of it'];
+    try {
+      const handles = await Promise.all([...all, 'a command'].map(begin));
+      for (const what of all)
+        await eventually(`${what} is tried again`, async () => ((await activityOf(what))?.attempt ?? 0) > 3);
+      expect(await (await begin('something else')).result()).toBe('something else');
+      const failureOf = async (what: string) => (await activityOf(what))?.lastFailure;
+      await eventually(
+        'it is told',
+        async () => (await failureOf('a result'))?.applicationFailureInfo?.type === 'PayloadNotEncoded',
+      );
+      await eventually('a workflow tells it too', async () =>
+        (await taskFailures('a command')).includes('PayloadNotEncoded'),
+      );
+      await eventually(
+        'what can be told of it is',
+        async () => (await failureOf('a message'))?.applicationFailureInfo?.type === 'Poisoned',
+      );
+      await Promise.all(handles.map((handle) => handle.terminate()));
+      expect(refused.getState()).toBe('RUNNING');
+    } finally {
+      refused.shutdown();
+      await running;
+      await connection.close();
+    }
   }, 90_000);
 });

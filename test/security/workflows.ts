@@ -1,4 +1,5 @@
 /** Two texts are kept by two services, or neither is: by a saga, and by two-phase commit. */
+import { proxyActivities } from '@temporalio/workflow';
 import { branch, groupOf, participant, saga, twoPhaseCommit } from 'temporal-txn/workflow';
 import type { vault } from './operations';
 
@@ -31,3 +32,12 @@ export async function keepAtOnce(texts: Texts): Promise<readonly string[]> {
 }
 
 export const runGroup = groupOf({ keepBySaga, keepAtOnce });
+
+/** Has something said, however often that takes. */
+export async function hasSaid(what: string): Promise<string> {
+  const { say } = proxyActivities<{ say: (what: string) => Promise<string> }>({
+    startToCloseTimeout: '2 seconds',
+    retry: { initialInterval: '100 milliseconds', maximumInterval: '200 milliseconds' },
+  });
+  return say(what === 'a command' ? 'poison' : what);
+}
