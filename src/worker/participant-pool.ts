@@ -5,6 +5,9 @@ import { cutWhenSilent } from '../participant';
 import { longestSilenceMs } from '../protocol';
 import type { LocalTimeouts } from '../protocol';
 
+/** How many branches a participant works on at the same time, unless it is told otherwise. */
+export const DEFAULT_CONCURRENCY = 20;
+
 /**
  * @param database its `query_timeout` is how long the database may be silent, in place of what follows from the timeouts
  * @param concurrency how many branches run at the same time

@@ -29,7 +29,7 @@ import { checkHealthAddress } from './health-server';
 import type { HealthOptions } from './health-server';
 import { keepStarted } from './keep-started';
 import { serveMetrics } from './metrics-endpoint';
-import { participantPool } from './participant-pool';
+import { DEFAULT_CONCURRENCY, participantPool } from './participant-pool';
 import { recoveryBundle, recoverySettings, startRecovery } from './recovery';
 import type { RecoverySettings } from './recovery';
 import { runOutboxRelay } from './run-relay';
@@ -181,7 +181,7 @@ export async function runParticipant(
 }
 
 /** @throws {RangeError} */
-function checkedConcurrency(concurrency = 20): number {
+function checkedConcurrency(concurrency = DEFAULT_CONCURRENCY): number {
   if (Number.isSafeInteger(concurrency) && concurrency >= 1) return concurrency;
   throw new RangeError(`Nothing was started: concurrency is ${show(concurrency)}, not a whole number from 1 up.`);
 }

@@ -3,11 +3,14 @@
  * refers to — images, files, scripts, services and variables.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { services as shop } from '../../activities/services';
+import { DEFAULT_LOCAL_TIMEOUTS } from '../../src/protocol';
+import { DEFAULT_CONCURRENCY, participantPool } from '../../src/worker/participant-pool';
 
 const root = resolve(__dirname, '../..');
 const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
@@ -97,11 +100,20 @@ describe('docker-compose.yml', () => {
 });
 
 describe('the PostgreSQL servers of the services', () => {
-  it.each(servers)('%s takes prepared transactions, as many as connections', (_, { command = [] }) => {
-    const setting = (name: string): number =>
-      Number(command.find((argument) => argument.startsWith(`${name}=`))?.split('=')[1]);
-    expect(setting('max_prepared_transactions')).toBeGreaterThan(0);
-    expect(setting('max_prepared_transactions')).toBeGreaterThanOrEqual(setting('max_connections'));
+  const settingOf = ({ command = [] }: Service, name: string): number =>
+    Number(command.find((argument) => argument.startsWith(`${name}=`))?.split('=')[1]);
+
+  it.each(servers)('%s takes prepared transactions, as many as connections', (_, server) => {
+    expect(settingOf(server, 'max_prepared_transactions')).toBeGreaterThan(0);
+    expect(settingOf(server, 'max_prepared_transactions')).toBeGreaterThanOrEqual(settingOf(server, 'max_connections'));
+  });
+
+  it.each(servers)('%s takes the connections of all its workers at their busiest', (name, server) => {
+    const here = participants.filter(([, worker]) => new URL(databaseOf(worker)).hostname === name);
+    const most = here.reduce((sum, [service]) => sum + mostConnectionsOf(service as keyof typeof shop), 0);
+    expect(most).toBeGreaterThan(0);
+    // PostgreSQL keeps three for those who administer it.
+    expect(most).toBeLessThanOrEqual(settingOf(server, 'max_connections') - 3);
   });
 });
 
@@ -226,6 +238,61 @@ describe('docker/', () => {
   });
 });
 
+describe('the creation of the namespace', () => {
+  const NOT_READY = '1 Error: failed connecting to Temporal server: connection refused';
+  const HEALTHY = '0 SERVING';
+  const ABSENT = '1 Error: unable to describe namespace default: Namespace default is not found.';
+  const PRESENT = '0 NamespaceInfo.Name default';
+  const CREATE = 'operator namespace create --namespace default --retention 7d';
+
+  /** Runs the script with a Temporal CLI that gives these answers, each a status and what it prints, and the last one for ever. */
+  function create(...answers: readonly string[]) {
+    const directory = mkdtempSync(join(tmpdir(), 'temporal-txn-namespace-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const [left, asked] = [join(directory, 'answers'), join(directory, 'asked')];
+    writeFileSync(left, `${answers.join('\n')}\n`);
+    writeFileSync(asked, '');
+    const cli = [
+      '#!/bin/sh',
+      `echo "$*" >> '${asked}'`,
+      `read -r status text < '${left}'`,
+      `[ "$(wc -l < '${left}')" -eq 1 ] || { tail -n +2 '${left}' > '${left}.next'; mv '${left}.next' '${left}'; }`,
+      'echo "$text"; exit "$status"',
+    ].join('\n');
+    writeFileSync(join(directory, 'temporal'), cli, { mode: 0o755 });
+    writeFileSync(join(directory, 'sleep'), '#!/bin/sh\n', { mode: 0o755 });
+    const { status, stderr } = spawnSync('sh', [join(root, 'docker/temporal-namespace.sh')], {
+      encoding: 'utf8',
+      env: { PATH: [directory, process.env['PATH']].join(delimiter) },
+    });
+    const made = readFileSync(asked, 'utf8')
+      .split('\n')
+      .filter((command) => command === CREATE);
+    return { status, stderr, created: made.length };
+  }
+
+  it('waits until Temporal is healthy, and takes no passing failure for the absence of the namespace', () => {
+    const passing = '1 Error: unable to describe namespace default: context deadline exceeded';
+    expect(
+      create(NOT_READY, NOT_READY, HEALTHY, passing, NOT_READY, HEALTHY, ABSENT, '0 Namespace default registered.'),
+    ).toEqual({ status: 0, stderr: '', created: 1 });
+  });
+
+  it('creates none that is there, or that somebody else has created meanwhile', () => {
+    expect(create(HEALTHY, PRESENT)).toEqual({ status: 0, stderr: '', created: 0 });
+    const taken = '1 Error: unable to create namespace default: Namespace "default" already exists';
+    expect(create(HEALTHY, ABSENT, taken, HEALTHY, PRESENT)).toEqual({ status: 0, stderr: '', created: 1 });
+  });
+
+  it('gives up in the end, and says why', () => {
+    expect(create(NOT_READY)).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/^Nothing was created: .* connection refused\n$/),
+      created: 0,
+    });
+  });
+});
+
 describe('the Dockerfile', () => {
   const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8');
 
@@ -241,6 +308,16 @@ describe('the Dockerfile', () => {
     expect(dockerfile).toMatch(/^USER node$/m);
   });
 });
+
+/** Of the pools of its worker: that of the participant, that of its relay where it tells others, and that of its projections. */
+function mostConnectionsOf(service: keyof typeof shop): number {
+  const read = (file: string): string => readFileSync(join(root, 'activities', file), 'utf8');
+  const [main, worker] = [read('worker-main.ts'), read(`${shop[service].folder}/worker.ts`)];
+  const numberIn = (pattern: RegExp): number => Number(pattern.exec(main)?.[1]);
+  const { max } = participantPool({}, DEFAULT_CONCURRENCY, DEFAULT_LOCAL_TIMEOUTS).options;
+  const relay = worker.includes('tells: true') ? 2 * numberIn(/seats: (\d+)/) + 2 : 0;
+  return max + relay + (worker.includes('projections: [') ? numberIn(/new Pool\(.*max: (\d+)/) : 0);
+}
 
 // The password comes with a variable, whose default stands for it here.
 const databaseOf = ({ environment = {} }: Service): string =>
