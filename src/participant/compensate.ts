@@ -15,7 +15,7 @@ import { BranchInProgressError, DoneByAnotherError, NotCompensatableError } from
 import { branchLocksRelease } from './isolation/semantic-lock';
 import { withTx } from './tx';
 
-/** The workflow that did a branch: a group, or a run of the transaction's own. */
+/** The workflow that did a branch. */
 export interface Doer {
   readonly workflowId: string;
   /** Absent where an older version has written the row. */
@@ -63,12 +63,13 @@ export const compensate = (branch: Branch, request: BranchRequest, cleared?: Doe
     }
   });
 
-/** A group, unless it has handed the transaction over to whoever asks; and another run of the workflow that asks. */
+/** A group, unless it has handed the transaction over to whoever asks; another workflow; and another run of the one that asks. */
 function otherDoer({ caller }: Branch, row: BranchRow, { inherits, coordinator }: BranchRequest): Doer | undefined {
   const { workflowId } = row;
   if (workflowId === null) return undefined;
   const doer = { workflowId, ...(row.runId === null ? {} : { runId: row.runId }) };
   if (isGroupId(workflowId)) return workflowId === inherits ? undefined : doer;
+  if (caller && workflowId !== (coordinator ?? caller.workflowId)) return doer;
   return coordinator === undefined && earlierRunOf(caller, row) !== undefined ? doer : undefined;
 }
 

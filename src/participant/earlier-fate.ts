@@ -1,6 +1,6 @@
 /**
- * Whether what somebody else did may be undone: a group, or an earlier run of the workflow that asks. The same id may have been given twice,
- * to a group and to a workflow of its own, or again when Temporal had forgotten it, or the workflow was reset after its end. What a caller
+ * Whether what somebody else did may be undone: a group, another workflow, or an earlier run of the one that asks. The same id may have been given twice,
+ * to a group and to a workflow of its own, to two workflows, or again when Temporal had forgotten it, or the workflow was reset after its end. What a caller
  * was told is committed, the other one must not take back.
  */
 import { Context } from '@temporalio/activity';
@@ -20,7 +20,7 @@ export async function compensateUnlessCommitted(branch: Branch, request: BranchR
   } catch (error) {
     if (!(error instanceof DoneByAnotherError)) throw error;
     const { doer } = error;
-    await (isGroupId(doer.workflowId) ? clearGroup(request, doer) : clearRun(request, doer));
+    await (isGroupId(doer.workflowId) ? clearGroup(request, doer) : clearWorkflow(request, doer));
     return compensate(branch, request, doer);
   }
 }
@@ -49,24 +49,29 @@ async function clearGroup({ transaction, branch }: BranchRequest, { workflowId: 
 }
 
 /**
- * Of the same workflow, which has another run by now. That one may have been resumed or reset before, and one of those have committed.
+ * Of another workflow, or of the one that asks, which has another run by now. It may have been resumed or reset before, and one of those runs
+ * have committed.
  *
  * @throws {DoerRunningError} while one of its other runs is open, as far as Temporal shows yet; to be tried again
  * @throws {CommittedEarlierError} when one of them has ended by itself, or nobody knows
  */
-async function clearRun({ transaction, branch }: BranchRequest, { workflowId, runId = '' }: Doer): Promise<void> {
+async function clearWorkflow({ transaction, branch }: BranchRequest, { workflowId, runId }: Doer): Promise<void> {
+  const named = (run?: string): string => `${run === undefined ? 'a run' : `run ${run}`} of workflow ${workflowId}`;
   const clear = (run: Pick<WorkflowExecutionInfo, 'runId' | 'status'>, told: readonly string[]): void => {
     const { name } = run.status;
-    if (name === 'RUNNING') throw new DoerRunningError(transaction, branch, `run ${run.runId} of ${workflowId}`);
-    if (!told.includes(name)) throw new CommittedEarlierError(transaction, run.runId, name);
+    if (name === 'RUNNING') throw new DoerRunningError(transaction, branch, named(run.runId));
+    if (!told.includes(name)) throw new CommittedEarlierError(transaction, named(run.runId), name);
   };
   try {
     clear(await workflows().getHandle(workflowId, runId).describe(), TOLD_NOTHING);
   } catch (error) {
-    throw error instanceof WorkflowNotFoundError ? new CommittedEarlierError(transaction, runId, 'unknown') : error;
+    throw error instanceof WorkflowNotFoundError
+      ? new CommittedEarlierError(transaction, named(runId), 'unknown')
+      : error;
   }
-  for (const run of await otherRunsOf(workflowId))
-    clear(run, run.runId === runId ? TOLD_NOTHING : [...TOLD_NOTHING, ...TOLD_NO]);
+  // Where it is not known which run it was, it may have been any.
+  const others = runId === undefined ? TOLD_NOTHING : [...TOLD_NOTHING, ...TOLD_NO];
+  for (const run of await otherRunsOf(workflowId)) clear(run, run.runId === runId ? TOLD_NOTHING : others);
 }
 
 /** Ends of runs that have told nobody anything: whoever asks goes on with what they did. */
@@ -74,13 +79,14 @@ const TOLD_NOTHING: readonly string[] = ['TERMINATED', 'TIMED_OUT'];
 /** And that have told that it did not commit, where they were not the ones who did it. It may not have been attempted. */
 const TOLD_NO: readonly string[] = ['FAILED', 'CANCELLED'];
 
-/** All that Temporal shows but that of whoever asks. */
+/** All that Temporal shows, but for the run that asks. */
 async function otherRunsOf(workflowId: string): Promise<readonly WorkflowExecutionInfo[]> {
   const own = Context.current().info.workflowExecution?.runId;
   const runs: WorkflowExecutionInfo[] = [];
   try {
-    // Ids have no quotes in them.
-    for await (const run of workflows().list({ query: `WorkflowId = '${workflowId}'` })) runs.push(run);
+    // Those of workflows that give their transactions ids of their own have any characters.
+    const quoted = workflowId.replaceAll(/['\\]/g, '\\$&');
+    for await (const run of workflows().list({ query: `WorkflowId = '${quoted}'` })) runs.push(run);
   } catch (error) {
     // Temporal's time-skipping server shows none, and resets none.
     if (!isUnimplemented(error)) throw error;

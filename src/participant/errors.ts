@@ -69,7 +69,7 @@ export class DoneByAnotherError extends Error {
   override readonly name = 'DoneByAnotherError';
 
   constructor(
-    /** A group, or a run of the transaction's own workflow. */
+    /** A group, another workflow, or another run of the one that asks. */
     readonly doer: { readonly workflowId: string; readonly runId?: string },
   ) {
     super(`Nothing was changed: it was done by ${doer.workflowId}.`);
@@ -102,7 +102,7 @@ export class CommittedByGroupError extends Error {
   }
 }
 
-/** What is to be undone was done by an earlier run of the same workflow, and one of its runs was not interrupted, as far as anybody can tell. */
+/** What is to be undone was done by another run, of the same workflow or another one, which was not interrupted, as far as anybody can tell. */
 export class CommittedEarlierError extends Error {
   override readonly name = 'CommittedEarlierError';
 
@@ -110,8 +110,8 @@ export class CommittedEarlierError extends Error {
     super(
       `Nothing was changed: ${
         status === 'unknown'
-          ? `${transaction} was begun by run ${run} of its workflow, which Temporal does not know any more, and may have been committed`
-          : `run ${run} of the workflow of ${transaction} is ${status}, and may have told its caller that it was committed`
+          ? `${transaction} was begun by ${run}, which Temporal does not know any more, and may have been committed`
+          : `${transaction} was begun by ${run}, which is ${status}, and may have told its caller that it was committed`
       }. The same id was given again, or its workflow was reset. Look what is in the databases, and let the effect stay with skipStep, or put it right by hand and say so with resolve.`,
     );
   }

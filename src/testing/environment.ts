@@ -31,12 +31,14 @@ export interface TransactionTestEnvironmentOptions {
 }
 
 /** Bundles workflow code once, for several environments. */
-export const bundleWorkflows = (workflowsPath: string): Promise<WorkflowBundleWithSourceMap> =>
-  bundleWorkflowCode({
+export function bundleWorkflows(workflowsPath: string): Promise<WorkflowBundleWithSourceMap> {
+  const usual = workflowBundleOptions();
+  return bundleWorkflowCode({
     workflowsPath,
-    ...workflowBundleOptions(),
-    workflowInterceptorModules: [strictModule()],
+    ...usual,
+    workflowInterceptorModules: [...usual.workflowInterceptorModules, strictModule()],
   });
+}
 
 // Without an extension, so that the bundler finds it among the sources too, where a test runner has loaded this file.
 const strictModule = (): string => join(__dirname, 'strict-workflows');

@@ -88,7 +88,7 @@ export async function runCoordinator({
   let worker: Worker | undefined;
   const dataConverter = workerDataConverter(settings.dataConverter, () => isStopping(worker));
   checkBundle(workflows, dataConverter);
-  const { preloadModules } = workflowBundleOptions();
+  const { preloadModules, workflowInterceptorModules } = workflowBundleOptions();
   const circuits = new ParticipantCircuits(circuitOptions, (participant, { state }) => {
     // A pause may end after it.
     if (isStopping(worker)) return;
@@ -110,7 +110,9 @@ export async function runCoordinator({
       taskQueue,
       identity: `coordinator@${process.pid}`,
       ...workflows,
-      ...('workflowsPath' in workflows ? { bundlerOptions: { preloadModules } } : {}),
+      ...('workflowsPath' in workflows
+        ? { bundlerOptions: { preloadModules }, interceptors: { workflowModules: workflowInterceptorModules } }
+        : {}),
       activities: activitiesOf(circuits, colocated),
       sinks: circuits.sinks,
       dataConverter,

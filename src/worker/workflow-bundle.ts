@@ -23,6 +23,9 @@ export const encodingFailureConverterPath = (): string => inWorkflowRoom('encodi
 // Without an extension, so that the bundler finds it among the sources too, where a test runner has loaded this file.
 const inWorkflowRoom = (module: string): string => join(__dirname, '../workflow', module);
 
+/** What keeps a workflow from ending before its transactions have. */
+const workflowInterceptorModules = [inWorkflowRoom('workflow-interceptors')];
+
 /** The converters of a worker, which are those of the bundle that it runs. */
 export function converterPaths({ payloadCodecs = [], failureConverterPath }: TransactionDataConverter): ConverterPaths {
   const failures = failureConverterPath ?? (payloadCodecs.length > 0 ? encodingFailureConverterPath() : undefined);
@@ -35,7 +38,7 @@ export function converterPaths({ payloadCodecs = [], failureConverterPath }: Tra
 
 /**
  * What a bundle of workflows needs, for one that you make yourself; `runCoordinator` does so where it is given `workflowsPath`. Beside the
- * converters these are the modules that a worker loads once for all workflows of a thread: each workflow would otherwise load a copy of
+ * converters and interceptors these are the modules that a worker loads once for all workflows of a thread: each workflow would otherwise load a copy of
  * its own of all of them, and keep it as long as it waits.
  *
  * @param dataConverter of the workers that run it
@@ -43,8 +46,10 @@ export function converterPaths({ payloadCodecs = [], failureConverterPath }: Tra
  */
 export const workflowBundleOptions = (
   dataConverter: TransactionDataConverter = {},
-): ConverterPaths & Required<Pick<BundleOptions, 'preloadModules'>> => ({
-  preloadModules: [require.resolve('temporal-txn/workflow')],
+): ConverterPaths & Required<Pick<BundleOptions, 'preloadModules' | 'workflowInterceptorModules'>> => ({
+  preloadModules: [require.resolve('temporal-txn/workflow'), ...workflowInterceptorModules],
+  // Interceptors of your own go into one list with this one.
+  workflowInterceptorModules,
   ...converterPaths(dataConverter),
 });
 
@@ -53,6 +58,7 @@ const WITHOUT = {
     'the payload converter of this package, so one signal that cannot be read would stop its workflow for good, with the locks of its ' +
     'branches held',
   failureConverter: 'the failure converter of this worker, so messages of failures would stay readable in histories',
+  interceptors: 'the interceptors of this package, so a workflow could end before its transactions have, and leave them half done',
 } as const;
 
 /** A bundle of workflows was made without what its worker counts on. */
@@ -83,6 +89,7 @@ export function checkBundle(
   };
   check('payloadConverter', payloadConverterPath);
   check('failureConverter', failureConverterPath);
+  for (const path of workflowInterceptorModules) check('interceptors', path);
 }
 
 /** What is written in quotes as it is. */

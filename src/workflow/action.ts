@@ -4,9 +4,10 @@
  */
 import type { Duration } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time';
+import { TemporalFailure } from '@temporalio/workflow';
 import type { BranchId, CompensateAnswer, ExecuteAnswer, QueryAnswer } from '../protocol';
 import { within } from './alarm';
-import type { TransactionContext } from './context';
+import type { Attempt, Inside, TransactionContext } from './context';
 import type { BranchCall } from './dispatch';
 import { SagaDefinitionError } from './errors';
 import { groupOf } from './event-group';
@@ -115,7 +116,7 @@ function freeAction(
   action: FreeAction<unknown, unknown> | FreeStep<unknown, unknown>,
   branch: BranchId,
   input: unknown,
-  { id }: TransactionContext,
+  { id, inside }: TransactionContext,
   settings: StepSettings,
 ): Action {
   const call: FreeCall<unknown> = { transaction: id, branch, input };
@@ -125,17 +126,35 @@ function freeAction(
   // Whatever it starts belongs to its branch.
   const grouped = <T>(run: () => Promise<T>): Promise<T> => groupOf(id, branch).withScope(run);
   const { query } = action as Partial<FreeStep<unknown, unknown>>;
+  const { tryOf } = inside as Inside; // Cast: no group has such a step.
+  const executing = (): Attempt => tryOf(branch);
+  const asking = (): Attempt => tryOf(`${branch}, asked about`);
+  const compensating = (): Attempt => tryOf(`${branch}, compensated`);
   return {
-    execute: () => grouped(() => once(async () => ({ answer: 'applied', result: await action.execute(call) }))),
+    execute: () =>
+      grouped(() =>
+        once(async () => {
+          const { open, run } = executing();
+          try {
+            const result = await run(() => action.execute(call));
+            if (open.areOpen) await open.untilEnded();
+            return { answer: 'applied', result };
+          } catch (error) {
+            // Nothing undoes it beside what it goes on doing. A bug undoes nothing.
+            if (error instanceof TemporalFailure && open.areOpen) await open.untilTurnedBack();
+            throw error;
+          }
+        }),
+      ),
     insist: (limit) =>
       grouped(async () => ({
         answer: 'applied',
-        result: await retrying(limit, branch, () => action.execute(call)),
+        result: await retrying(limit, branch, executing, () => action.execute(call)),
       })),
     compensate: (limit, result) =>
       grouped(async () => {
         if (!('compensate' in action)) throw new SagaDefinitionError(`${action.name} has no compensate.`);
-        await retrying(limit, `the compensation of ${branch}`, () => action.compensate(call, result));
+        await retrying(limit, `the compensation of ${branch}`, compensating, () => action.compensate(call, result));
         return { answer: 'compensated' };
       }),
     ...(query === undefined
@@ -143,7 +162,9 @@ function freeAction(
       : {
           query: (limit: Duration) =>
             grouped<QueryAnswer>(async () => {
-              const answer = await retrying(limit, `the question about ${branch}`, () => query.call(action, call));
+              const answer = await retrying(limit, `the question about ${branch}`, asking, () =>
+                query.call(action, call),
+              );
               return answer.kind === 'done'
                 ? { answer: 'applied', result: answer.result }
                 : { answer: 'never-applied' };

@@ -4,21 +4,28 @@
  */
 import { CancellationScope, TemporalFailure, workflowInfo } from '@temporalio/workflow';
 import { inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../observability';
-import type { SpanEnd } from '../observability';
+import type { SpanEnd, SpanRequest } from '../observability';
 import { heritageOf, parseNewTransactionId, parseTransactionId } from '../protocol';
 import type { GroupOutcome, Heritage, TransactionId, TransactionReport } from '../protocol';
-import { UntimedScope } from './cancellation';
+import { TransparentScope, UntimedScope } from './cancellation';
 import { colocatedFirst } from './colocated';
 import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
+import { TransactionDefinitionError } from './errors';
 import { messageOf } from './failures';
 import { heritageOfWorkflow } from './heritage';
+import { Numbering } from './numbering';
+import type { Try } from './numbering';
+import { openInWorkflow, OpenTransaction, OpenTransactions } from './open-transactions';
 import { perWorkflow } from './per-workflow';
+import { rejecting } from './rejecting';
 
 export interface TransactionContext {
   readonly id: TransactionId;
   /** Whether it is the outermost transaction: the one that the workflow's status speaks of. */
   readonly outermost: boolean;
+  /** Whether its id, or that of one around it, was given to it, and not made from that of the workflow. */
+  readonly named: boolean;
   /** Hash of the input of the operation that the caller started, when the caller gave one. */
   readonly request?: string;
   /** The group that has begun the transaction and handed it over to this workflow. */
@@ -32,6 +39,22 @@ export interface TransactionContext {
   whenCancelled(withdraw: () => void): void;
   /** Does something that the caller may cancel, before the transaction has begun. */
   beforehand<T>(work: () => Promise<T>): Promise<T>;
+  /** Where others can be begun inside of it: not in a group. */
+  readonly inside?: Inside;
+}
+
+/** The inside of a transaction. */
+export interface Inside {
+  /** What was begun there. */
+  readonly open: OpenTransactions;
+  /** One try of a free-form step, or of its compensation. @param what which of them: what its tries begin keeps its id */
+  readonly tryOf: (what: string) => Attempt;
+}
+
+/** Whoever makes it ends it when what it has begun has ended. */
+export interface Attempt {
+  readonly open: OpenTransactions;
+  readonly run: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** A transaction's place in a group. */
@@ -52,12 +75,15 @@ export interface Membership {
 interface Surroundings {
   /** What the ids of those begun here start with. */
   readonly parent: string;
+  /** Counts them. */
+  readonly numbers: Try;
+  readonly open: OpenTransactions;
   readonly inside: boolean;
+  readonly named: boolean;
   readonly request?: string;
   readonly heritage?: Heritage;
   readonly membership?: Membership;
   readonly dispatcher: Dispatcher;
-  begun: number;
 }
 
 const usual: Dispatcher = colocatedFirst(activityDispatcher);
@@ -76,10 +102,17 @@ class SurroundedScope extends UntimedScope {
   }
 }
 
+/** The same for a part of what is surrounded by others already. */
+class PartScope extends TransparentScope {
+  constructor(readonly surroundings: Surroundings) {
+    super(CancellationScope.current());
+  }
+}
+
 /** Of the code that runs now. Undefined outside all transactions. */
 function surroundings(): Surroundings | undefined {
   let scope: CancellationScope | undefined = CancellationScope.current();
-  while (scope !== undefined && !(scope instanceof SurroundedScope)) scope = scope.parent;
+  while (scope !== undefined && !(scope instanceof SurroundedScope || scope instanceof PartScope)) scope = scope.parent;
   return scope?.surroundings;
 }
 
@@ -101,47 +134,71 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   body: (context: TransactionContext) => Promise<T>,
 ): Promise<T> {
   const around = surroundings() ?? top();
-  around.begun++;
+  const numbered = around.numbers.next();
   const { inside, request, heritage, membership: place, dispatcher } = around;
   // Its workflow of its own might not come as far as the second one, and would know nothing of it.
-  if (place && around.begun > 1) return place.leave('it runs more than one transaction');
+  if (place && numbered.number > 1) return place.leave('it runs more than one transaction');
   // Whoever looks for the workflow that goes on with what a group has begun, looks for it by the ids of its transactions.
   if (place && id !== undefined && id !== around.parent) return place.leave(`it calls a transaction ${id}`);
-  const given = id ?? (!inside && around.begun === 1 ? around.parent : undefined);
+  const given = id ?? (!inside && numbered.number === 1 ? around.parent : undefined);
   const own =
-    given === undefined ? parseTransactionId(`${around.parent}/${around.begun}`) : parseNewTransactionId(given);
+    given === undefined ? parseTransactionId(`${around.parent}/${numbered.number}`) : parseNewTransactionId(given);
   const shared = {
+    named: around.named || id !== undefined,
     dispatcher,
     ...(request === undefined ? {} : { request }),
     ...(heritage === undefined ? {} : { goesOn: true as const }),
     ...(heritage?.group === undefined || heritage.reset ? {} : { inherits: heritage.group }),
   };
   const left = heritage && heritageOf(heritage, own, !inside && own === around.parent);
+  const open = new OpenTransaction(around.open);
+  const inner: Surroundings | undefined = place
+    ? undefined
+    : {
+        parent: given === undefined ? own : `${own}/1`,
+        numbers: numbered.inside.tryOf('its body'),
+        open: new OpenTransactions(around.open),
+        inside: true,
+        ...shared,
+        ...(heritage === undefined ? {} : { heritage }),
+      };
   const context = {
     id: own,
     outermost: !inside,
     ...shared,
-    ...hearing(CancellationScope.current()),
+    ...hearing(CancellationScope.current(), open),
     ...(left === undefined ? {} : { heritage: left }),
+    ...(inner === undefined ? {} : { inside: insideOf(inner, numbered.inside) }),
   };
   const attributes = { [SPAN_ATTRIBUTES.transaction]: own, [SPAN_ATTRIBUTES.protocol]: protocol };
   const span = { name: `${SPANS.transaction}${protocol}`, attributes };
-  if (!place) {
-    const inner = {
-      parent: given === undefined ? own : `${own}/1`,
-      inside: true,
-      begun: 0,
-      ...shared,
-      ...(heritage === undefined ? {} : { heritage }),
-    };
-    return within(inner, () => inSpan(span, () => body(context), endOf));
-  }
-  // It is the only one of the member, so what surrounds the member surrounds it, and shields it unless the member has a scope of its own.
+  const running = rejecting(() =>
+    inner
+      ? within(inner, () => inSpan(span, () => body(context), endOf))
+      : amongOthers(place, span, () => body(context)),
+  );
+  // Before anybody hears of the end who would begin the next one.
+  running.then(
+    ({ outcome }) => {
+      numbered.isUndone = outcome === 'compensated' || outcome === 'aborted';
+      open.end();
+    },
+    () => open.end(),
+  );
+  return running;
+}
+
+/** It is the only one of the member, so what surrounds the member surrounds it, and shields it unless the member has a scope of its own. */
+function amongOthers<T extends { readonly outcome: string }>(
+  place: Membership | undefined,
+  span: SpanRequest,
+  body: () => Promise<T>,
+): Promise<T> {
   const run = (): Promise<T> =>
     CancellationScope.current().cancellable
-      ? new UntimedScope({ cancellable: false, parent: CancellationScope.current() }).run(() => body(context))
-      : body(context);
-  if (!isTraced()) return run();
+      ? new UntimedScope({ cancellable: false, parent: CancellationScope.current() }).run(body)
+      : body();
+  if (!isTraced() || !place) return run();
   let running!: Promise<T>;
   // Nothing goes on in a copy that has left its group, and its span would never end.
   const shown = inSpan(span, () => Promise.race([(running = run()), place.over]), endOf);
@@ -149,10 +206,39 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   return running;
 }
 
+const insideOf = (surrounding: Surroundings, numbering: Numbering): Inside => ({
+  open: surrounding.open,
+  tryOf: (what) => {
+    const open = new OpenTransactions(surrounding.open);
+    const numbers = numbering.tryOf(what);
+    return { open, run: (work) => new PartScope({ ...surrounding, open, numbers }).run(work) };
+  },
+});
+
+/**
+ * What whoever has begun a transaction hears of its report. Once they have ended themselves, a failure is on record only: nobody is left who
+ * could handle it, and what nobody handles would fail the task of the workflow.
+ */
+export function heard<Report, R>(resultOf: (report: Report) => R): (report: Report) => R | Promise<never> {
+  const open = surroundings()?.open ?? openInWorkflow();
+  return (report) => {
+    try {
+      return resultOf(report);
+    } catch (error) {
+      if (open?.isOver) return new Promise<never>(() => undefined);
+      throw error;
+    }
+  };
+}
+
 /** Of a cancellation of the scope around a transaction. One that cannot be cancelled hears of those around it all the same, which is not for us. */
-const hearing = (around: CancellationScope): Pick<TransactionContext, 'whenCancelled' | 'beforehand'> => ({
+const hearing = (
+  around: CancellationScope,
+  open: OpenTransaction,
+): Pick<TransactionContext, 'whenCancelled' | 'beforehand'> => ({
   whenCancelled: (withdraw) => {
     if (around.cancellable) around.cancelRequested.catch(withdraw);
+    open.whenWithdrawn(withdraw);
   },
   // A scope of its own: one with a timeout would begin to wait anew.
   beforehand: (work) => new UntimedScope({ cancellable: around.cancellable, parent: around }).run(work),
@@ -168,11 +254,12 @@ export function asMember<T>(
     readonly request: string;
     readonly membership: Membership;
     readonly dispatcher: Dispatcher;
+    readonly open: OpenTransactions;
   },
   body: () => Promise<T>,
 ): Promise<T> {
   const { id, ...rest } = member;
-  return within({ parent: id, inside: false, begun: 0, ...rest }, body);
+  return within({ parent: id, numbers: new Numbering().tryOf(id), inside: false, named: false, ...rest }, body);
 }
 
 /**
@@ -195,10 +282,18 @@ function surroundingsOfWorkflow(): Surroundings {
   const { workflowId, memo } = workflowInfo();
   const request = memo?.[REQUEST_MEMO];
   const heritage = heritageOfWorkflow();
+  const open = openInWorkflow();
+  if (!open)
+    throw new TransactionDefinitionError(
+      'Nothing was started: this bundle of workflows lacks what keeps a workflow from ending before its transactions have. Make it with ' +
+        '...workflowBundleOptions() (of temporal-txn/worker) among the options of bundleWorkflowCode, or give runCoordinator workflowsPath instead of workflowBundle.',
+    );
   return {
     parent: workflowId,
+    numbers: new Numbering().tryOf(workflowId),
+    open,
     inside: false,
-    begun: 0,
+    named: false,
     dispatcher: usual,
     ...(typeof request === 'string' ? { request } : {}),
     ...(heritage === undefined ? {} : { heritage }),

@@ -25,6 +25,7 @@ import type {
   TryRequest,
 } from '../protocol';
 import { groupsOf } from './event-group';
+import { failTask } from './fail-task';
 import { messageOf } from './failures';
 import { rejecting } from './rejecting';
 import { isUndecodable } from './undecodable';
@@ -141,6 +142,8 @@ export const askAlone: Ask = <Answer>(to: Addressee, activity: string, request: 
     to.participant,
     rejecting(() => scheduled<Answer>(to, activity, request, effort)),
   ).catch((error: unknown) => {
+    // An answer that cannot be read is not "no": it was given, and stands in the history. So nothing is concluded from it, until somebody has
+    // given the worker what it needs to read it.
     if (isUndecodable(error)) return failTask(error);
     throw error;
   });
@@ -165,16 +168,6 @@ function scheduled<Answer>(
   });
   const call = activities[activity] as (request: object) => Promise<Answer>;
   return call(request);
-}
-
-/**
- * An answer that cannot be read is not "no": it was given, and stands in the history. So nothing is concluded from it. The task of the
- * workflow fails and is tried again, until somebody has given the worker what it needs to read it.
- */
-function failTask(error: Error): Promise<never> {
-  // A rejection that nobody handles fails the task.
-  void Promise.reject(error);
-  return new Promise(() => undefined);
 }
 
 export const activityDispatcher: Dispatcher = dispatcherOver(askAlone);

@@ -11,7 +11,7 @@ import type { AbortReason, Ack, Ballot, BranchId, CommitProtocol, Decided, Decis
 import { isOwn } from './branches';
 import type { ExternalBranch } from './branches';
 import type { CommitSettings } from './commit-options';
-import type { TransactionContext } from './context';
+import type { Inside, TransactionContext } from './context';
 import { hold } from './desk';
 import type { Effort } from './dispatch';
 import { isMismatch, messageOf } from './failures';
@@ -146,7 +146,13 @@ async function followExternally(
   const { finish } = branch as ExternalBranch; // Cast: the others are our own.
   if (typeof finish === 'function') {
     const request = { workflow: workflowInfo().workflowId, transaction: context.id, branch: id, token, decision };
-    await retrying(limit, id, () => finish(request));
+    const { tryOf } = context.inside as Inside; // Cast: no group has such a branch.
+    await retrying(
+      limit,
+      id,
+      () => tryOf(`${id} of ${context.id}`),
+      () => finish(request),
+    );
   } else if (!(await condition(() => acked.has(id), limit, { summary: `ack timeout of ${id}` }))) {
     throw ApplicationFailure.retryable('It has not acknowledged the decision.', FailureType.OperationFailed);
   }

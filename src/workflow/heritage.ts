@@ -8,6 +8,7 @@ import { defineQuery, defineSignal, patched, setHandler, workflowInfo } from '@t
 import { HERITAGE_MEMO } from '../observability';
 import { ASKED_QUERY, INHERIT_SIGNAL, readHeritage } from '../protocol';
 import type { AskedFor, AskedStep, ExecuteAnswer, Heritage, TransactionId } from '../protocol';
+import { SagaDefinitionError } from './errors';
 import { outside } from './outside';
 import { perWorkflow } from './per-workflow';
 
@@ -98,6 +99,32 @@ export function tellAsked(id: TransactionId, tell: () => AskedFor): void {
       description: 'What each saga of this workflow has asked for, for a client that resumes it',
     });
   telling.set(id, tell);
+}
+
+/**
+ * Whether another saga of that id has committed in this workflow, or may. What it has done is not for a later one to undo; the version before
+ * did that, which is replayed as it was.
+ */
+export function mayHaveCommittedHere(id: TransactionId): boolean {
+  const told = sagas().get(id)?.();
+  return told !== undefined && !(told.ended && told.undo) && patched('temporal-txn-committed-here');
+}
+
+/**
+ * A run that continues another one, as new or on a schedule, begins something new, which is not done already: it has come to be called the
+ * same because the workflow has one id. A run that tries a failed one again, or was reset, goes on with what was begun.
+ *
+ * @throws {SagaDefinitionError} where a former run has done a step; the version before passed it over, which is replayed as it was
+ */
+export function checkFormerRuns(id: TransactionId, { earlier }: Pick<ExecuteAnswer, 'earlier'>): void {
+  if (earlier === undefined) return;
+  const { runId, originalExecutionRunId, continuedFromExecutionRunId, attempt } = workflowInfo();
+  const beginsAnew = continuedFromExecutionRunId !== undefined && attempt === 1 && runId === originalExecutionRunId;
+  if (!beginsAnew || !patched('temporal-txn-former-runs')) return;
+  throw new SagaDefinitionError(
+    `Nothing was changed by this: what ${id} was to do was done by a run that this one continues, and is not done again under the same id. ` +
+      'Give the transaction an id of its own for each run, and reset this run to its first task.',
+  );
 }
 
 /** Whether this run was reset to an earlier moment: what was asked for after it, it does not know. */

@@ -34,7 +34,10 @@ export interface StepOptions {
 }
 
 export interface SagaOptions {
-  /** Transaction id. @default the workflow id; of a second transaction of the workflow `<id>/2`, see docs/sagas.md "Nested sagas" */
+  /**
+   * Transaction id. Give one for each run of a workflow that continues as new, or has a cron schedule.
+   * @default the workflow id; of a second transaction of the workflow `<id>/2`, see docs/sagas.md "Nested sagas"
+   */
   readonly id?: string;
   /** How long the saga may take until its pivot; then it is undone, unless it does not know all that was asked for in its name. 30 days at most. @default no limit */
   readonly timeout?: Duration;

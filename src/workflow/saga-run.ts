@@ -40,12 +40,13 @@ import { alarm } from './alarm';
 import { beginningOf, post } from './board';
 import { UntimedScope } from './cancellation';
 import { checkSaga, checkStep } from './check-saga';
+import { withoutOthers } from './committed-here';
 import { membership, onRecordInGroup } from './context';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
 import { SagaDefinitionError } from './errors';
 import { messageOf, refusalOf } from './failures';
-import { Inherited, isNew, tellAsked, wasReset } from './heritage';
+import { checkFormerRuns, Inherited, isNew, mayHaveCommittedHere, tellAsked, wasReset } from './heritage';
 import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
 import type { SagaOptions, StepOptions } from './options';
 import { misplacement } from './placement';
@@ -75,19 +76,25 @@ export class SagaRun {
   #turnsBackLater = false;
   #timedOut = false;
   readonly #inherited: Inherited;
+  /** By another one of this id, in this workflow. */
+  readonly #mayHaveCommitted: boolean;
 
   constructor(
     private readonly context: TransactionContext,
     private readonly options: SagaOptions,
   ) {
     this.#inherited = new Inherited(context.heritage);
+    this.#mayHaveCommitted = !membership() && mayHaveCommittedHere(context.id);
     this.#scope = new UntimedScope({ cancellable: true, parent: CancellationScope.current() });
     this.#runner = new StepRunner({
       transaction: context.id,
       journal: this.#journal,
       holdAfter: options.holdAfter ?? DEFAULT_HOLD_AFTER,
       changed: () => this.#show(),
-      met: (answer) => this.#inherited.met(answer),
+      met: (answer) => {
+        if (!context.named) checkFormerRuns(context.id, answer);
+        this.#inherited.met(answer);
+      },
       failed: (step, error) => {
         if (typeof error === 'object' && error !== null) this.#failedAt.set(error, step);
         if (this.#bodyEnded && error instanceof Error) this.#unheard ??= error;
@@ -120,7 +127,7 @@ export class SagaRun {
         result = await this.#scope.run(() => body(this.#steps()));
         this.#bodyEnded = true;
         // A step that the body did not wait for is part of the saga all the same.
-        if (!this.#allEnded) await this.#untilAllEnded();
+        if (!this.#allEnded || this.context.inside?.open.areOpen) await this.#untilAllEnded();
         this.#checkForward();
       } finally {
         watch?.cancel();
@@ -265,6 +272,7 @@ export class SagaRun {
   get #knowsAll(): boolean {
     // A copy in a group leaves before it meets what others did.
     if (membership()) return true;
+    if (this.#mayHaveCommitted) return false;
     return (this.#inherited.isComplete && !wasReset()) || !isNew();
   }
 
@@ -363,7 +371,9 @@ export class SagaRun {
       const running = this.#running.get(step) as RunningStep; // Both are filled in #begin.
       undone.set(
         step,
-        Promise.all(before.flatMap((later) => undone.get(later) ?? [])).then(() => this.#runner.undo(running)),
+        Promise.all(before.flatMap((later) => undone.get(later) ?? [])).then(() =>
+          this.#runner.undo(this.#mayHaveCommitted ? withoutOthers(running, this.context.id) : running),
+        ),
       );
     }
     await Promise.all(undone.values());
@@ -374,11 +384,13 @@ export class SagaRun {
     return this.#journal.allSettled && !this.#turnsBackLater;
   }
 
-  /** Steps may begin others while we wait. */
+  /** Steps may begin others while we wait, and so may what the body has begun beside them. */
   async #untilAllEnded(): Promise<void> {
+    const open = this.context.inside?.open;
     for (let known = -1; known !== this.#begun.length;) {
       known = this.#begun.length;
       await Promise.allSettled(this.#begun);
+      if (open?.areOpen) await (this.#phase === 'forward' ? open.untilEnded() : open.untilTurnedBack());
     }
   }
 

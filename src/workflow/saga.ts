@@ -8,7 +8,7 @@
  */
 import type { SettledSagaReport } from '../protocol';
 import type { FreeAction, FreeStep } from './action';
-import { inTransaction, onRecordInGroup } from './context';
+import { heard, inTransaction, onRecordInGroup } from './context';
 import { TransactionCompensated, TransactionMixed } from './errors';
 import type { SagaOptions, StepOptions } from './options';
 import type { BranchOperation } from '../protocol';
@@ -94,7 +94,7 @@ const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise
  */
 export const saga = Object.assign(
   <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<R> =>
-    onRecordInGroup(rejecting(() => settle(body, options).then(resultOf))),
+    onRecordInGroup(rejecting(() => settle(body, options).then(heard(resultOf)))),
   {
     settle: <R>(body: (s: Saga) => Promise<R>, options: SagaOptions = {}): Promise<SettledSagaReport<R>> =>
       onRecordInGroup(rejecting(() => settle(body, options))),

@@ -14,7 +14,7 @@ import type { ResultsOf } from './branches';
 import { threePhaseSettings } from './commit-options';
 import type { ThreePhaseCommitOptions } from './commit-options';
 import { CommitRun } from './commit-run';
-import { inTransaction } from './context';
+import { heard, inTransaction } from './context';
 import { TransactionDefinitionError } from './errors';
 import { resultsOf } from './outcome';
 import { threePhases } from './three-phases';
@@ -23,7 +23,8 @@ async function run<const Branches extends readonly Branch[]>(
   branches: Branches,
   options: ThreePhaseCommitOptions = {},
 ): Promise<ResultsOf<Branches>> {
-  return resultsOf(await settle(branches, options));
+  const hear = heard(resultsOf<ResultsOf<Branches>>);
+  return hear(await settle(branches, options));
 }
 
 async function settle<const Branches extends readonly Branch[]>(

@@ -11,7 +11,7 @@
 import type { Reservation, SettledCommitReport } from '../protocol';
 import type { ResultsOf } from './branches';
 import { CommitRun } from './commit-run';
-import { inTransaction, onRecordInGroup } from './context';
+import { heard, inTransaction, onRecordInGroup } from './context';
 import { TransactionDefinitionError } from './errors';
 import { resultsOf } from './outcome';
 import { reservingPhases, reservingSettings } from './reserving';
@@ -21,7 +21,7 @@ function run<const Reservations extends readonly Reservation[]>(
   reservations: Reservations,
   options: TryConfirmCancelOptions<ResultsOf<Reservations>> = {},
 ): Promise<ResultsOf<Reservations>> {
-  return onRecordInGroup(settle(reservations, options).then(resultsOf));
+  return onRecordInGroup(settle(reservations, options).then(heard(resultsOf)));
 }
 
 function settle<const Reservations extends readonly Reservation[]>(

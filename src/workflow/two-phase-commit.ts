@@ -13,7 +13,7 @@ import type { AnyBranch, ResultsOf } from './branches';
 import { twoPhaseSettings } from './commit-options';
 import type { TwoPhaseCommitOptions } from './commit-options';
 import { CommitRun } from './commit-run';
-import { inTransaction, onRecordInGroup } from './context';
+import { heard, inTransaction, onRecordInGroup } from './context';
 import { resultsOf } from './outcome';
 import { twoPhases } from './two-phases';
 
@@ -21,7 +21,7 @@ function run<const Branches extends readonly AnyBranch[]>(
   branches: Branches,
   options: TwoPhaseCommitOptions = {},
 ): Promise<ResultsOf<Branches>> {
-  return onRecordInGroup(settle(branches, options).then(resultsOf));
+  return onRecordInGroup(settle(branches, options).then(heard(resultsOf)));
 }
 
 function settle<const Branches extends readonly AnyBranch[]>(

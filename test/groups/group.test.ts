@@ -71,6 +71,21 @@ describe('a member that withdraws', () => {
   });
 });
 
+describe('a member that ends before its transaction', () => {
+  it('leaves, and ends when that has: committed, or undone where it fails', async () => {
+    const [well, badly] = [
+      { id: groups().newId(), deeds: BOTH },
+      { id: groups().newId(), deeds: [left('end badly'), right('wait for nothing')] },
+    ];
+    expect(kinds(await groups().run('endsFirst', [well, badly]))).toEqual(['on-its-own', 'on-its-own']);
+    const resultOf = ({ id }: typeof well): Promise<unknown> => groups().transactions.handle(id).result();
+    expect(await resultOf(well)).toBe('early');
+    expect(await groups().marks(well.id)).toEqual(['left.act done', 'right.act done']);
+    await expect(resultOf(badly)).rejects.toMatchObject({ cause: { type: 'Elsewhere' } });
+    expect(await groups().marks(badly.id)).toEqual([]);
+  });
+});
+
 describe('a member that is refused', () => {
   it('ends in its group where nothing is to be undone', async () => {
     const members = groups().members(5, BOTH);

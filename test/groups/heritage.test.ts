@@ -228,6 +228,72 @@ describe('a saga that Temporal has forgotten, asked for again', () => {
   });
 });
 
+describe('a saga under an id that another workflow has given its own', () => {
+  const begin = (id: string, deeds: Member['deeds']) =>
+    groups().server.client.workflow.start('underId', {
+      // Any text is the id of a workflow.
+      workflowId: `${groups().newId("whoever's")} \\`,
+      taskQueue: 'transactions',
+      args: [{ id, deeds }],
+    });
+  const undoing = async (workflow: Awaited<ReturnType<typeof begin>>, step: string) => {
+    const [report] = await workflow.query<readonly SagaReport[]>('report');
+    return report?.steps.find(({ branch }) => branch === step)?.compensation;
+  };
+  const REFUSED = [{ at: 'left' }, { at: 'right' }, { at: 'left', does: 'refuse' }] as const;
+
+  it('takes nothing back that was committed: a person is asked', async () => {
+    const id = groups().newId('shared');
+    await (await begin(id, [{ at: 'left' }])).result();
+    const again = await begin(id, REFUSED);
+    await until('it is held', async () => (await undoing(again, 'left.act'))?.kind === 'held');
+    expect(await undoing(again, 'left.act')).toMatchObject({
+      cause: expect.stringMatching(/by run .* of workflow whoever's-\d+ \\, which is COMPLETED/),
+    });
+    expect(await undoing(again, 'right.act')).toEqual({ kind: 'compensated' });
+    expect(await groups().marks(id)).toEqual(['left.act done', 'right.act done', 'right.act undone']);
+    await again.terminate();
+  });
+
+  it('is undone whole where the other one was terminated in the midst of it', async () => {
+    const id = groups().newId('shared');
+    const first = await begin(id, [{ at: 'left' }, LAST]);
+    await has({ id, deeds: [] }, ['left.act done']);
+    const second = await begin(id, [{ at: 'left' }, { at: 'left', does: 'refuse' }]);
+    await until('undoing waits', async () =>
+      (await groups().troublesOf(second.workflowId)).some((why) => why.includes('still running')),
+    );
+    await first.terminate();
+    await expect(second.result()).rejects.toMatchObject({ cause: { type: 'TransactionCompensated' } });
+    expect(await groups().marks(id)).toContain('left.act undone');
+  });
+});
+
+describe('a workflow that runs again', () => {
+  it('does not pass over what each of its runs is to do: where it continues as new, the task fails', async () => {
+    const one = member({ at: 'left' });
+    await groups().transactions.start('inEachRun', ask(one));
+    const failure = async (): Promise<string | null | undefined> =>
+      (await workflowOf(one).fetchHistory()).events?.find((event) => event.workflowTaskFailedEventAttributes)
+        ?.workflowTaskFailedEventAttributes?.failure?.message;
+    await until('its second run fails', async () => (await failure()) !== undefined);
+    expect(await failure()).toContain(`what ${one.id} was to do was done by a run that this one continues`);
+    expect(await groups().marks(one.id)).toEqual(['left.act done']);
+    await workflowOf(one).terminate();
+  });
+
+  it('finds done what its first attempt has done, where it is tried again', async () => {
+    const one = member({ at: 'left' }, { at: 'right' });
+    await groups().server.client.workflow.execute('failsAfterwards', {
+      workflowId: one.id,
+      taskQueue: 'transactions',
+      args: [one.deeds],
+      retry: { maximumAttempts: 2, initialInterval: 1 },
+    });
+    expect(await groups().marks(one.id)).toEqual(DONE);
+  });
+});
+
 describe('a saga that is reset', () => {
   it('goes forward: what it had asked for after that moment it does not know', async () => {
     const one = await beginThree('inSteps');

@@ -1,5 +1,5 @@
 /** Workflows that do what their input says, and travel in groups. */
-import { ApplicationFailure, CancellationScope, sleep, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, continueAsNew, sleep, workflowInfo } from '@temporalio/workflow';
 import { groupOf, saga, twoPhaseCommit } from 'temporal-txn/workflow';
 import type { BranchOperation, Saga } from 'temporal-txn/workflow';
 import { transferMoney, transferMoneyAtomically } from '../../workflows';
@@ -20,14 +20,40 @@ const operationAt = (at: Deed['at']): BranchOperation<unknown, string, 'compensa
   operation: 'act',
 });
 
-/** A saga of these steps. */
-export const inSteps = (deeds: readonly Deed[]): Promise<readonly string[]> =>
-  saga(async (s) => {
+const doing =
+  (deeds: readonly Deed[]) =>
+  async (s: Saga): Promise<readonly string[]> => {
     const results: string[] = [];
     for (const { letters = 0, ...deed } of deeds)
       results.push(await s.step(operationAt(deed.at), { ...deed, text: 'ü'.repeat(letters) }));
     return results;
-  });
+  };
+
+/** A saga of these steps. */
+export const inSteps = (deeds: readonly Deed[]): Promise<readonly string[]> => saga(doing(deeds));
+
+/** The same under an id that it is told. */
+export const underId = ({ id, deeds }: { readonly id: string; readonly deeds: readonly Deed[] }) =>
+  saga(doing(deeds), { id });
+
+/** The same in each of three runs, under the id of the workflow. */
+export const inEachRun = async (deeds: readonly Deed[], run = 1): Promise<void> => {
+  await inSteps(deeds);
+  if (run < 3) await continueAsNew<typeof inEachRun>(deeds, run + 1);
+};
+
+/** Fails after it, the first time. */
+export const failsAfterwards = async (deeds: readonly Deed[]): Promise<void> => {
+  await inSteps(deeds);
+  if (workflowInfo().attempt === 1) throw ApplicationFailure.retryable('It went wrong afterwards.');
+};
+
+/** Ends before its saga has, and fails where it is told to. */
+export const endsFirst = async (deeds: readonly Deed[]): Promise<string> => {
+  void inSteps(deeds);
+  if (deeds[0]?.does === 'end badly') throw ApplicationFailure.nonRetryable('It went wrong elsewhere.', 'Elsewhere');
+  return 'early';
+};
 
 /** Goes on with something else when it has committed. */
 export const restsAfterwards = async (deeds: readonly Deed[]): Promise<void> => {
@@ -215,6 +241,7 @@ const travelling = {
   looksLater,
   leavesWithMuch,
   sideBySide,
+  endsFirst,
   withdrawing,
   withPivot,
   transferMoney,

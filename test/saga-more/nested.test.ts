@@ -8,7 +8,7 @@ import type { TransactionTestEnvironment } from '../../src/testing';
 import { bundleWorkflows } from '../bundle';
 import { compiledWorkflows, startEnvironment } from './environment';
 import { Notes } from './notes';
-import { ScriptedWorld } from './scripted';
+import { failing, ScriptedWorld } from './scripted';
 import type * as workflows from './workflows';
 
 const world = new ScriptedWorld();
@@ -155,6 +155,127 @@ describe('sagas side by side in a workflow', () => {
       ['compensated', { kind: 'resolved', by: 'kim', reason: 'undone by hand' }],
       ['compensated', { kind: 'resolved', by: 'kim', reason: 'undone by hand' }],
     ]);
+  });
+});
+
+describe('a saga that is open when whoever has begun it ends', () => {
+  it('is turned back before the workflow fails, which fails with its own error', async () => {
+    world.script('all', 'svc.first', { execute: () => 'refuse' });
+    const { report } = await compensatedBy(run('allOrNothing', 'all'));
+    expect(report?.id).toBe('all');
+    expect(world.story('all/2')).toEqual(['+svc.first', '-svc.first']);
+  });
+
+  it('is turned back, where nobody has waited for it at all', async () => {
+    await expect(run('failsBeside', 'fails-beside')).rejects.toMatchObject({
+      cause: { type: 'Elsewhere', message: 'It went wrong elsewhere.' },
+    });
+    expect(world.story('fails-beside')).toEqual(['+svc.first', '-svc.first']);
+  });
+
+  it('comes to its end before the workflow completes', async () => {
+    expect(await run('raced', 'raced')).toBe('late');
+    expect(world.inEffect('raced')).toEqual(['svc.first', 'svc.second']);
+  });
+
+  it('comes to its end before the workflow continues as new', async () => {
+    expect(await run('continuesBeside', 'continues-beside', 1)).toBe('round 2');
+    expect(world.inEffect('beside-as-new')).toEqual(['svc.first', 'svc.second']);
+  });
+
+  it('is turned back by a cancellation that comes while it is waited for', async () => {
+    const handle = await env.transactions.start('raced', { id: 'raced-cancelled', input: null });
+    await env.sleep('1 minute');
+    await handle.cancel();
+    expect(await handle.result()).toBe('late');
+    expect(world.story('raced-cancelled')).toEqual(['+svc.first', '-svc.first']);
+  });
+
+  it('keeps the workflow open as long as it is held', async () => {
+    world.script('raced-held', 'svc.first', { compensate: () => 'break' });
+    world.script('raced-held', 'svc.second', { execute: () => 'refuse' });
+    const handle = await env.transactions.start('raced', { id: 'raced-held', input: null });
+    await env.sleep('6 days');
+    expect((await handle.reports<'saga'>()).map(({ outcome }) => outcome)).toEqual(['held']);
+    await handle.resolve({ step: 'svc.first', reason: 'undone by hand', by: 'kim' });
+    expect(await handle.result()).toBe('late');
+  });
+
+  it('is turned back before the saga around it is undone', async () => {
+    world.script('all-inside/1/1', 'svc.first', { execute: () => 'refuse' });
+    world.script('all-inside/1/2', 'svc.first', { compensate: failing(2) });
+    const { report } = await compensatedBy(run('allOrNothingInside', 'all-inside'));
+    expect(report?.id).toBe('all-inside');
+    const story = world.journal.filter(({ transaction }) => transaction.startsWith('all-inside'));
+    expect(story.map(({ transaction, branch, what }) => `${transaction} ${branch} ${what}`)).toEqual([
+      'all-inside svc.third applied',
+      'all-inside/1/2 svc.first applied',
+      'all-inside/1/2 svc.first undone',
+      'all-inside svc.third undone',
+    ]);
+  });
+
+  it('comes to its end before the saga around it commits', async () => {
+    expect(await run('racedInside', 'raced-inside')).toBe('raced-inside:svc.third');
+    expect(world.inEffect('raced-inside/1/1')).toEqual(['svc.first', 'svc.second']);
+  });
+});
+
+describe('a saga inside a step that is tried again', () => {
+  const effects = (id: string): string[] =>
+    world.journal.flatMap(({ transaction, branch, what }) =>
+      transaction.startsWith(`${id}/`) ? [`${transaction.slice(id.length)} ${branch} ${what}`] : [],
+    );
+
+  it('pays once, under the id that it has had', async () => {
+    notes.faults('put paid', ['fail', 'fail']);
+    await run('paysAfterPivot', 'pays-again', 'paid');
+    expect(notes.has('paid')).toBe(true);
+    expect(effects('pays-again')).toEqual(['/1/1 svc.second applied']);
+  });
+
+  it('pays once, where a person has the step tried again', async () => {
+    notes.faults('put asked', ['break']);
+    const handle = await env.transactions.start('paysAsked', { id: 'pays-asked', input: 'asked' });
+    await env.sleep('1 minute');
+    await handle.retryStep({ step: 'pay', reason: 'mended', by: 'kim' });
+    await handle.result();
+    expect(effects('pays-asked')).toEqual(['/1/1 svc.second applied']);
+  });
+
+  it('pays back once', async () => {
+    world.script('pays-back', 'svc.first', { execute: () => 'refuse' });
+    notes.faults('remove back', ['fail', 'fail']);
+    await compensatedBy(run('paysBack', 'pays-back', 'back'));
+    expect(effects('pays-back')).toEqual(['/1/1 svc.second applied', '/1/2 svc.third applied']);
+  });
+
+  it('takes a new id once it has undone itself, which is final', async () => {
+    world.script('pays-anew/1/1', 'svc.second', { execute: () => 'refuse' });
+    const handle = await env.transactions.start('paysAfterPivot', { id: 'pays-anew', input: 'anew' });
+    await env.sleep('1 minute');
+    await handle.retryStep({ step: 'pay', reason: 'filled up', by: 'kim' });
+    await handle.result();
+    expect(effects('pays-anew')).toEqual(['/1/2 svc.second applied']);
+  });
+});
+
+describe('two sagas of one id in a workflow', () => {
+  it('have one effect, and the second one takes nothing back that the first one has committed', async () => {
+    world.script('same-id', 'svc.second', { execute: () => 'refuse' });
+    const handle = await env.transactions.start('twiceNamed', { id: 'twice-named', input: 'same-id' });
+    await env.sleep('1 minute');
+    const [{ outcome, steps } = { outcome: undefined, steps: [] }] = await handle.reports<'saga'>();
+    expect(outcome).toBe('held');
+    expect(steps.map(({ compensation }) => compensation)).toMatchObject([
+      { kind: 'held', cause: expect.stringContaining('same-id was committed before in this workflow') },
+      { kind: 'compensated' },
+      { kind: 'not-needed' },
+    ]);
+    await handle.skipStep({ step: 'svc.first', reason: 'It was committed.', by: 'kim' });
+    const reports = (await handle.result()) as SettledSagaReport<string>[];
+    expect(reports.map((report) => report.outcome)).toEqual(['committed', 'mixed']);
+    expect(world.story('same-id')).toEqual(['+svc.first', '+svc.third', '-svc.third']);
   });
 });
 

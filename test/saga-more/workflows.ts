@@ -1,6 +1,7 @@
 /** Sagas inside, beside and after one another, and steps that are no operation of a participant. */
 import {
   allHandlersFinished,
+  ApplicationFailure,
   CancellationScope,
   condition,
   continueAsNew,
@@ -157,6 +158,116 @@ export async function oneAfterAnother(): Promise<readonly SettledSagaReport<stri
 export async function sideBySide(): Promise<readonly SettledSagaReport<string>[]> {
   const run = () => saga.settle((s) => s.step(svc.first, null).then(() => s.step(svc.second, null)));
   return Promise.all([run(), run()]);
+}
+
+/** Two sagas side by side; the first one is at its only step when the other one is between its two. */
+const oneAndTwo = (): Promise<unknown> =>
+  Promise.all([
+    saga(async (s) => {
+      await sleep('1 second');
+      await s.step(svc.first, null);
+    }),
+    saga(async (s) => {
+      await s.step(svc.first, null);
+      await sleep('3 seconds');
+      await s.step(svc.second, null);
+    }),
+  ]);
+
+/** Fails as soon as one of them does. */
+export async function allOrNothing(): Promise<void> {
+  await oneAndTwo();
+}
+
+/** The same inside a saga. */
+export async function allOrNothingInside(): Promise<void> {
+  await saga(async (s) => {
+    await s.step(svc.third, null);
+    await oneAndTwo();
+  });
+}
+
+/** Does not wait for its saga for longer than a moment. */
+export async function raced(): Promise<string> {
+  return Promise.race([takingLong(), sleep('2 seconds').then(() => 'late')]);
+}
+
+const takingLong = (id?: string): Promise<string> =>
+  saga(
+    async (s) => {
+      await s.step(svc.first, null);
+      await sleep('5 days');
+      return s.step(svc.second, null);
+    },
+    id === undefined ? {} : { id },
+  );
+
+/** The same, inside a saga. */
+export async function racedInside(): Promise<string> {
+  return saga((s) => Promise.race([takingLong(), s.step(svc.third, null)]));
+}
+
+/** Waits for nothing of what it has begun, and fails. */
+export async function failsBeside(): Promise<void> {
+  void takingLong();
+  await sleep('2 seconds');
+  throw ApplicationFailure.nonRetryable('It went wrong elsewhere.', 'Elsewhere');
+}
+
+/** Continues as new beside a saga. */
+export async function continuesBeside(round: number): Promise<string> {
+  if (round > 1) return `round ${round}`;
+  void takingLong('beside-as-new');
+  await sleep('2 seconds');
+  return continueAsNew<typeof continuesBeside>(round + 1);
+}
+
+/** A step that pays by a saga of its own, and then writes a note. */
+const paying: FreeStep<string, void> = {
+  name: 'pay',
+  execute: async ({ input }) => {
+    await saga((s) => s.step(svc.second, null));
+    await notes.put(input);
+  },
+  compensate: async ({ input }) => {
+    await saga((s) => s.step(svc.third, null));
+    await notes.remove(input);
+  },
+};
+
+/** Pays after the pivot. */
+export async function paysAfterPivot(note: string): Promise<void> {
+  await saga(async (s) => {
+    await s.pivot(svc.first, null);
+    await s.retriable(paying, note);
+  });
+}
+
+/** Pays, and waits for a person where it is not known whether it has. */
+export async function paysAsked(note: string): Promise<void> {
+  await saga((s) => s.step(paying, note, { onUnknown: 'hold' }));
+}
+
+/** Pays, and is then undone. */
+export async function paysBack(note: string): Promise<void> {
+  await saga(async (s) => {
+    await s.step(paying, note);
+    await s.step(svc.first, null);
+  });
+}
+
+/** Two sagas one after the other under one id: the second one does more. */
+export async function twiceNamed(id: string): Promise<readonly SettledSagaReport<string>[]> {
+  const one = await saga.settle((s) => s.step(svc.first, null), { id });
+  const two = await saga.settle(
+    async (s) => {
+      await s.step(svc.first, null);
+      await s.step(svc.third, null);
+      return s.step(svc.second, null);
+    },
+    { id },
+  );
+  return [one, two];
 }
 
 /** Two transactions with ids of their own. */

@@ -1,6 +1,7 @@
 /** A saga that is written in a way that could lose track of an effect: an error in a test, and made the best of in production. */
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { workflowBundleOptions } from '../../src/worker';
 import type { SagaOptions } from '../../src/workflow';
 import { bundleWorkflows } from '../bundle';
 import type { Move } from './workflows';
@@ -94,8 +95,19 @@ describe('in a test', () => {
 
 describe('in production', () => {
   const fixture = new SagaFixture();
-  beforeAll(async () => fixture.start(await bundleWorkflowCode({ workflowsPath: WORKFLOWS })));
+  const made = { workflowsPath: WORKFLOWS, ...workflowBundleOptions() };
+  beforeAll(async () => fixture.start(await bundleWorkflowCode(made)));
   afterAll(() => fixture.stop());
+
+  it('nothing is begun where the bundle lacks what keeps a workflow from ending first', async () => {
+    const told = await fixture.begin({ moves: [step('bank.debit')] });
+    await settledReport(told);
+    const history = await fixture.environment.temporal.client.workflow.getHandle(told.id).fetchHistory();
+    const workflowBundle = await bundleWorkflowCode({ ...made, workflowInterceptorModules: [] });
+    await expect(Worker.runReplayHistory({ workflowBundle }, history, told.id)).rejects.toThrow(
+      'Nothing was started: this bundle of workflows lacks what keeps a workflow from ending before its transactions have.',
+    );
+  });
 
   it.each([
     ['a compensatable step', AFTER_PIVOT, 'mail.send'],

@@ -105,6 +105,19 @@ describe('a transaction with one branch', () => {
 });
 
 describe('two transactions in one workflow', () => {
+  it('are both at their ends when it fails: what is open then is aborted first', async () => {
+    const slow = gate();
+    const id = fixture.nextId;
+    participants.say(id, 'prepare south.credit', refuses());
+    participants.say(`${id}/2`, 'prepare south.credit', slow.line);
+    const tale = await fixture.begin({ workflow: 'together', input: [{ branches: THREE }, { branches: THREE }] });
+    await slow.entered;
+    await expect.poll(() => participants.register.get(`${id}/2`)?.decision, { timeout: 10_000 }).toBe('abort');
+    slow.release();
+    await expect(tale.handle.result()).rejects.toMatchObject({ name: 'TransactionAborted', report: { id } });
+    expect((await tale.handle.reports()).map(({ outcome }) => outcome)).toEqual(['aborted', 'aborted']);
+  });
+
   it('run side by side under ids of their own, and each hears its own votes only', async () => {
     const slow = gate();
     const id = fixture.nextId;

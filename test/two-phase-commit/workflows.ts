@@ -75,6 +75,10 @@ export const commits = ({ branches, options = {} }: Plan): Promise<readonly unkn
 export const sideBySide = (plans: readonly Plan[]): Promise<readonly SettledCommitReport<'two-phase-commit'>[]> =>
   Promise.all(plans.map(settles));
 
+/** The same, failing with the first one that has not committed. */
+export const together = (plans: readonly Plan[]): Promise<readonly (readonly unknown[])[]> =>
+  Promise.all(plans.map(commits));
+
 const reserve: BranchOperation<null, string, 'compensatable'> = { participant: 'shop', operation: 'reserve' };
 const ship: BranchOperation<null, string, 'compensatable'> = { participant: 'shop', operation: 'ship' };
 

@@ -25,6 +25,7 @@ import type { Membership } from '../context';
 import { dispatcherOver, withoutSignals } from '../dispatch';
 import type { Addressee, BranchCall, Dispatcher, Effort } from '../dispatch';
 import { messageOf } from '../failures';
+import { OpenTransactions } from '../open-transactions';
 import { rejecting } from '../rejecting';
 import { attemptTimeoutOf } from './batches';
 import type { Batches } from './batches';
@@ -54,6 +55,7 @@ export class Traveller implements Membership {
   #over: Promise<{ readonly outcome: GroupOutcome['kind'] }> | undefined;
   #tellOver: (end: { readonly outcome: GroupOutcome['kind'] }) => void = () => undefined;
   #trace: { readonly trace?: CarriedTrace } = {};
+  readonly #open = new OpenTransactions();
   /** What it has asked for as steps of a saga, by branch. */
   readonly #asked = new Map<string, Omit<AskedStep, 'role'>>();
   #askedBytes = 0;
@@ -153,7 +155,7 @@ export class Traveller implements Membership {
     const { id, input, request } = this.item;
     // Cast: the caller gave what the function takes.
     const body = (): Promise<unknown> => rejecting(() => Promise.resolve(run(input as never)));
-    asMember({ id, request, membership: this, dispatcher: this.#dispatcher() }, body).then(
+    asMember({ id, request, membership: this, dispatcher: this.#dispatcher(), open: this.#open }, body).then(
       (result) => this.#end({ kind: 'ended', id, ...(result === undefined ? {} : { result }) }),
       (error: unknown) => {
         if (error instanceof ApplicationFailure) this.#end({ kind: 'failed', id, failure: told(error) });
@@ -195,6 +197,7 @@ export class Traveller implements Membership {
 
   #end(outcome: GroupOutcome): void {
     if (this.#left !== undefined) return;
+    if (this.#open.areOpen) return void this.leave('it ends before its transaction has');
     // The answer of a group is one JSON for all: what cannot be written in there would keep everybody waiting. Alone it fails or ends by itself.
     if (carriedBy(outcome).some(isMoreThanJson)) return void this.leave('what it ends with is more than JSON');
     try {
