@@ -5,12 +5,9 @@
  * Date. Money must not be moved by what was never meant, so such an input is refused before anything is sent.
  */
 import { types } from 'node:util';
-import { MOST_LEVELS, show } from '../protocol';
+import { MOST_INPUT_BYTES, MOST_LEVELS, show } from '../protocol';
 
-/** Temporal takes 2 MiB; a branch gets the input with a little around it. */
-export const MOST_BYTES = 2_000_000;
-
-export const TOO_LARGE = `has more than ${MOST_BYTES} bytes of JSON`;
+export const TOO_LARGE = `has more than ${MOST_INPUT_BYTES} bytes of JSON`;
 
 /** What JSON would change or drop. */
 export interface Problem {
@@ -33,7 +30,7 @@ class Check {
   problemOf(value: unknown): Problem | undefined {
     const what = this.#whatIsWrong(value);
     if (what !== undefined) return { at: this.#at(), what };
-    if (this.#bytes > MOST_BYTES) return { at: '', what: TOO_LARGE };
+    if (this.#bytes > MOST_INPUT_BYTES) return { at: '', what: TOO_LARGE };
     if (typeof value !== 'object' || value === null) return undefined;
     this.#around.push(value);
     const isList = Array.isArray(value);

@@ -1,8 +1,8 @@
 /** What is sent and remembered of the input of a transaction. */
 import { hash } from 'node:crypto';
-import { canonicalJson } from '../protocol';
+import { canonicalJson, MOST_INPUT_BYTES } from '../protocol';
 import { InvalidInput } from './errors';
-import { problemOf, TOO_LARGE, MOST_BYTES } from './input-check';
+import { problemOf, TOO_LARGE } from './input-check';
 
 /** An input that was checked. */
 export interface CheckedInput {
@@ -21,7 +21,7 @@ export function requestOf(id: string, input: unknown): CheckedInput {
   if (input === undefined) return { input, hash: hashOf(null), bytes: 0 };
   const json = JSON.stringify(input);
   const bytes = Buffer.byteLength(json);
-  if (bytes > MOST_BYTES) throw new InvalidInput(id, '', TOO_LARGE);
+  if (bytes > MOST_INPUT_BYTES) throw new InvalidInput(id, '', TOO_LARGE);
   const read: unknown = JSON.parse(json);
   return { input: read, hash: hashOf(read), bytes };
 }

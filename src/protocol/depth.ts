@@ -1,3 +1,6 @@
+/** The largest input, in bytes of JSON. Temporal takes 2 MiB; a branch gets the input with a little around it, and perhaps encrypted. */
+export const MOST_INPUT_BYTES = 2_000_000;
+
 /**
  * How deep JSON may be nested. What reads, hashes and prints it goes down level by level, and runs out of stack somewhere beyond a
  * thousand of them: at a participant that would fail again with every attempt, the compensation included.

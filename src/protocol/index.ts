@@ -18,10 +18,11 @@ export type { Reception, Voter } from './ballot';
 export { FailureType } from './branch';
 export type { BranchRequest, CompensateAnswer, ExecuteAnswer, QueryAnswer, Refusal } from './branch';
 export { canonicalJson } from './canonical-json';
+export { copyOf } from './copy';
 export { crashpoint, CRASHPOINTS, onCrashpoint } from './crashpoint';
 export type { CrashpointName } from './crashpoint';
 export type { DeclaredOperation, DeclaredParticipant, DoableKind, OperationKind } from './declaration';
-export { isTooDeep, MOST_LEVELS } from './depth';
+export { isTooDeep, MOST_INPUT_BYTES, MOST_LEVELS } from './depth';
 export { InvalidIdentifier, InvalidTimeouts, show } from './errors';
 export { GROUP_WORKFLOW, groupId, heirsOf, isGroupId, LARGEST_PAYLOAD_BYTES, MANY } from './group';
 export type {
@@ -60,7 +61,7 @@ export type {
 export { allowsPlainText, isLoopback } from './loopback';
 export { branchOfInterest, isEnded, isHeld, participantsOf } from './report';
 export type { TransactionReport } from './report';
-export { needsAttention, outcomeOf, provesNothingToUndo, SagaJournal, stepOfInterest } from './saga-journal';
+export { isGivenUp, needsAttention, outcomeOf, provesNothingToUndo, SagaJournal, stepOfInterest } from './saga-journal';
 export type { NewStep, Step } from './saga-journal';
 export { tellCompensation, tellFate, tellFinish, tellVote } from './tell';
 export { participate, proposalOf } from './three-phase-commit';

@@ -7,6 +7,7 @@
  *
  * @see Garcia-Molina, Salem: "Sagas", SIGMOD 1987
  */
+import { copyOf } from './copy';
 import type { CompensationFate, StepFate, StepReport, StepRole } from './saga';
 import type { BranchId } from './words';
 
@@ -91,7 +92,8 @@ export class SagaJournal {
   /** Records what became of a step. Only proof that it did nothing disarms its compensation. */
   settle(step: Step, fate: StepFate, result?: unknown): void {
     step.fate = fate;
-    step.result = result;
+    // A participant keeps in its log what it has answered. Of anything else this is all there is, and the body has it in hand.
+    step.result = step.participant === undefined ? copyOf(result) : result;
     if (provesNothingToUndo(fate)) step.compensation = { kind: 'not-needed' };
   }
 
@@ -130,15 +132,18 @@ export class SagaJournal {
 
 /**
  * What a saga that did not commit amounts to: `mixed` as soon as one effect stays that should not, or lacks that should be.
- * A pivot that a person gave up counts too: nobody knows that it did nothing, and nothing undoes it.
  */
 export function outcomeOf(steps: readonly StepReport[]): 'compensated' | 'mixed' {
   const stays = steps.some(
-    ({ role, fate, compensation }) =>
-      compensation.kind === 'skipped' || (role === 'pivot' && (tookEffect(fate) || fate.kind === 'skipped')),
+    (step) =>
+      step.compensation.kind === 'skipped' || isGivenUp(step) || (step.role === 'pivot' && tookEffect(step.fate)),
   );
   return stays ? 'mixed' : 'compensated';
 }
+
+/** Whether a person gave up a step that nothing undoes: nobody knows whether it did nothing. */
+export const isGivenUp = ({ role, fate }: Pick<StepReport, 'role' | 'fate'>): boolean =>
+  role !== 'compensatable' && fate.kind === 'skipped';
 
 /** Whether somebody has to look at the saga before it can end. */
 export function needsAttention(steps: readonly StepReport[]): boolean {

@@ -58,7 +58,8 @@ const WITHOUT = {
     'the payload converter of this package, so one signal that cannot be read would stop its workflow for good, with the locks of its ' +
     'branches held',
   failureConverter: 'the failure converter of this worker, so messages of failures would stay readable in histories',
-  interceptors: 'the interceptors of this package, so a workflow could end before its transactions have, and leave them half done',
+  interceptors:
+    'the interceptors of this package, so a workflow could end before its transactions have, and leave them half done',
 } as const;
 
 /** A bundle of workflows was made without what its worker counts on. */

@@ -4,13 +4,16 @@
  */
 import type { Duration } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time';
-import { TemporalFailure } from '@temporalio/workflow';
-import type { BranchId, CompensateAnswer, ExecuteAnswer, QueryAnswer } from '../protocol';
+import { patched, TemporalFailure } from '@temporalio/workflow';
+import type { ApplicationFailure } from '@temporalio/workflow';
+import type { BranchId, CompensateAnswer, ExecuteAnswer, QueryAnswer, StepFate } from '../protocol';
 import { within } from './alarm';
 import type { Attempt, Inside, TransactionContext } from './context';
 import type { BranchCall } from './dispatch';
 import { SagaDefinitionError } from './errors';
 import { groupOf } from './event-group';
+import { fateOf, isNotAttempted, messageOf } from './failures';
+import { FreeStepScope } from './free-step-scope';
 import { DEFAULT_STEP_TIMEOUT, INSISTENT_RETRY } from './options';
 import type { StepSettings } from './options';
 import type { BranchOperation } from '../protocol';
@@ -45,6 +48,8 @@ export type Runnable<I, R> = BranchOperation<I, R> | FreeAction<I, R>;
 
 /** A step's action, bound to its branch. */
 export interface Action {
+  /** What is known of it, once an attempt has failed so. */
+  fateOf(error: unknown): StepFate;
   /** Tries as long as the step's settings say. */
   execute(): Promise<ExecuteAnswer>;
   /** Tries until `limit`, for a step that has to succeed. */
@@ -104,6 +109,7 @@ function branchAction(
     summary: line,
   });
   return {
+    fateOf,
     execute: () => dispatcher.execute(call, { timeout, attemptTimeout, retry, summary }),
     insist: (limit) => dispatcher.execute(call, insistently(limit, summary)),
     compensate: (limit) => dispatcher.compensate(call, insistently(limit, `at ${participant}`)),
@@ -130,13 +136,16 @@ function freeAction(
   const executing = (): Attempt => tryOf(branch);
   const asking = (): Attempt => tryOf(`${branch}, asked about`);
   const compensating = (): Attempt => tryOf(`${branch}, compensated`);
+  let scope: FreeStepScope | undefined;
   return {
+    fateOf: (error) => fateOfFree(error, scope),
     execute: () =>
       grouped(() =>
         once(async () => {
           const { open, run } = executing();
+          scope = new FreeStepScope();
           try {
-            const result = await run(() => action.execute(call));
+            const result = await scope.run(() => run(() => action.execute(call)));
             if (open.areOpen) await open.untilEnded();
             return { answer: 'applied', result };
           } catch (error) {
@@ -172,3 +181,21 @@ function freeAction(
         }),
   };
 }
+
+/** The version before believed whatever failed, except of a transaction that was not begun. */
+function fateOfFree(error: unknown, scope: FreeStepScope | undefined): StepFate {
+  const told = fateOf(error);
+  if (told.kind !== 'not-done') return told;
+  const before = !isNotAttempted(error);
+  const now = scope?.isToldBy(error) === true;
+  const isBelieved = before !== now && patched('temporal-txn-told-by-failure') ? now : before;
+  return isBelieved ? told : { kind: 'unknown', cause: messageOf(error) };
+}
+
+/** Of a step that nobody can be asked for. It is on record like any other: one that has to succeed waits for a person. */
+export const refused = (failure: ApplicationFailure): Action => ({
+  fateOf: () => ({ kind: 'not-done', refusal: { code: 'bad-input', message: failure.message } }),
+  execute: () => Promise.reject(failure),
+  insist: () => Promise.reject(failure),
+  compensate: () => Promise.resolve({ answer: 'nothing-to-compensate' }),
+});

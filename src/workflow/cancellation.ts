@@ -25,3 +25,6 @@ export class TransparentScope extends UntimedScope {
     this.around.cancel();
   }
 }
+
+/** The scope of a transaction. What is begun in there is begun by it. */
+export class TransactionScope extends UntimedScope {}

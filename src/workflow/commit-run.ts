@@ -24,7 +24,7 @@ import type { TransactionContext } from './context';
 import { announce, openAnnouncement } from './decision';
 import { openDesk } from './desk';
 import { TransactionDefinitionError } from './errors';
-import { isNew } from './heritage';
+import { goesOnWithWhatWasBegun } from './heritage';
 import { isOwnMember, membersOf, reportOfMembers, voterOf } from './member';
 import type { Member } from './member';
 import { commitInOnePhase } from './one-phase';
@@ -68,7 +68,7 @@ export class CommitRun {
     openAnnouncement(this.context);
     let giveBack: (() => void) | undefined;
     // What was begun before is not refused: it may be decided.
-    if (this.settings.failFast && !(this.context.goesOn && isNew())) {
+    if (this.settings.failFast && !goesOnWithWhatWasBegun(this.context)) {
       const participants = this.#members.filter(isOwnMember).map(({ branch }) => branch.participant);
       giveBack = await this.context.beforehand(() => admit(participants));
     }

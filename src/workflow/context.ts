@@ -7,12 +7,13 @@ import { inSpan, isTraced, REQUEST_MEMO, SPAN_ATTRIBUTES, SPANS } from '../obser
 import type { SpanEnd, SpanRequest } from '../observability';
 import { heritageOf, parseNewTransactionId, parseTransactionId } from '../protocol';
 import type { GroupOutcome, Heritage, TransactionId, TransactionReport } from '../protocol';
-import { TransparentScope, UntimedScope } from './cancellation';
+import { TransactionScope, TransparentScope, UntimedScope } from './cancellation';
 import { colocatedFirst } from './colocated';
 import { activityDispatcher } from './dispatch';
 import type { Dispatcher } from './dispatch';
 import { TransactionDefinitionError } from './errors';
 import { messageOf } from './failures';
+import { noteBegun } from './free-step-scope';
 import { heritageOfWorkflow } from './heritage';
 import { Numbering } from './numbering';
 import type { Try } from './numbering';
@@ -96,7 +97,7 @@ const top = perWorkflow(surroundingsOfWorkflow);
  *
  * No cancellation reaches what runs in it: a compensation has to run to its end, whatever it consists of.
  */
-class SurroundedScope extends UntimedScope {
+class SurroundedScope extends TransactionScope {
   constructor(readonly surroundings: Surroundings) {
     super({ cancellable: false, parent: CancellationScope.current() });
   }
@@ -133,6 +134,7 @@ export function inTransaction<T extends Pick<TransactionReport, 'outcome'>>(
   { id, protocol }: Given,
   body: (context: TransactionContext) => Promise<T>,
 ): Promise<T> {
+  noteBegun({ kind: 'transaction' });
   const around = surroundings() ?? top();
   const numbered = around.numbers.next();
   const { inside, request, heritage, membership: place, dispatcher } = around;

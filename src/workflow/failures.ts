@@ -1,20 +1,34 @@
-/** What a failure proves, and how it reads in a report. */
+/** What a failure is, what it proves, and how it reads in a report. */
 import { RetryState } from '@temporalio/common';
 import {
   ActivityFailure,
   ApplicationFailure,
   ChildWorkflowFailure,
+  TemporalFailure,
   TimeoutFailure,
   isCancellation,
 } from '@temporalio/workflow';
 import { FailureType } from '../protocol';
 import type { Refusal, StepFate } from '../protocol';
+import { isConfiguredFailure } from './sdk';
+
+/** Whether a workflow may fail with it, or with several of them told as one. Anything else is a bug: its task fails, until the code is mended. */
+export const isFailure = (error: unknown): boolean =>
+  error instanceof TemporalFailure ||
+  isConfiguredFailure(error) ||
+  (isSeveral(error) && error.errors.every((each) => isFailure(each)));
+
+/** Of several failures that were told as one, such as by `Promise.any`, the first. */
+export const firstOf = (error: unknown): unknown => (isSeveral(error) ? firstOf(error.errors[0]) : error);
+
+const isSeveral = (error: unknown): error is AggregateError & { readonly errors: readonly unknown[] } =>
+  error instanceof AggregateError && error.errors.length > 0;
 
 /**
  * What is known of a step that failed. Only these prove that it did nothing: a refusal and a fence, which the participant
  * has committed, a branch that belongs to another request, and a transaction of its own
- * that was undone or aborted. A timeout, a lost worker, a cancellation, any other error
- * proves nothing.
+ * that was undone, aborted or not begun. A timeout, a lost worker, a cancellation, any other error
+ * proves nothing. Where a step consists of more than what failed, see {@link FreeStepScope}.
  */
 export function fateOf(error: unknown): StepFate {
   const failure = applicationFailureIn(error);
@@ -29,10 +43,16 @@ export function fateOf(error: unknown): StepFate {
       return { kind: 'not-done', refusal: { code: 'aborted', message: failure.message } };
     case FailureType.TransactionCompensated:
       return { kind: 'not-done', refusal: { code: 'compensated', message: failure.message } };
+    case FailureType.NotAttempted:
+      return { kind: 'not-done', refusal: { code: 'not-attempted', message: failure.message } };
     default:
       return { kind: 'unknown', cause: messageOf(error) };
   }
 }
+
+/** Whether it tells of a transaction that was not begun. */
+export const isNotAttempted = (error: unknown): boolean =>
+  applicationFailureIn(error)?.type === FailureType.NotAttempted;
 
 /** Whether the branch log holds something else under this branch: what is there is not this saga's to undo. */
 export const isMismatch = (error: unknown): boolean => applicationFailureIn(error)?.type === FailureType.InputMismatch;
@@ -73,6 +93,7 @@ export function messageOf(error: unknown): string {
 
 function reasonOf(error: unknown): string {
   if (isCancellation(error)) return 'It was cancelled.';
+  if (isSeveral(error)) return error.errors.map(reasonOf).join(' ');
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
   if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)
     return cause ? reasonOf(cause) : error.message;

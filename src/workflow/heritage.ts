@@ -138,3 +138,7 @@ export function wasReset(): boolean {
  * that version did, and what the predecessor of a run that was reset did, is replayed as it was.
  */
 export const isNew = (): boolean => patched('temporal-txn-heritage');
+
+/** Whether something may have been begun before this run, by a group or by an earlier run. The version before forgot those that were reset. */
+export const goesOnWithWhatWasBegun = ({ goesOn }: { readonly goesOn?: true }): boolean =>
+  (goesOn === true && isNew()) || (wasReset() && patched('temporal-txn-reset-goes-on'));

@@ -13,6 +13,8 @@ export type Insisted<T> = { readonly kind: 'succeeded'; readonly value: T } | Ex
 export interface Insistence<T> {
   /** One round of tries, given up after `limit`. Runs in a scope that is cancelled when a person rules meanwhile. */
   readonly attempt: (limit: Duration) => Promise<T>;
+  /** Why an answer is none. */
+  readonly lacking?: ((value: T) => Error | undefined) | undefined;
   /** How long to try before a person is told. */
   readonly holdAfter: Duration;
   /** Tells the person. Called again whenever the cause changes. `stuck`: only a person can help. */
@@ -27,8 +29,8 @@ type Round<T> =
 /** A held round is longer than the one before, up to this: a month of retries still fits into one history. */
 const LONGEST_ROUND_MS = 60 * 60 * 1000;
 
-export async function insist<T>({ attempt, holdAfter, onHeld, hold }: Insistence<T>): Promise<Insisted<T>> {
-  let round = await settled(attempt(holdAfter));
+export async function insist<T>({ attempt, lacking, holdAfter, onHeld, hold }: Insistence<T>): Promise<Insisted<T>> {
+  let round = await settled(attempt(holdAfter), lacking);
   if (round.kind === 'succeeded') return round;
   const held = hold();
   if (held.left) return held.ruled() as Promise<never>; // Cast: nothing goes on where it has left.
@@ -37,13 +39,13 @@ export async function insist<T>({ attempt, holdAfter, onHeld, hold }: Insistence
       held.stick(isFinal(round.error));
       onHeld(messageOf(round.error), isFinal(round.error));
       if (isFinal(round.error)) await held.ruled();
-      else round = await untilRuled(held, () => paced(limitMs, () => attempt(limitMs)));
+      else round = await untilRuled(held, () => paced(limitMs, () => attempt(limitMs)), lacking);
       if (round.kind === 'succeeded') return round;
       const ruling = held.take();
       if (ruling && ruling.kind !== 'retry') return ruling;
       if (!ruling) continue;
       limitMs = msToNumber(holdAfter);
-      round = await untilRuled(held, () => attempt(holdAfter));
+      round = await untilRuled(held, () => attempt(holdAfter), lacking);
       if (round.kind === 'succeeded') return round;
     }
   } finally {
@@ -65,10 +67,14 @@ async function paced<T>(limitMs: number, attempt: () => Promise<T>): Promise<T> 
 }
 
 /** Runs a round and stops it when a person rules meanwhile. What it brought counts even so: it may have succeeded. */
-async function untilRuled<T>(held: Hold, attempt: () => Promise<T>): Promise<Round<T>> {
+async function untilRuled<T>(
+  held: Hold,
+  attempt: () => Promise<T>,
+  lacking: Insistence<T>['lacking'],
+): Promise<Round<T>> {
   const trying = new CancellationScope();
   const listening = new CancellationScope();
-  const round = settled(trying.run(attempt));
+  const round = settled(trying.run(attempt), lacking);
   const stop = listening.run(() => held.ruled()).then(() => trying.cancel(), ignoreCancellation);
   const result = await round;
   listening.cancel();
@@ -78,8 +84,11 @@ async function untilRuled<T>(held: Hold, attempt: () => Promise<T>): Promise<Rou
 
 const ignoreCancellation = (): void => undefined;
 
-const settled = <T>(promise: Promise<T>): Promise<Round<T>> =>
+const settled = <T>(promise: Promise<T>, lacking: Insistence<T>['lacking']): Promise<Round<T>> =>
   promise.then(
-    (value) => ({ kind: 'succeeded', value }),
+    (value) => {
+      const error = lacking?.(value);
+      return error ? { kind: 'failed', error } : { kind: 'succeeded', value };
+    },
     (error: unknown) => ({ kind: 'failed', error }),
   );

@@ -7,15 +7,16 @@ import {
   CancellationScope,
   CancelledFailure,
   ContinueAsNew,
-  TemporalFailure,
   isCancellation,
   log,
+  patched,
   workflowInfo,
 } from '@temporalio/workflow';
 import {
   asksTheSame,
   DEFAULT_TIMEOUTS,
   FailureType,
+  isGivenUp,
   needsAttention,
   outcomeOf,
   parseBranchId,
@@ -34,24 +35,25 @@ import type {
   StepFate,
   StepRole,
 } from '../protocol';
-import { actionOf, nameOf } from './action';
+import { actionOf, nameOf, refused } from './action';
 import type { Runnable } from './action';
 import { alarm } from './alarm';
 import { beginningOf, post } from './board';
 import { UntimedScope } from './cancellation';
-import { checkSaga, checkStep } from './check-saga';
+import { checkSaga, checkStep, inputOf } from './check-saga';
 import { withoutOthers } from './committed-here';
 import { membership, onRecordInGroup } from './context';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
 import { SagaDefinitionError } from './errors';
-import { messageOf, refusalOf } from './failures';
+import { firstOf, isFailure, messageOf, refusalOf } from './failures';
 import { checkFormerRuns, Inherited, isNew, mayHaveCommittedHere, tellAsked, wasReset } from './heritage';
 import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
 import type { SagaOptions, StepOptions } from './options';
 import { misplacement } from './placement';
-import { rejecting } from './rejecting';
 import type { Saga } from './saga';
+import { failedStep, stepAfter, unnoted } from './step-promise';
+import type { StepPromise } from './step-promise';
 import { StepRunner } from './step-runner';
 import type { RunningStep } from './step-runner';
 import { isStrict } from './strict';
@@ -62,11 +64,11 @@ const MOST_STEPS = 500;
 export class SagaRun {
   readonly #journal = new SagaJournal();
   readonly #running = new Map<Step, RunningStep>();
-  readonly #begun: Promise<unknown>[] = [];
+  /** What the body has been given for each step. */
+  readonly #told = new Map<Step, StepPromise<unknown>>();
   readonly #failedAt = new WeakMap<object, Step>();
+  readonly #failures: StepFailure[] = [];
   #bodyEnded = false;
-  /** The failure of a step that the body did not wait for. */
-  #unheard: Error | undefined;
   /** Shielded from the scope around it: whether a cancellation still counts depends on the pivot, so it is passed on by hand. */
   readonly #scope: CancellationScope;
   readonly #runner: StepRunner;
@@ -97,8 +99,9 @@ export class SagaRun {
       },
       failed: (step, error) => {
         if (typeof error === 'object' && error !== null) this.#failedAt.set(error, step);
-        if (this.#bodyEnded && error instanceof Error) this.#unheard ??= error;
+        this.#failures.push({ error, isLate: this.#bodyEnded, told: () => this.#told.get(step) });
       },
+      onRecord,
     });
   }
 
@@ -132,12 +135,12 @@ export class SagaRun {
       } finally {
         watch?.cancel();
       }
-    } catch (error) {
-      if (error instanceof ContinueAsNew)
-        throw new SagaDefinitionError(
-          'A saga cannot continue as new: its compensations would be lost. Let it end first.',
-        );
-      if (!(error instanceof TemporalFailure)) throw error; // A bug: the workflow task fails and is retried once it is mended.
+    } catch (thrown) {
+      const error =
+        thrown instanceof ContinueAsNew
+          ? new SagaDefinitionError('A saga cannot continue as new: its compensations would be lost. Let it end first.')
+          : thrown;
+      if (!isFailure(error)) throw error; // A bug: the workflow task fails and is retried once it is mended.
       return this.#unwind(error);
     }
     this.#phase = 'completing';
@@ -150,9 +153,9 @@ export class SagaRun {
   #steps(): Saga {
     return {
       id: this.context.id,
-      step: (operation, input, options) => onRecord(this.#step('compensatable', operation, input, options)),
-      pivot: (operation, input, options) => onRecord(this.#step('pivot', operation, input, options)),
-      retriable: (operation, input, options) => onRecord(this.#step('retriable', operation, input, options)),
+      step: (operation, input, options) => this.#step('compensatable', operation, input, options),
+      pivot: (operation, input, options) => this.#step('pivot', operation, input, options),
+      retriable: (operation, input, options) => this.#step('retriable', operation, input, options),
     };
   }
 
@@ -160,7 +163,8 @@ export class SagaRun {
   #checkForward(): void {
     if (this.#scope.consideredCancelled && !this.#journal.pastPivot)
       throw new CancelledFailure('The saga was asked to turn back.');
-    if (this.#unheard !== undefined) throw this.#unheard;
+    const unheard = this.#failures.find(isUnheard);
+    if (unheard) throw unheard.error;
   }
 
   #startTimer(): { cancel(): void } | undefined {
@@ -193,11 +197,20 @@ export class SagaRun {
     const group = membership();
     // No branch log keeps what a free-form step does from happening twice.
     if (group && 'execute' in runnable) return group.leave(`${nameOf(runnable)} is a free-form step`);
-    return rejecting(() => {
-      const result = this.#run(this.#begin(this.#roleOf(asked, runnable), runnable, input, options));
-      this.#begun.push(result);
-      return result as Promise<R>; // Cast: the type of a result is known to its operation only.
-    });
+    return this.#tell(asked, runnable, input, options) as Promise<R>; // Cast: the type of a result is known to its operation only.
+  }
+
+  #tell(asked: StepRole, runnable: Runnable<never, unknown>, input: unknown, options: StepOptions): Promise<unknown> {
+    try {
+      const running = this.#begin(this.#roleOf(asked, runnable), runnable, input, options);
+      const told = this.#run(running);
+      this.#told.set(running.step, told);
+      return told;
+    } catch (error) {
+      const told = failedStep(error, onRecord);
+      this.#failures.push({ error, isLate: false, told: () => told });
+      return told;
+    }
   }
 
   #roleOf(asked: StepRole, runnable: Runnable<never, unknown>): StepRole {
@@ -209,7 +222,7 @@ export class SagaRun {
     return 'retriable';
   }
 
-  #begin(role: StepRole, runnable: Runnable<never, unknown>, input: unknown, options: StepOptions): RunningStep {
+  #begin(role: StepRole, runnable: Runnable<never, unknown>, given: unknown, options: StepOptions): RunningStep {
     if (this.#phase !== 'forward' || (role !== 'retriable' && this.#scope.consideredCancelled)) {
       throw new CancelledFailure(`${nameOf(runnable)} was not begun: the saga is being undone.`);
     }
@@ -219,8 +232,10 @@ export class SagaRun {
       throw new SagaDefinitionError(`Two steps have the id ${options.id}. Give each its own.`);
     const branch = parseBranchId(options.id ?? this.#journal.nextBranch(nameOf(runnable)));
     const settings = settingsOf(this.options, options);
-    checkStep(branch, settings, input);
-    this.#checkInherited(branch, runnable, input);
+    checkStep(branch, settings);
+    const asked = inputOf(branch, runnable, given);
+    const input = 'problem' in asked ? undefined : asked.input;
+    if (!('problem' in asked)) this.#checkInherited(branch, runnable, input);
     const step = this.#journal.begin({
       branch,
       role,
@@ -230,7 +245,10 @@ export class SagaRun {
         ? { operation: runnable.name }
         : { participant: runnable.participant, operation: runnable.operation }),
     });
-    const action = actionOf(runnable, branch, input, this.context, settings, options.summary);
+    const action =
+      'problem' in asked
+        ? refused(asked.problem)
+        : actionOf(runnable, branch, input, this.context, settings, options.summary);
     // A pivot must be known: neither way is safe while it is not. Nor is the way back while it is not known what there is to undo.
     const mustBeKnown = (): boolean => role === 'pivot' || (!('execute' in runnable) && !this.#knowsAll);
     const running: RunningStep = {
@@ -244,19 +262,26 @@ export class SagaRun {
     return running;
   }
 
-  #run(running: RunningStep): Promise<unknown> {
+  /** Each in as many turns as ever: what runs already goes on in the order in which it did. */
+  #run(running: RunningStep): StepPromise<unknown> {
     switch (running.step.role) {
       case 'compensatable':
-        if (this.#decidedBefore()) return CancellationScope.nonCancellable(() => this.#runner.runUntilDone(running));
-        return this.#knowsAll
-          ? this.#runner.run(running)
-          : CancellationScope.nonCancellable(() => this.#runner.run(running));
-      case 'pivot':
-        return CancellationScope.nonCancellable(() => this.#runner.run(running)).finally(() =>
-          this.#turnBackAfterAll(),
+        if (this.#decidedBefore()) return shielded(() => this.#runner.runUntilDone(running));
+        return this.#knowsAll ? this.#runner.run(running) : shielded(() => this.#runner.run(running));
+      case 'pivot': {
+        const over = (): Promise<void> => {
+          this.#turnBackAfterAll();
+          return Promise.resolve();
+        };
+        return stepAfter(
+          CancellationScope.nonCancellable(() => this.#runner.run(running)),
+          (result) => over().then(() => result),
+          (error) => over().then(() => rethrow(error)),
+          onRecord,
         );
+      }
       case 'retriable':
-        return CancellationScope.nonCancellable(() => this.#runner.runUntilDone(running));
+        return shielded(() => this.#runner.runUntilDone(running));
     }
   }
 
@@ -334,13 +359,26 @@ export class SagaRun {
   }
 
   #committed<R>(result: R): SettledSagaReport<R> {
-    const givenUp = this.#journal.steps.find(({ compensation }) => compensation.kind === 'skipped');
-    if (!givenUp) return this.#end({ outcome: 'committed', result });
-    const message = `The saga committed, and beside it the effect of ${givenUp.branch} may stay: its compensation was given up.`;
-    return this.#end({ outcome: 'mixed', cause: { kind: 'failed', message, branch: givenUp.branch } });
+    const { steps } = this.#journal;
+    const mixed = (message: string, { branch }: Step): SettledSagaReport<R> =>
+      this.#end({ outcome: 'mixed', cause: { kind: 'failed', message, branch } });
+    const stays = steps.find(({ compensation }) => compensation.kind === 'skipped');
+    if (stays)
+      return mixed(
+        `The saga committed, and beside it the effect of ${stays.branch} may stay: its compensation was given up.`,
+        stays,
+      );
+    const lacks = steps.find(isGivenUp);
+    // The version before told nobody.
+    if (lacks && patched('temporal-txn-step-given-up'))
+      return mixed(
+        `The saga committed, and ${lacks.branch} was given up: nobody knows whether it did nothing, and nothing undoes it.`,
+        lacks,
+      );
+    return this.#end({ outcome: 'committed', result });
   }
 
-  async #unwind<R>(error: TemporalFailure): Promise<SettledSagaReport<R>> {
+  async #unwind<R>(error: unknown): Promise<SettledSagaReport<R>> {
     this.#phase = 'unwinding';
     this.#cause = this.#causeOf(error);
     this.#scope.cancel(); // Siblings of the failed step stop retrying; each still says how it ended.
@@ -387,9 +425,10 @@ export class SagaRun {
   /** Steps may begin others while we wait, and so may what the body has begun beside them. */
   async #untilAllEnded(): Promise<void> {
     const open = this.context.inside?.open;
-    for (let known = -1; known !== this.#begun.length;) {
-      known = this.#begun.length;
-      await Promise.allSettled(this.#begun);
+    for (let known = -1; known !== this.#told.size;) {
+      const told = [...this.#told.values()];
+      known = told.length;
+      await unnoted(told, () => Promise.allSettled(told));
       if (open?.areOpen) await (this.#phase === 'forward' ? open.untilEnded() : open.untilTurnedBack());
     }
   }
@@ -411,14 +450,15 @@ export class SagaRun {
     return [...new Set(holding.flatMap(({ step }) => step.participant ?? []))];
   }
 
-  #causeOf(error: TemporalFailure): SagaCause {
-    const step = this.#failedAt.get(error);
-    const refusal = step?.fate.kind === 'not-done' ? step.fate.refusal : refusalOf(error);
+  #causeOf(error: unknown): SagaCause {
+    const first = firstOf(error);
+    const step = typeof first === 'object' && first !== null ? this.#failedAt.get(first) : undefined;
+    const refusal = step?.fate.kind === 'not-done' ? step.fate.refusal : refusalOf(first);
     const base = { message: messageOf(error), ...(step === undefined ? {} : { branch: step.branch }) };
     if (refusal) return { kind: 'refused', ...base, refusal };
     if (this.#timedOut && !this.#journal.pastPivot)
       return { ...base, kind: 'timed-out', message: 'The saga took longer than its timeout.' };
-    return { kind: isCancellation(error) ? 'cancelled' : 'failed', ...base };
+    return { kind: isCancellation(first) ? 'cancelled' : 'failed', ...base };
   }
 
   #end<R>(
@@ -464,16 +504,36 @@ const askedOf = ({ participant, operation }: BranchOperation<never>): Pick<Asked
 
 const mayStand = (fate: StepFate): boolean => !provesNothingToUndo(fate);
 
+interface StepFailure {
+  readonly error: unknown;
+  /** The body was over by then. */
+  readonly isLate: boolean;
+  readonly told: () => StepPromise<unknown> | undefined;
+}
+
+/** Whether nobody but the saga can know of it. The version before took no notice of one that came while the body went on. */
+const isUnheard = ({ isLate, told }: StepFailure): boolean =>
+  isLate || (told()?.isHeard === false && patched('temporal-txn-unheard-step'));
+
 /**
  * A failure of a step is on record, so the body may look at it when it wants to. Without this, Temporal takes a rejection
  * that nobody awaits yet for a bug. A real bug still fails the workflow task at once.
  */
-function onRecord<R>(result: Promise<R>): Promise<R> {
-  if (membership()) return onRecordInGroup(result);
-  result.catch((error: unknown) => {
-    if (!(error instanceof TemporalFailure)) throw error;
+function onRecord(failed: Promise<unknown>): void {
+  if (membership()) return void onRecordInGroup(failed);
+  failed.catch((error: unknown) => {
+    if (!isFailure(error)) throw error;
   });
-  return result;
+}
+
+/** A step that no cancellation reaches. */
+function shielded(work: () => Promise<unknown>): StepPromise<unknown> {
+  const scope = new UntimedScope({ cancellable: false, parent: CancellationScope.current() });
+  return stepAfter(scope.run(work), (result) => result, rethrow, onRecord);
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 /** A compensation has released the locks of its step. What a person settled may have left some that nobody told us of. */

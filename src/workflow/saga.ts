@@ -12,7 +12,7 @@ import { heard, inTransaction, onRecordInGroup } from './context';
 import { TransactionCompensated, TransactionMixed } from './errors';
 import type { SagaOptions, StepOptions } from './options';
 import type { BranchOperation } from '../protocol';
-import { isNew } from './heritage';
+import { goesOnWithWhatWasBegun } from './heritage';
 import { rejecting } from './rejecting';
 import { SagaRun } from './saga-run';
 import { admit } from './worker-circuits';
@@ -61,7 +61,7 @@ const settle = <R>(body: (s: Saga) => Promise<R>, options: SagaOptions): Promise
     };
     const { failFast } = options;
     // What was begun before is not refused: whoever is away has perhaps done its part.
-    if (!failFast || (context.goesOn && isNew())) return begin();
+    if (!failFast || goesOnWithWhatWasBegun(context)) return begin();
     return context
       .beforehand(() => admit(failFast))
       .then((giveBack) => {

@@ -3,7 +3,7 @@
  * find out is held for a person.
  */
 import type { Duration } from '@temporalio/common';
-import { ApplicationFailure, CancellationScope, TemporalFailure, isCancellation, log } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, isCancellation, log, patched } from '@temporalio/workflow';
 import type {
   BranchId,
   CompensationFate,
@@ -16,11 +16,13 @@ import type {
 import type { Action } from './action';
 import { hold } from './desk';
 import type { Ruling } from './desk';
-import { fateOf, isMismatch, messageOf } from './failures';
+import { isFailure, isMismatch, messageOf } from './failures';
 import { insist } from './insist';
 import type { Insisted } from './insist';
 import type { OnUnknown } from './options';
 import { rejecting } from './rejecting';
+import { stepAfter } from './step-promise';
+import type { StepPromise } from './step-promise';
 import { isTimeUp } from './worker-circuits';
 
 /** A step with what it takes to run and undo it. */
@@ -44,6 +46,8 @@ export interface Surroundings {
   readonly met: (answer: Pick<ExecuteAnswer, 'by' | 'earlier'>) => void;
   /** The step failed with this error, which the body of the saga is about to see. */
   readonly failed: (step: Step, error: unknown) => void;
+  /** Sees to it that the failure of a step is no rejection that nobody handles. */
+  readonly onRecord: (failed: Promise<unknown>) => void;
 }
 
 type FinalRuling = Exclude<Ruling, { kind: 'retry' }>;
@@ -52,36 +56,37 @@ export class StepRunner {
   constructor(private readonly saga: Surroundings) {}
 
   /** Resolves with the step's result; rejects with its failure once that is on record. */
-  run(running: RunningStep): Promise<unknown> {
-    return rejecting(() => running.action.execute()).then(
+  run(running: RunningStep): StepPromise<unknown> {
+    return stepAfter(
+      rejecting(() => running.action.execute()),
       (answer) => this.#done(running, answer),
-      (error: unknown) => {
+      (error) => {
         // Heard as soon as a success would be: what one is answered by is asked for before what the other is.
-        if (!isTimeUp(error) && this.#isSettledBy(running.step, error))
-          return this.#fail(running.step, fateOf(error), error);
+        if (!isTimeUp(error) && this.#isSettledBy(running, error))
+          return this.#fail(running.step, running.action.fateOf(error), error);
         return this.#goOn(running, error);
       },
+      this.saga.onRecord,
     );
   }
 
   /** Whether there is nothing to find out: it was not done, and nobody else has done it. */
-  #isSettledBy(step: Step, error: unknown): boolean {
-    return fateOf(error).kind !== 'unknown' && !this.#concernsEarlierRun(step, error);
+  #isSettledBy({ step, action }: RunningStep, error: unknown): boolean {
+    return action.fateOf(error).kind !== 'unknown' && !this.#concernsEarlierRun(step, error);
   }
 
   async #goOn(running: RunningStep, failure: unknown): Promise<unknown> {
     let error = failure;
     for (let probed = false; ;) {
-      const fate = fateOf(error);
+      const fate = running.action.fateOf(error);
       const { probe, query } = running.action;
       const ask: Action['probe'] = !probed && isTimeUp(error) ? probe : undefined;
       probed ||= ask !== undefined;
       if (!(ask && (await this.#isBack(running.step, ask)))) {
-        if (this.#isSettledBy(running.step, error)) return this.#fail(running.step, fate, error);
+        if (this.#isSettledBy(running, error)) return this.#fail(running.step, fate, error);
         const onUnknown = fate.kind === 'unknown' ? running.onUnknown() : 'hold';
-        // Anything but a Temporal failure is a bug of the step's code: no person can settle it, mended code can.
-        if (onUnknown === 'compensate' || !(error instanceof TemporalFailure))
-          return this.#fail(running.step, fate, error);
+        // A bug of the step's code: no person can settle it, mended code can.
+        if (onUnknown === 'compensate' || !isFailure(error)) return this.#fail(running.step, fate, error);
         if (onUnknown === 'query' && query) return this.#query(running, query, error);
         const ruling = await this.#awaitRuling(running.step, error);
         if (ruling.kind !== 'retry') return this.#ruled(running.step, ruling, error);
@@ -133,7 +138,12 @@ export class StepRunner {
   /** Undoes a step, however long it takes. */
   async undo({ step, action }: RunningStep): Promise<void> {
     this.#setCompensation(step, { kind: 'running' });
-    const insisted = await this.#insist(step, 'compensation', (limit) => action.compensate(limit, step.result));
+    const insisted = await this.#insist(
+      step,
+      'compensation',
+      (limit) => action.compensate(limit, step.result),
+      ({ answer }) => (answer === 'nothing-to-compensate' ? leftByHand(step) : undefined),
+    );
     this.#setCompensation(step, compensationFateOf(insisted));
   }
 
@@ -211,9 +221,11 @@ export class StepRunner {
     step: Step,
     what: 'step' | 'compensation',
     attempt: (limit: Duration) => Promise<T>,
+    lacking?: (value: T) => Error | undefined,
   ): Promise<Insisted<T>> {
     return insist({
       attempt,
+      lacking,
       holdAfter: this.saga.holdAfter,
       hold: () => hold(this.saga.transaction, step.branch, what),
       onHeld: (cause) => {
@@ -240,6 +252,15 @@ function compensationFateOf(insisted: Insisted<Awaited<ReturnType<Action['compen
     case 'resolve':
       return { kind: 'resolved', by: insisted.by, reason: insisted.reason };
   }
+}
+
+/** A person has done the step by other means, of which its participant knows nothing. The version before took it for undone. */
+function leftByHand({ branch, fate }: Step): ApplicationFailure | undefined {
+  if (fate.kind !== 'resolved' || !patched('temporal-txn-left-by-hand')) return undefined;
+  return ApplicationFailure.nonRetryable(
+    `Nothing was undone: ${branch} was done by hand, as ${fate.by} said, and not by its participant. Undo it by hand and use resolve, ` +
+      'or skipStep to let it stay.',
+  );
 }
 
 const NOT_DONE = ApplicationFailure.nonRetryable('It was asked for before this run, and was not done.');

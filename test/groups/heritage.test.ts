@@ -3,13 +3,17 @@
  * id that Temporal has forgotten. None of them leaves half of it behind, or takes back what a caller was told is committed.
  */
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { TransactionCompensated } from 'temporal-txn/client';
+import { Worker } from '@temporalio/worker';
+import { TransactionClient, TransactionCompensated } from 'temporal-txn/client';
 import { describe, expect, it } from 'vitest';
 import { requestOf } from '../../src/client/request';
 import { HERITAGE_MEMO, REQUEST_MEMO } from '../../src/observability';
 import type { Heritage, SagaReport } from '../../src/protocol';
+import { ParticipantCircuits } from '../../src/worker';
+import { bundleWorkflows } from '../bundle';
 import { until } from '../end-to-end/fixture';
 import { resetTo, tasksIn } from '../real-server';
+import { compiledWorkflows } from '../saga-more/environment';
 import { kinds, useGroups } from './fixture';
 import type { Member } from './fixture';
 
@@ -322,6 +326,35 @@ describe('a saga that is reset', () => {
     expect(await stepsOf(one)).toContain('is COMPLETED, and may have told its caller');
     expect(await groups().marks(one.id)).toEqual(DONE);
     await workflowOf(one).terminate();
+  });
+});
+
+describe('a transaction that may fail fast, and is reset', () => {
+  it.each(['hurriesInSteps', 'hurriesAtOnce'])('goes on with what its first run has begun: %s', async (type) => {
+    const { server } = groups();
+    const circuits = new ParticipantCircuits({ trip: { consecutive: 1 } });
+    const worker = await Worker.create({
+      connection: server.native,
+      namespace: server.namespace,
+      taskQueue: 'hurried',
+      workflowBundle: await bundleWorkflows(compiledWorkflows('groups')),
+      activities: circuits.activities,
+      sinks: circuits.sinks,
+    });
+    const one = member({ at: 'left' }, LAST);
+    const { id, input } = ask(one);
+    await worker.runUntil(async () => {
+      await new TransactionClient({ client: server.client, taskQueue: 'hurried' }).start(type, { id, input });
+      const events = async () => (await workflowOf(one).fetchHistory()).events ?? [];
+      await until('it has begun', async () =>
+        (await events()).some((event) => event.activityTaskScheduledEventAttributes),
+      );
+      circuits.heard('right', 'silence');
+      const [task] = tasksIn(await events());
+      await resetTo(server, id, task!, false);
+      await groups().transactions.handle(id).result();
+    });
+    expect(await groups().marks(id)).toEqual(DONE);
   });
 });
 

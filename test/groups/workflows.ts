@@ -55,6 +55,23 @@ export const endsFirst = async (deeds: readonly Deed[]): Promise<string> => {
   return 'early';
 };
 
+/** A saga of two steps, unless one of the participants is known to be away. */
+export const hurriesInSteps = ([first, second]: readonly Deed[]): Promise<void> =>
+  saga(
+    async (s) => {
+      await s.step(operationAt('left'), first);
+      await s.step(operationAt('right'), second);
+    },
+    { failFast: ['left', 'right'] },
+  );
+
+/** Both of them by two-phase commit, unless one of the participants is known to be away. */
+export const hurriesAtOnce = (deeds: readonly Deed[]): Promise<readonly unknown[]> =>
+  twoPhaseCommit(
+    deeds.map((deed) => ({ ...operationAt(deed.at), input: deed })),
+    { failFast: true },
+  );
+
 /** Goes on with something else when it has committed. */
 export const restsAfterwards = async (deeds: readonly Deed[]): Promise<void> => {
   await inSteps(deeds);

@@ -213,6 +213,15 @@ describe('a transaction that wants to fail fast', () => {
     expect(asked).toHaveLength(2);
   });
 
+  it('inside a step has done nothing where it was not attempted', async () => {
+    away();
+    expect(await start('decidesFast', null)).toMatchObject({
+      outcome: 'compensated',
+      steps: [{ fate: { kind: 'not-done', refusal: { code: 'not-attempted' } } }],
+    });
+    expect(asked).toEqual([]);
+  });
+
   it('tells participants, so that an open circuit behind them is a refusal', async () => {
     await start('settled', saga);
     expect(asked).toEqual(['shop.debit, failing fast', 'bank.debit, failing fast']);

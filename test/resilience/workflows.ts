@@ -13,6 +13,12 @@ const debit: BranchOperation<null, null, 'compensatable'> = { participant: 'bank
 export const settledAtHome = (): Promise<SettledSagaReport<null>> =>
   saga.settle((s) => s.step({ ...debit, colocated: true }, null), { failFast: ['bank'] });
 
+/** Decides by a saga that may fail fast. */
+export const decidesFast = (): Promise<SettledSagaReport<null>> =>
+  saga.settle((s) =>
+    s.pivot({ name: 'inside', execute: () => saga((t) => t.step(debit, null), { failFast: ['bank'] }) }, null),
+  );
+
 /** Gives a saga that may fail fast a minute, and sleeps afterwards. */
 export async function hurried(): Promise<void> {
   await CancellationScope.withTimeout('1 minute', () => saga((s) => s.step(debit, null), { failFast: ['bank'] }));

@@ -1,6 +1,7 @@
 /** Steps that are no operation of a participant: timers, other activities, child workflows. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TransactionCompensated, TransactionMixed } from '../../src/client';
+import type { SettledSagaReport } from '../../src/client';
 import type { TransactionTestEnvironment } from '../../src/testing';
 import { startEnvironment } from './environment';
 import { Notes } from './notes';
@@ -46,6 +47,13 @@ describe('a free-form step', () => {
     await expect(run('freeFormWithTimers', 'timed-undone', 'n3')).rejects.toThrow(TransactionCompensated);
     expect(notes.has('timed-undone/timed/n3')).toBe(false);
     expect(notes.has('removed kept timed-undone/timed/n3')).toBe(true);
+  });
+
+  it('is undone with them as they were, whatever its body has made of them', async () => {
+    refuseFirst('changed-undone');
+    await expect(run('changesWhatItHas', 'changed-undone', 'n5')).rejects.toThrow(TransactionCompensated);
+    expect(notes.has('n5')).toBe(false);
+    expect(notes.has('removed kept n5')).toBe(true);
   });
 
   it('is undone without a result when nobody knows whether it happened', async () => {
@@ -97,6 +105,45 @@ describe('a child workflow that is a saga of its own', () => {
     world.script('parent-late', 'svc.third', { execute: () => 'refuse' });
     await expect(run('sagaInChild', 'parent-late', 'x')).rejects.toThrow(TransactionCompensated);
     expect(notes.has('parent-late: child undone')).toBe(true);
+  });
+});
+
+describe('a no of a free-form step', () => {
+  const refuse = (transaction: string, branch: string): void =>
+    world.script(transaction, branch, { execute: () => 'refuse' });
+  const compose = async (id: string, of: string, as: 'step' | 'pivot'): Promise<SettledSagaReport<unknown>> =>
+    (await run('composed', id, { of, as })) as SettledSagaReport<unknown>;
+
+  it.each<[string, (id: string) => void]>([
+    ['an activity', (id) => notes.faults(`put ${id}: one`, ['refuse'])],
+    ['a saga', (id) => refuse(`${id}/1/1`, 'svc.second')],
+    ['a child with a saga', (id) => refuse(`${id}.child`, 'svc.second')],
+  ])('is believed where it is that of all that was begun: %s', async (of, refusing) => {
+    for (const as of ['step', 'pivot'] as const) {
+      const id = `one-${as}-${of.replaceAll(' ', '-')}`;
+      refusing(id);
+      expect(await compose(id, of, as)).toMatchObject({
+        outcome: 'compensated',
+        steps: [{ fate: { kind: 'not-done' }, compensation: { kind: 'not-needed' } }],
+      });
+      expect(notes.has(`${id}: parts undone`)).toBe(false);
+    }
+  });
+
+  it.each<[string, (id: string) => void]>([
+    ['two activities', (id) => notes.faults(`put ${id}: two`, ['refuse'])],
+    ['an activity and a saga', (id) => refuse(`${id}/1/1`, 'svc.first')],
+    ['two sagas', (id) => refuse(`${id}/1/2`, 'svc.first')],
+    ['a child with two sagas', (id) => refuse(`${id}.child/2`, 'svc.first')],
+    ['a saga, and a no of its own', () => undefined],
+  ])('does not keep the step from being undone where more was begun: %s', async (of, refusing) => {
+    const id = `more-${of.replace(/\W+/g, '-')}`;
+    refusing(id);
+    expect(await compose(id, of, 'step')).toMatchObject({
+      outcome: 'compensated',
+      steps: [{ fate: { kind: 'unknown' }, compensation: { kind: 'compensated' } }],
+    });
+    expect(notes.has(`${id}: parts undone`)).toBe(true);
   });
 });
 

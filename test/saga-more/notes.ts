@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../src/testing';
 
-type Fault = 'fail' | 'break' | 'lose-answer';
+type Fault = 'fail' | 'break' | 'lose-answer' | 'refuse';
 
 export class Notes {
   readonly #notes = new Set<string>();
@@ -40,6 +40,7 @@ export class Notes {
     this.#calls.push({ call, at: Context.current().info.scheduledTimestampMs });
     const fault = this.#faults.get(call)?.shift();
     if (fault === undefined || fault === 'lose-answer') work();
+    if (fault === 'refuse') throw ApplicationFailure.nonRetryable(`${call}: no`, 'Refusal');
     if (fault !== undefined)
       throw ApplicationFailure.create({ message: `${call}: ${fault}`, nonRetryable: fault === 'break' });
   }

@@ -356,6 +356,59 @@ export async function freeFormNote(note: string): Promise<string> {
   });
 }
 
+interface Kept {
+  note: string;
+}
+
+const ofOrder: FreeStep<Kept, Kept> = {
+  name: 'order',
+  execute: async ({ input }) => ({ note: await notes.put(input.note) }),
+  compensate: async ({ input }, result) => {
+    await notes.remove(input.note);
+    await notes.put(`removed ${result?.note}`);
+  },
+};
+
+/** Goes on to change what it gave to a step, and what it got. */
+export async function changesWhatItHas(note: string): Promise<void> {
+  await saga(async (s) => {
+    const order = { note };
+    const kept = await s.step(ofOrder, order);
+    order.note = kept.note = 'changed';
+    await s.step(svc.first, null);
+  });
+}
+
+/** What a free-form step may consist of, each of which says no when it is told to. */
+const PARTS: Readonly<Record<string, (id: string) => Promise<unknown>>> = {
+  'an activity': (id) => notes.put(`${id}: one`),
+  'two activities': async (id) => [await notes.put(`${id}: one`), await notes.put(`${id}: two`)],
+  'an activity and a saga': async (id) => [await notes.put(`${id}: one`), await twoSteps(id)],
+  'two sagas': async (id) => [await twoSteps(id), await twoSteps(id)],
+  'a saga': (id) => twoSteps(id),
+  'a child with two sagas': (id) => executeChild(oneAfterTheOther, { args: [id], workflowId: `${id}.child` }),
+  'a child with a saga': (id) => executeChild(twoSteps, { args: [id], workflowId: `${id}.child` }),
+  'a saga, and a no of its own': async (id) => {
+    await twoSteps(id);
+    throw ApplicationFailure.nonRetryable('no', 'Refusal');
+  },
+};
+
+export async function oneAfterTheOther(input: string): Promise<string> {
+  await twoSteps(input);
+  return twoSteps(input);
+}
+
+/** A free-form step of such parts. */
+export async function composed({ of, as }: { of: string; as: 'step' | 'pivot' }): Promise<SettledSagaReport<unknown>> {
+  const parts: FreeStep<null, unknown> = {
+    name: 'parts',
+    execute: ({ transaction }) => (PARTS[of] as (id: string) => Promise<unknown>)(transaction),
+    compensate: async ({ transaction }) => void (await notes.put(`${transaction}: parts undone`)),
+  };
+  return saga.settle((s) => s[as](parts, null));
+}
+
 const questioned = proxyActivities<{ has(key: string): Promise<boolean> }>({
   taskQueue: 'notes',
   startToCloseTimeout: '10 seconds',

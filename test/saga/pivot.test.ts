@@ -1,6 +1,6 @@
 /** The pivot decides: refused, the saga is undone; done, it goes forward only; unknown, it is asked until it is known. */
 import { describe, expect, it } from 'vitest';
-import { fates, pivot, retriable, sagaFixture, settledReport, step } from './fixture';
+import { fates, pivot, retriable, sagaFixture, settledReport, step, tolerate } from './fixture';
 
 const fixture = sagaFixture();
 
@@ -48,6 +48,28 @@ describe('a pivot', () => {
       'shop.reserve: done, compensated',
       'bank.debit: not-done, not-needed',
     ]);
+  });
+});
+
+describe('a step that nothing undoes, and that a person gives up', () => {
+  it.each([
+    ['the pivot', [tolerate(pivot('bank.debit')), step('mail.send')]],
+    ['a step after it', [pivot('bank.credit'), tolerate(retriable('bank.debit')), retriable('mail.send')]],
+  ])('leaves a mixed outcome though the body goes on: %s', async (_, moves) => {
+    const told = await fixture.begin({
+      moves: [step('shop.reserve'), ...moves],
+      behaviours: { 'bank.debit': 'work, answer lost', 'ask bank.debit': 'fail for good' },
+    });
+    await expect.poll(async () => (await told.handle.reports())[0]?.outcome).toBe('held');
+    await told.handle.skipStep({ step: 'bank.debit', reason: 'nobody answers', by: 'ann' });
+    const report = await settledReport(told);
+    expect(report).toMatchObject({
+      outcome: 'mixed',
+      cause: { branch: 'bank.debit', message: expect.stringContaining('bank.debit was given up: nobody knows') },
+    });
+    expect(told.effects()).toContain('mail.send');
+    expect(told.effects().filter((line) => line.startsWith('undo '))).toEqual([]);
+    expect(await fixture.attributes(told)).toMatchObject({ TxnStatus: 'mixed', TxnNeedsAttention: false });
   });
 });
 

@@ -126,6 +126,27 @@ describe("an unknown outcome with onUnknown: 'hold'", () => {
     });
   });
 
+  it('is not undone by its participant where a person has done it by hand: whoever did undoes it', async () => {
+    const told = await held('fail for good');
+    told.behave({ 'mail.send': 'refuse' });
+    await told.handle.resolve({ ...ruling, as: 'done', result: 'by hand' });
+    await expect
+      .poll(async () => (await told.handle.reports<'saga'>())[0]?.steps[1]?.compensation, { timeout: 5_000 })
+      .toMatchObject({ kind: 'held', cause: expect.stringMatching(/^Nothing was undone: .* by hand, as ann said/) });
+    await told.handle.resolve({ ...ruling, reason: 'undone by hand' });
+    const report = await settledReport(told);
+    expect(report.outcome).toBe('compensated');
+    expect(fates(report).slice(0, 2)).toEqual(['shop.reserve: done, compensated', 'bank.debit: resolved, resolved']);
+  });
+
+  it('is undone by its participant where that has done it after all, whatever a person said', async () => {
+    const told = await held('work, answer lost');
+    told.behave({ 'mail.send': 'refuse' });
+    await told.handle.resolve({ ...ruling, as: 'done', result: 'looked up' });
+    expect(fates(await settledReport(told))[1]).toBe('bank.debit: resolved, compensated');
+    expect(told.effects().at(-2)).toBe('undo bank.debit');
+  });
+
   it('waits for a person, who says that it did not happen: nothing to undo there', async () => {
     const told = await held('fail for good');
     await told.handle.resolve({ ...ruling, as: 'not-done' });

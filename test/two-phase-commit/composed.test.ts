@@ -108,13 +108,16 @@ describe('two transactions in one workflow', () => {
   it('are both at their ends when it fails: what is open then is aborted first', async () => {
     const slow = gate();
     const id = fixture.nextId;
-    participants.say(id, 'prepare south.credit', refuses());
-    participants.say(`${id}/2`, 'prepare south.credit', slow.line);
-    const tale = await fixture.begin({ workflow: 'together', input: [{ branches: THREE }, { branches: THREE }] });
+    participants.say(id, 'prepare south.credit', (usual) => slow.line(usual).then(() => refuses()));
+    // Nothing of the second one is under way any more: it waits for somebody.
+    const waiting = [...THREE, { id: 'partner', finish: 'none' }] as const;
+    const tale = await fixture.begin({ workflow: 'together', input: [{ branches: THREE }, { branches: waiting }] });
     await slow.entered;
-    await expect.poll(() => participants.register.get(`${id}/2`)?.decision, { timeout: 10_000 }).toBe('abort');
+    const states = () => ['north.debit', 'south.credit', 'audit.record'].map((at) => participants.state(`${id}/2`, at));
+    await expect.poll(states, { timeout: 10_000 }).toEqual(['prepared', 'prepared', 'prepared']);
     slow.release();
     await expect(tale.handle.result()).rejects.toMatchObject({ name: 'TransactionAborted', report: { id } });
+    expect(states()).toEqual(['aborted', 'aborted', 'aborted']);
     expect((await tale.handle.reports()).map(({ outcome }) => outcome)).toEqual(['aborted', 'aborted']);
   });
 

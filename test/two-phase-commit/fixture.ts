@@ -187,7 +187,7 @@ export function twoPhaseFixture(): TwoPhaseFixture {
 
 export interface Gate {
   /** Waits at the gate, then does the usual. */
-  readonly line: Line;
+  readonly line: (usual: () => Promise<unknown>) => Promise<unknown>;
   /** Resolves when somebody waits. */
   readonly entered: Promise<void>;
   release(): void;
@@ -199,7 +199,7 @@ export function gate(): Gate {
   let release = (): void => undefined;
   const entered = new Promise<void>((done) => (enter = done));
   const released = new Promise<void>((done) => (release = done));
-  const line: Line = async (usual) => {
+  const line = async (usual: () => Promise<unknown>): Promise<unknown> => {
     enter();
     await released;
     return usual();

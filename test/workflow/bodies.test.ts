@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { TransactionMixed } from '../../src/client';
 import { fates } from '../saga/fixture';
-import { puppetFixture } from './fixture';
+import { puppetFixture, valueOf } from './fixture';
 import { refusal } from './puppets';
 
 const fixture = puppetFixture();
@@ -58,15 +58,96 @@ describe('a step that its body never looks at', () => {
     expect(await begun.taskFailure()).toBeUndefined();
   });
 
-  it('does not stop the workflow when it fails while the body goes on', async () => {
+  it.each(['step', 'pivot'])('undoes it too when it fails while the body goes on: a %s', async (role) => {
     const { line, give } = later();
     const begun = await fixture.begin({
       workflow: 'neverLooks',
+      input: role,
       answers: { 'shop.reserve': refusal, 'bank.debit': line },
     });
     await expect.poll(async () => (await begun.handle.reports<'saga'>())[0]?.steps[0]?.fate.kind).toBe('not-done');
     give();
-    expect(fates(await begun.report())[0]).toBe('shop.reserve: not-done, not-needed');
+    const report = await begun.report();
+    expect(report).toMatchObject({ outcome: 'compensated', cause: { kind: 'refused', branch: 'shop.reserve' } });
+    expect(fates(report)).toEqual(['shop.reserve: not-done, not-needed', 'bank.debit: done, compensated']);
+    expect(await begun.taskFailure()).toBeUndefined();
+  });
+
+  it('undoes it when it could not even be begun', async () => {
+    const begun = await fixture.begin({ workflow: 'neverLooks', input: 'too much' });
+    expect(await begun.report()).toMatchObject({ outcome: 'compensated', cause: { kind: 'refused' } });
+    expect(begun.asked()).toEqual(['bank.debit', 'undo bank.debit']);
+  });
+
+  it.each(['catches', 'races'])('but listens to is its own affair: one that %s', async (how) => {
+    const { line, give } = later();
+    const begun = await fixture.begin({
+      workflow: 'listensBeside',
+      input: how,
+      answers: { 'shop.reserve': refusal, 'bank.debit': line },
+    });
+    await expect.poll(async () => (await begun.handle.reports<'saga'>())[0]?.steps[0]?.fate.kind).toBe('not-done');
+    give();
+    expect(await begun.report()).toMatchObject({ outcome: 'committed' });
+  });
+});
+
+describe('an input and a result that the body goes on to change', () => {
+  it('are undone as they were: at a participant', async () => {
+    const begun = await fixture.begin({ workflow: 'changesWhatItGave', answers: { 'bank.debit': refusal } });
+    expect(await begun.report()).toMatchObject({ outcome: 'compensated' });
+    const inputs = (await begun.history()).flatMap(({ activityTaskScheduledEventAttributes: asked }) =>
+      asked?.activityType?.name?.startsWith('reserve') ? [valueOf(asked.input?.payloads?.[0])] : [],
+    );
+    const asGiven = { input: { amount: 100, on: '1970-01-01T00:00:00.000Z' } };
+    expect(inputs).toMatchObject([asGiven, asGiven]);
+  });
+});
+
+describe('an input with which nobody can be asked', () => {
+  it.each([
+    ['too large', /^Nothing was changed: the input of bank.debit has more than 2000000 bytes of JSON/],
+    ['too deep', /^Nothing was changed: the input of bank.debit is nested more than 200 levels deep/],
+  ])('undoes what was done before: one that is %s', async (input, message) => {
+    const begun = await fixture.begin({ workflow: 'asksForTooMuch', input });
+    const report = await begun.report();
+    expect(report).toMatchObject({
+      outcome: 'compensated',
+      cause: { kind: 'refused', branch: 'bank.debit', message: expect.stringMatching(message) },
+    });
+    expect(fates(report)).toEqual(['shop.reserve: done, compensated', 'bank.debit: not-done, not-needed']);
+    expect(await begun.taskFailure()).toBeUndefined();
+  });
+
+  it('is held after the pivot, where a person is the only way on', async () => {
+    const begun = await fixture.begin({ workflow: 'asksForTooMuch', input: 'too large, after the pivot' });
+    await expect.poll(() => begun.outcome(), { timeout: 5_000 }).toBe('held');
+    await begun.handle.resolve({ step: 'bank.debit', result: 'by hand', reason: 'did it in parts', by: 'ann' });
+    expect(await begun.report()).toMatchObject({ outcome: 'committed' });
+  });
+});
+
+describe('an error that is no Temporal failure', () => {
+  it('undoes the saga where its workflow fails with it', async () => {
+    const begun = await fixture.begin({ workflow: 'failsWithTypeErrors' });
+    expect(await begun.report()).toMatchObject({
+      outcome: 'compensated',
+      cause: { kind: 'failed', message: 'Cannot read properties of null' },
+    });
+    expect(begun.asked()).toEqual(['shop.reserve', 'undo shop.reserve']);
+  });
+
+  it('undoes the saga where it is nothing but the failures of several steps', async () => {
+    const begun = await fixture.begin({
+      workflow: 'takesAny',
+      answers: { 'bank.debit': refusal, 'bank.credit': refusal },
+    });
+    const report = await begun.report();
+    expect(report).toMatchObject({
+      outcome: 'compensated',
+      cause: { kind: 'refused', branch: 'bank.debit', message: 'Not today. Not today.' },
+    });
+    expect(fates(report)[0]).toBe('shop.reserve: done, compensated');
     expect(await begun.taskFailure()).toBeUndefined();
   });
 });

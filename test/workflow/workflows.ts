@@ -1,5 +1,5 @@
 /** Sagas whose bodies do what a script cannot say: bugs, steps that nobody waits for, work without participants. */
-import { ApplicationFailure, sleep } from '@temporalio/workflow';
+import { ApplicationFailure, setWorkflowOptions, sleep } from '@temporalio/workflow';
 import { saga } from 'temporal-txn/workflow';
 import type { BranchOperation, FreeAction, SettledSagaReport } from 'temporal-txn/workflow';
 
@@ -19,10 +19,66 @@ export const looksLater = (): Promise<SettledSagaReport<unknown>> =>
   });
 
 /** Begins a step, and never looks at it. */
-export const neverLooks = (): Promise<SettledSagaReport<unknown>> =>
+export const neverLooks = (how?: unknown): Promise<SettledSagaReport<unknown>> =>
   saga.settle(async (s) => {
-    void s.step(reserve, null);
+    const input = how === 'too much' ? TOO_MUCH : null;
+    void (how === 'pivot'
+      ? s.pivot(reserve, null)
+      : s.step(reserve as BranchOperation<unknown, string, 'compensatable'>, input));
     return s.step(debit, null);
+  });
+
+const TOO_MUCH = 'x'.repeat(2_000_000);
+
+/** Begins a step, and has its failure handled by code that it does not wait for. */
+export const listensBeside = (how: string): Promise<SettledSagaReport<unknown>> =>
+  saga.settle(async (s) => {
+    const reserving = s.step(reserve, null);
+    if (how === 'catches') reserving.catch(() => undefined);
+    else await Promise.race([reserving, Promise.resolve()]);
+    return s.step(debit, null);
+  });
+
+/** Goes on to change what it has asked for. */
+export const changesWhatItGave = (): Promise<SettledSagaReport<unknown>> =>
+  saga.settle(async (s) => {
+    const order = { amount: 100, on: new Date(0) };
+    const reserving = s.step(reserve as BranchOperation<unknown, string, 'compensatable'>, order);
+    order.amount = 200;
+    order.on.setFullYear(2000);
+    await reserving;
+    await s.step(debit, null);
+  });
+
+/** Asks for a first step with little, and for a second one with too much. */
+export const asksForTooMuch = (what: string): Promise<SettledSagaReport<unknown>> =>
+  saga.settle(async (s) => {
+    const input: unknown = what === 'too deep' ? JSON.parse('['.repeat(300) + ']'.repeat(300)) : TOO_MUCH;
+    const second = debit as BranchOperation<unknown, string, 'compensatable'>;
+    if (what.endsWith('after the pivot')) {
+      await s.pivot(reserve, null);
+      return s.retriable(second, input);
+    }
+    await s.step(reserve, null);
+    return s.step(second, input);
+  });
+
+/** Has a bug, and fails with bugs. */
+export const failsWithTypeErrors = (): Promise<SettledSagaReport<unknown>> =>
+  saga.settle(async (s) => {
+    await s.step(reserve, null);
+    throw new TypeError('Cannot read properties of null');
+  });
+setWorkflowOptions({ failureExceptionTypes: [TypeError] }, failsWithTypeErrors);
+
+/** Is content with either of two steps. */
+export const takesAny = (): Promise<SettledSagaReport<unknown>> =>
+  saga.settle(async (s) => {
+    await s.step(reserve, null);
+    return Promise.any([
+      s.step(debit, null),
+      s.step({ participant: 'bank', operation: 'credit' } satisfies Compensatable, null),
+    ]);
   });
 
 /** Goes on working for an hour after a step that a person may have to settle. */
