@@ -33,7 +33,7 @@ describe.each(pages)('%s', (page) => {
 
   it('has code that compiles', () => {
     expect(complaints().get(page)).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   it('has links that lead somewhere', () => {
     const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);

@@ -129,6 +129,6 @@ describe('a group', () => {
       await groups().server.client.workflow.getHandle(long!.id).terminate();
       expect((await groups().marks(long!.id)).length).toBeGreaterThanOrEqual(MOST);
     },
-    90_000,
+    180_000,
   );
 });

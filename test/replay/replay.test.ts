@@ -89,7 +89,7 @@ describe('the recorded histories', () => {
     const errors = await replay(await bundleWorkflows(compiledWorkflows('replay')), recorded);
     expect([...errors].filter(([, error]) => error)).toEqual([]);
     expect([...errors.keys()].sort()).toEqual(recorded);
-  });
+  }, 180_000);
 });
 
 describe('what a version before did otherwise', () => {
