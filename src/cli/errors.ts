@@ -300,7 +300,8 @@ export class GoneMeanwhile extends CommandError {
 
   constructor(gid: string) {
     super(
-      `Nothing was changed by this command: ${gid} was finished by somebody else meanwhile. See temporal-txn resolve ${gid}.`,
+      `No branch was changed: ${gid} was finished by somebody else meanwhile. The row in txn.heuristic stays, and temporal-txn audit ` +
+        `compares it with what stands. See temporal-txn resolve ${gid}.`,
     );
   }
 }
@@ -313,7 +314,7 @@ export class ForceFailed extends CommandError {
   constructor(gid: string, outcome: 'not-done' | 'unknown', why: string) {
     super(
       outcome === 'not-done'
-        ? `Nothing was changed: ${gid} is still prepared. ${why}`
+        ? `No branch was changed: ${gid} is still prepared. ${why} The row in txn.heuristic stays, and temporal-txn audit compares it with what stands.`
         : `It is not known whether ${gid} was finished: ${why} Its row in txn.heuristic stays. Look with temporal-txn in-doubt.`,
     );
   }

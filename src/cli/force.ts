@@ -4,7 +4,7 @@
  */
 import { checkLocalTimeouts } from '../protocol';
 import type { Decision } from '../protocol';
-import { finishPrepared, listPrepared, parseGid, recordHeuristic, settle, withdrawHeuristic } from '../participant';
+import { finishPrepared, listPrepared, parseGid, recordHeuristic, settle } from '../participant';
 import { openCase } from './case';
 import type { Case, Question } from './case';
 import type { Coordinators } from './coordinators';
@@ -72,7 +72,7 @@ async function apply(
 ): Promise<Outcome> {
   const { pool } = database;
   const gid = parseGid(text);
-  const record = await recordHeuristic(pool, {
+  await recordHeuristic(pool, {
     gid,
     key,
     took,
@@ -84,13 +84,9 @@ async function apply(
   });
   const answer = await finishPrepared(pool, gid, took).catch(async (error: unknown) => {
     const outcome = (await isStillPrepared(database, gid)) ? 'not-done' : 'unknown';
-    if (outcome === 'not-done') await withdrawHeuristic(pool, record).catch(() => undefined);
     throw new ForceFailed(gid, outcome, tellFailure(database, error));
   });
-  if (answer === 'unknown') {
-    await withdrawHeuristic(pool, record);
-    throw new GoneMeanwhile(gid);
-  }
+  if (answer === 'unknown') throw new GoneMeanwhile(gid);
   return took === 'commit' || transaction === undefined ? 'final' : fence(database, gid);
 }
 

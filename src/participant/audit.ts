@@ -133,31 +133,26 @@ export interface Heuristic {
   readonly reason: string;
 }
 
-/** As it is recorded. */
+/** As it is recorded, and what stands now. */
 export interface RecordedHeuristic extends Heuristic {
   readonly id: string;
   readonly at: Date;
+  readonly prepared: boolean;
+  /** Of its row in the branch log; null when it has none, or is not known. */
+  readonly state: BranchState | null;
 }
 
 /**
- * Records what is about to be done by hand. Before it is done: a row too many is looked at by a person, a missing one by
- * nobody.
- *
- * @returns the id of the row, for {@link withdrawHeuristic}
+ * Records what is about to be done by hand. Before it is done, because a row too many is looked at by a person, a missing one by
+ * nobody. It stays where it came to nothing: workers may not delete it, and {@link heuristicsOf} says what stands instead.
  */
-export async function recordHeuristic(pool: Pool, heuristic: Heuristic): Promise<string> {
+export async function recordHeuristic(pool: Pool, heuristic: Heuristic): Promise<void> {
   const { gid, key, transaction, branch, took, decision, by, reason } = heuristic;
-  const { rows } = await pool.query<{ id: string }>(
+  await pool.query(
     `insert into txn.heuristic (gid, transaction_key, transaction_id, branch_id, took, decision, by, reason)
-     values ($1, $2, $3, $4, $5, $6, $7, $8) returning id::text`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
     [gid, key, transaction ?? null, branch ?? null, took, decision ?? null, by, reason],
   );
-  return String(rows[0]?.id);
-}
-
-/** Removes a record whose deed is known not to have been done. */
-export async function withdrawHeuristic(pool: Pool, id: string): Promise<void> {
-  await pool.query('delete from txn.heuristic where id = $1', [id]);
 }
 
 type StoredHeuristic = Omit<RecordedHeuristic, 'transaction' | 'branch' | 'decision'> & {
@@ -166,12 +161,17 @@ type StoredHeuristic = Omit<RecordedHeuristic, 'transaction' | 'branch' | 'decis
   readonly decision: Decision | null;
 };
 
-/** Everything that was done by hand, the oldest first. */
+const HEURISTICS = `
+  select h.id::text, h.gid, h.transaction_key as key, h.transaction_id as transaction, h.branch_id as branch, h.took, h.decision, h.by,
+         h.reason, h.at,
+         exists (select from pg_prepared_xacts x where x.gid = h.gid and x.database = current_database()) as prepared, b.state
+    from txn.heuristic h
+    left join txn.branch b on b.transaction_id = h.transaction_id and b.branch_id = h.branch_id
+   order by h.id`;
+
+/** Everything that was to be done by hand, the oldest first. */
 export async function heuristicsOf(pool: Pool): Promise<readonly RecordedHeuristic[]> {
-  const { rows } = await pool.query<StoredHeuristic>(
-    `select id::text, gid, transaction_key as key, transaction_id as transaction, branch_id as branch, took, decision, by, reason, at
-       from txn.heuristic order by id`,
-  );
+  const { rows } = await pool.query<StoredHeuristic>(HEURISTICS);
   return rows.map(({ transaction, branch, decision, ...row }) => ({
     ...row,
     ...(transaction === null ? {} : { transaction }),

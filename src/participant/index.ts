@@ -2,15 +2,7 @@ export { acceptancesOf, recordAcceptance } from './acceptance';
 export type { Acceptance, RecordedAcceptance } from './acceptance';
 export { colocatedActivities, participantActivities } from './activities';
 export type { ParticipantActivities, ParticipantActivityOptions } from './activities';
-export {
-  branchesOf,
-  decisionsOf,
-  heuristicsOf,
-  pageOfDecisions,
-  preparationsOf,
-  recordHeuristic,
-  withdrawHeuristic,
-} from './audit';
+export { branchesOf, decisionsOf, heuristicsOf, pageOfDecisions, preparationsOf, recordHeuristic } from './audit';
 export type { AuditedBranch, AuditedDecision, AuditedPreparation, Heuristic, RecordedHeuristic } from './audit';
 export type { Caller } from './branch-log';
 export {

@@ -57,7 +57,7 @@ export const WORKER_RIGHTS: readonly TableRights[] = [
   rights('snapshot', 'select', 'insert', 'update'),
 ];
 
-/** What purging needs beside them, and `resolve --force` of `heuristic`: for a role that only purges, or a person. */
+/** What purging needs beside them: for a role that only purges, or a person. */
 export const PURGE_RIGHTS: readonly TableRights[] = [
   rights('branch', 'delete'),
   rights('decision', 'delete'),

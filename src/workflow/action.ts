@@ -33,12 +33,16 @@ export interface FreeCall<I> {
 export interface FreeAction<I, R> {
   /** Letters, digits, `.`, `_`, `-`. */
   readonly name: string;
+  /**
+   * A refusal, or the end of a transaction in here that was undone, counts as proof that the step did nothing only where it was the one thing
+   * that was begun. Otherwise the outcome is unknown.
+   */
   execute(call: FreeCall<I>): Promise<R>;
 }
 
 /** The same, with a way back. */
 export interface FreeStep<I, R> extends FreeAction<I, R> {
-  /** Must do nothing when the step never happened. `result` is undefined when that is not known. */
+  /** Must do nothing when the step never happened, and undo the part that did. `result` is undefined when that is not known. */
   compensate(call: FreeCall<I>, result: R | undefined): Promise<void>;
   /** Settles an unknown outcome for ever. Needed for `onUnknown: 'query'`. */
   query?(call: FreeCall<I>): Promise<{ readonly kind: 'done'; readonly result: R } | { readonly kind: 'not-done' }>;

@@ -287,6 +287,61 @@ describe('temporal-txn resolve', () => {
       expect(audit.stdout).toContain('The register says commit, its row says fenced.');
     });
 
+    describe('with the rights of workers', () => {
+      const south = () => bank('south-bank');
+      const role = async () => String((await south().rows('select current_user as role'))[0]?.['role']);
+      beforeAll(async () => {
+        await south().admin.query(
+          `revoke all on txn.heuristic from ${await role()}; grant select, insert on txn.heuristic to ${await role()}`,
+        );
+      });
+      afterAll(async () => {
+        await south().admin.query(`grant all on txn.heuristic to ${await role()}`);
+      });
+
+      it('tells that it came too late, and the audit knows by what stands', async () => {
+        const transaction = await prepareBoth();
+        await decide(transaction, 'commit');
+        const name = gid({ at: 'south-bank', transaction });
+        const blocker = await south().admin.connect();
+        try {
+          await blocker.query('begin; lock table txn.heuristic in share mode');
+          const forcing = force(name, 'abort', '--i-accept-heuristic', '--apply');
+          const waiting = `select from pg_locks where relation = 'txn.heuristic'::regclass and not granted`;
+          await expect.poll(async () => (await south().rows(waiting)).length).toBe(1);
+          // As recovery would.
+          await south().rows(`commit prepared '${name}'`);
+          await blocker.query('rollback');
+          expect(await forcing).toMatchObject({
+            exitCode: 4,
+            stdout: '',
+            stderr: expect.stringMatching(
+              /^No branch was changed: txn1_\S+ was finished by somebody else meanwhile\. The row in txn\.heuristic stays/,
+            ),
+          });
+        } finally {
+          blocker.release();
+        }
+        expect(await entries()).toEqual([1, 1]);
+        const audit = await txn(['audit', '--grace', '0', '--pause', '0']);
+        expect(audit.stdout).toContain(
+          'ann forced abort (its worker is gone); the register at north-bank says commit. It has not come to that: its row says applied.',
+        );
+        expect(audit.exitCode).toBe(0);
+      });
+
+      it('has the audit know that it came to nothing while the branch is still prepared', async () => {
+        const transaction = await prepareBoth();
+        await south().rows(
+          `insert into txn.heuristic (gid, transaction_key, took, by, reason) values ($1, $2, 'abort', 'ann', 'told by phone')`,
+          [gid({ at: 'south-bank', transaction }), keyOf(transaction)],
+        );
+        const audit = await txn(['audit', '--grace', '60', '--pause', '0']);
+        expect(audit.stdout).toContain('says nothing. It has not come to that: it is still prepared.');
+        expect(audit.exitCode).toBe(0);
+      });
+    });
+
     it('works without the register', async () => {
       const transaction = newTransaction();
       await prepare({ at: 'south-bank', transaction });

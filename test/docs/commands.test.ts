@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { runCommand } from '../cli/fixture';
+import { runInProcess } from '../cli/in-process';
 
 const root = resolve(__dirname, '../..');
 const pages = [
@@ -20,7 +20,7 @@ const typed = (page: string): string[] =>
 const blocksOf = (page: string): string[][] =>
   [...page.matchAll(/^ *```[a-z]*\n([\s\S]*?)^ *```$/gm)].map(([, block = '']) => block.split('\n'));
 
-const help = async (...args: string[]): Promise<string> => (await runCommand([...args, '--help'], {})).stdout;
+const help = async (...args: string[]): Promise<string> => (await runInProcess([...args, '--help'], {})).stdout;
 
 describe('the commands of the docs', () => {
   const options = new Map<string, string>();

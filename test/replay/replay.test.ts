@@ -100,6 +100,18 @@ describe('what a version before did otherwise', () => {
     ['participateInThreePhaseCommit-asked-again-for-another-register', 'replay'], // It voted, and committed.
     ['recoverParticipant-for-more-than-a-day', 'replay'], // It went on, as the next one did.
     ['relayOutbox-for-more-than-a-day', 'replay'],
+    ['workflow-that-returned-beside-its-saga', 'saga-more'], // It was closed with half of it.
+    ['workflow-that-failed-beside-its-saga', 'saga-more'],
+    ['saga-that-committed-beside-the-one-inside', 'saga-more'],
+    ['group-whose-member-ended-beside-its-saga', 'groups'],
+    ['step-that-paid-with-each-try', 'saga-more'], // Under a new id each time.
+    ['saga-that-undid-another-one-of-its-id', 'saga-more'], // It had committed.
+    ['run-that-passed-over-what-another-had-done', 'groups'], // It committed, and had done nothing.
+    ['saga-that-took-no-notice-of-a-refusal', 'workflow'], // Nobody had waited for that step.
+    ['saga-committed-without-its-pivot', 'workflow'], // A person had given it up.
+    ['saga-that-left-what-was-done-by-hand', 'workflow'], // Its participant knew of nothing to undo.
+    ['free-step-left-with-the-first-of-two-sagas', 'saga-more'], // The second one was undone.
+    ['saga-reset-that-asked-who-is-away', 'groups'], // And would have failed fast.
   ])('replays as it was: %s', async (name, workflows) => {
     const errors = await replay(await bundleWorkflows(compiledWorkflows(workflows)), [name], 'former');
     expect([...errors]).toEqual([[name, undefined]]);

@@ -1,6 +1,6 @@
 /** What is still prepared, what was asked to prepare and came to nothing, and what people finished by hand. */
 import { branchKeyOf, heuristicsOf, listPrepared, preparationsOf, readGid } from '../../participant';
-import type { AuditedPreparation, PreparedTransaction } from '../../participant';
+import type { AuditedPreparation, PreparedTransaction, RecordedHeuristic } from '../../participant';
 import type { Database } from '../databases';
 import { age, printable } from '../printable';
 import { ALL_PREPARED } from './look';
@@ -71,9 +71,13 @@ async function judgePreparation(
   if (state === null && decision !== 'commit') look.counts.leftOver += 1;
 }
 
-/** What was forced and agrees with the decision in the end is only noted. */
+/**
+ * What was forced and agrees with the decision in the end is only noted, and so is what came to nothing: how such a branch stands is
+ * seen without the row.
+ */
 export async function lookAtHeuristics(look: Look, { participant, pool }: Database): Promise<void> {
-  for (const { id, gid, key, transaction, branch, took, by, reason, at } of await heuristicsOf(pool)) {
+  for (const heuristic of await heuristicsOf(pool)) {
+    const { id, gid, key, transaction, branch, took, by, reason, at } = heuristic;
     look.counts.heuristics += 1;
     if (!look.isWanted(key)) continue;
     const parts = readGid(gid);
@@ -81,8 +85,9 @@ export async function lookAtHeuristics(look: Look, { participant, pool }: Databa
     const branchKey = branch === undefined ? parts?.branch : branchKeyOf(branch);
     const decision = await look.decisionOf(register, key);
     const told = `${printable(by)} forced ${took} (${printable(reason)}); the register at ${register} says ${decision === 'none' ? 'nothing' : decision}.`;
-    if (decision === took) {
-      look.notes.push(`${participant}: ${printable(gid)}: ${told} They agree.`);
+    const instead = whatStandsInstead(heuristic);
+    if (instead !== undefined || decision === took) {
+      look.notes.push(`${participant}: ${printable(gid)}: ${told} ${instead ?? 'They agree.'}`);
       continue;
     }
     look.findings.push({
@@ -98,4 +103,12 @@ export async function lookAtHeuristics(look: Look, { participant, pool }: Databa
       ...(branchKey === undefined ? {} : { deed: { branchKey, took, decision, register, at } }),
     });
   }
+}
+
+/** The row was written before the deed, which may have failed, or come too late. */
+function whatStandsInstead({ took, prepared, state }: RecordedHeuristic): string | undefined {
+  if (prepared) return 'It has not come to that: it is still prepared.';
+  return state === (took === 'commit' ? 'fenced' : 'applied')
+    ? `It has not come to that: its row says ${state}.`
+    : undefined;
 }
