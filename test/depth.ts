@@ -14,11 +14,14 @@ export const depth = ({ sample, campaign }: { readonly sample: number; readonly 
 export const TURNS = {
   nemesis: ['sagas', 'two-phase commit', 'groups'],
   comparison: ['throughput', 'scale', 'outbox', 'classic three-phase commit'],
-  'faults in groups': ['sagas', 'two-phase commit'],
+  // One protocol in groups while the other one is alone.
+  'faults of sagas': ['in groups', 'alone'],
+  'faults of two-phase commit': ['alone', 'in groups'],
   'kills of a house': ['alone', 'in groups'],
   'random sagas': ['to their end', 'cancelled'],
   'limits of a group': ['how large', 'how long'],
   'what users see': ['package', 'Web UI'],
+  'what scripts say': ['of transactions', 'of questions'],
   'mechanisms of the models': ['two-phase commit', 'three-phase commit'],
 } as const;
 

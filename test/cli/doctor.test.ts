@@ -517,8 +517,8 @@ describe('temporal-txn doctor', () => {
       namespace: deployment.temporal.namespace,
       workflowExecution: { workflowId: 'outbox:south-bank' },
     });
-    await vi.waitFor(async () => expect(await check('relays')).toMatchObject({ status: 'ok' }), { timeout: 30_000 });
-  }, 120_000);
+    await vi.waitFor(async () => expect(await check('relays')).toMatchObject({ status: 'ok' }), { timeout: 90_000 });
+  }, 180_000);
 
   it('coordinators: nobody polls their task queue', async () => {
     expect(await lookAt('Temporal', 'coordinators', { taskQueue: 'nobody-there' })).toMatchObject({

@@ -164,7 +164,7 @@ describe('a group that was terminated while its transactions were half done', ()
 });
 
 describe('a group of two-phase commits that was terminated while they were half prepared', () => {
-  const isDue = isTurnOf('faults in groups', 'two-phase commit');
+  const isDue = isTurnOf('faults of two-phase commit', 'in groups');
 
   it.skipIf(!isDue)('hands them over when it is reset, and each comes to one decision', async () => {
     await shop().workers.audit.stop();

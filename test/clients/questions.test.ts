@@ -10,6 +10,7 @@ import { quoted } from '../../clients/lib/shell';
 import { commandLine } from '../../clients/lib/run';
 import { freePort } from '../../src/testing';
 import { newId, until, useShop } from '../end-to-end/fixture';
+import { isTurnOf } from '../depth';
 import { json, start } from './call';
 import type { Called, Ended, Script } from './call';
 
@@ -40,6 +41,7 @@ afterAll(() => {
   rmSync(home, { recursive: true });
 });
 
+const isDue = isTurnOf('what scripts say', 'of questions');
 const shop = useShop({ open: ['north-bank', 'south-bank', 'audit', 'airline', 'hotel', 'car-rental'] });
 
 const address = (): string => shop().stack.temporal.address;
@@ -58,7 +60,7 @@ function expectRefusal({ code, stdout, stderr }: Ended, message: string): void {
   expect(code).toBe(2);
 }
 
-describe('a trip', () => {
+describe.skipIf(!isDue)('a trip', () => {
   it('that is held says until when and what to type, and ends as it is answered, once', async () => {
     const id = newId('trip');
     const waiting = begin('trip', [...offer, '--id', id, '--hold', '600']);
@@ -107,7 +109,7 @@ describe('a trip', () => {
   });
 });
 
-describe('a transfer that needs approval', () => {
+describe.skipIf(!isDue)('a transfer that needs approval', () => {
   it('says so and what to type, and goes on when it is approved', async () => {
     const id = newId('approved');
     const waiting = begin('transfer', [...approved, '--id', id]);
@@ -149,7 +151,7 @@ describe('a transfer that needs approval', () => {
 const shell = async (command: string, env: Readonly<Record<string, string>> = {}): Promise<string> =>
   (await promisify(execFile)('sh', ['-c', command], { env: { PATH: process.env['PATH'], ...env } })).stdout;
 
-describe('what is to be typed', () => {
+describe.skipIf(!isDue)('what is to be typed', () => {
   it('reaches the shop also where settings for other services are made, of which the shop has not heard', async () => {
     const script = resolve(__dirname, '../../dist/clients/transfer.js');
     const typed = `${shop().reach} ${quoted(process.execPath)} ${quoted(script)} ${approved.slice(0, -1).join(' ')}`;
@@ -174,7 +176,7 @@ describe('what is to be typed', () => {
   );
 });
 
-describe('a namespace that does not exist', () => {
+describe.skipIf(!isDue)('a namespace that does not exist', () => {
   it('is named: nothing can have been started', async () => {
     const nowhere = { TEMPORAL_NAMESPACE: 'nope' };
     for (const [script, args] of [

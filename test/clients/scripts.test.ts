@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { readBooks } from '../../demo/books';
 import type { Books } from '../../demo/books';
 import { freePort } from '../../src/testing';
-import { some } from '../depth';
+import { isTurnOf, some } from '../depth';
 import {
   countOf,
   endOf,
@@ -19,6 +19,7 @@ import {
 import { json, start } from './call';
 import type { Ended, Script } from './call';
 
+const isDue = isTurnOf('what scripts say', 'of transactions');
 const shop = useShop({
   open: ['north-bank', 'south-bank', 'audit', 'inventory', 'payments', 'shipping', 'orders', 'notifications'],
 });
@@ -34,7 +35,7 @@ const transfer = ['--from', 'north-bank/alice', '--to', 'south-bank/bob', '--amo
 const order = ['--item', 'BOOK-1:2', '--total', '59.80'];
 const checkout = ['--item', 'BOOK-1', '--total', '29.90', '--email', 'ann@customer.example'];
 
-describe('a transaction that commits', () => {
+describe.skipIf(!isDue)('a transaction that commits', () => {
   it('is shown as a table with its steps, and exits with 0', async () => {
     const id = newId('table');
     const { code, stdout, stderr } = await call('transfer', [...transfer, '--id', id]);
@@ -76,7 +77,7 @@ describe('a transaction that commits', () => {
   });
 });
 
-describe('a transaction that is refused', () => {
+describe.skipIf(!isDue)('a transaction that is refused', () => {
   it('is shown with the step that refused and what was undone, and exits with 1', async () => {
     const id = newId('refused');
     const args = ['--from', 'north-bank/alice', '--to', 'south-bank/nobody', '--amount', '5', '--id', id];
@@ -181,7 +182,7 @@ const WRONG: readonly (readonly [string, Script, readonly string[], string])[] =
   ['no address', 'checkout', without(checkout, '--email'), '--email'],
 ];
 
-describe('wrong input', () => {
+describe.skipIf(!isDue)('wrong input', () => {
   // Each is a process.
   it.each(some(WRONG, 5, 'wrong input'))('%s is named, and nothing is started', async (_, script, args, message) => {
     const id = newId('wrong');
@@ -202,7 +203,7 @@ describe('wrong input', () => {
   });
 });
 
-describe('an id', () => {
+describe.skipIf(!isDue)('an id', () => {
   it('that is given twice gives the same answer, and one effect', async () => {
     const id = newId('twice');
     const args = [...transfer, '--id', id, '--json'];
@@ -254,7 +255,7 @@ describe('an id', () => {
   });
 });
 
-describe('--detach', () => {
+describe.skipIf(!isDue)('--detach', () => {
   it('starts the transaction and does not wait for it; what was terminated meanwhile is not called undone', async () => {
     const { audit } = shop().workers;
     const [kept, terminated] = [newId('detached'), newId('detached-terminated')];
@@ -280,7 +281,7 @@ describe('--detach', () => {
   });
 });
 
-describe('without a server', () => {
+describe.skipIf(!isDue)('without a server', () => {
   it('says so soon, and that nothing was started', async () => {
     const address = `127.0.0.1:${await freePort()}`;
     const [plain, asJson] = await Promise.all([
@@ -305,7 +306,7 @@ describe('without a server', () => {
   });
 });
 
-describe('a server that is gone while a script waits', () => {
+describe.skipIf(!isDue)('a server that is gone while a script waits', () => {
   it('leaves it unknown how the transaction ended; asked again, the script says so', async () => {
     const { audit } = shop().workers;
     const { temporal } = shop().stack;

@@ -26,7 +26,7 @@ const company = useShop({
   open: ['north-bank', 'south-bank', 'audit', 'inventory', 'payments', 'shipping', 'orders', 'notifications'],
 });
 
-describe.each(WAYS.filter((way) => way === 'alone' || isTurnOf('faults in groups', 'sagas')))('%s', (way) => {
+describe.each(WAYS.filter((way) => isTurnOf('faults of sagas', way)))('%s', (way) => {
   const shop = useWay(way, company);
   let before: Books;
   beforeEach(async () => {
