@@ -20,8 +20,7 @@ export const TURNS = {
   'kills of a house': ['alone', 'in groups'],
   'random sagas': ['to their end', 'cancelled'],
   'limits of a group': ['how large', 'how long'],
-  'what users see': ['package', 'Web UI'],
-  'what scripts say': ['of transactions', 'of questions'],
+  'what users see': ['package', 'Web UI', 'scripts', 'questions of scripts'],
   'mechanisms of the models': ['two-phase commit', 'three-phase commit'],
 } as const;
 

@@ -41,7 +41,7 @@ afterAll(() => {
   rmSync(home, { recursive: true });
 });
 
-const isDue = isTurnOf('what scripts say', 'of questions');
+const isDue = isTurnOf('what users see', 'questions of scripts');
 const shop = useShop({ open: ['north-bank', 'south-bank', 'audit', 'airline', 'hotel', 'car-rental'] });
 
 const address = (): string => shop().stack.temporal.address;

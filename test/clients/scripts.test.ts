@@ -19,7 +19,7 @@ import {
 import { json, start } from './call';
 import type { Ended, Script } from './call';
 
-const isDue = isTurnOf('what scripts say', 'of transactions');
+const isDue = isTurnOf('what users see', 'scripts');
 const shop = useShop({
   open: ['north-bank', 'south-bank', 'audit', 'inventory', 'payments', 'shipping', 'orders', 'notifications'],
 });
