@@ -46,6 +46,7 @@ import { membership, onRecordInGroup } from './context';
 import type { TransactionContext } from './context';
 import { openDesk } from './desk';
 import { SagaDefinitionError } from './errors';
+import { failTask } from './fail-task';
 import { firstOf, isFailure, messageOf, refusalOf } from './failures';
 import { checkFormerRuns, Inherited, isNew, mayHaveCommittedHere, tellAsked, wasReset } from './heritage';
 import { DEFAULT_HOLD_AFTER, INSISTENT_RETRY, settingsOf } from './options';
@@ -140,7 +141,7 @@ export class SagaRun {
         thrown instanceof ContinueAsNew
           ? new SagaDefinitionError('A saga cannot continue as new: its compensations would be lost. Let it end first.')
           : thrown;
-      if (!isFailure(error)) throw error; // A bug: the workflow task fails and is retried once it is mended.
+      if (!isFailure(error)) return stopAtBug(error);
       return this.#unwind(error);
     }
     this.#phase = 'completing';
@@ -514,6 +515,15 @@ interface StepFailure {
 /** Whether nobody but the saga can know of it. The version before took no notice of one that came while the body went on. */
 const isUnheard = ({ isLate, told }: StepFailure): boolean =>
   isLate || (told()?.isHeard === false && patched('temporal-txn-unheard-step'));
+
+/**
+ * The workflow task fails, and is retried until the bug is mended. Nobody around the saga hears of it: who caught it would go on although half
+ * is done; in a group it leaves by itself. The version before threw it, which is replayed as it was.
+ */
+function stopAtBug(error: unknown): Promise<never> {
+  if (membership() || !patched('temporal-txn-stops-at-bug')) throw error;
+  return failTask(error);
+}
 
 /**
  * A failure of a step is on record, so the body may look at it when it wants to. Without this, Temporal takes a rejection

@@ -6,6 +6,7 @@ import type { WorkflowOutboundCallsInterceptor } from '@temporalio/workflow';
 
 interface Inside {
   isConfiguredFailureException?(error: unknown): boolean;
+  recordWorkflowTaskError?(error: unknown): void;
   readonly interceptors?: { readonly outbound?: WorkflowOutboundCallsInterceptor[] };
 }
 
@@ -19,6 +20,18 @@ const inside = (): Inside | undefined =>
  */
 export const isConfiguredFailure = (error: unknown): boolean =>
   inside()?.isConfiguredFailureException?.(error) === true;
+
+/** Has the task of the workflow fail with an error, as with one that the workflow function has not caught. @returns whether it does */
+export function failsTaskWith(error: unknown): boolean {
+  const known = inside();
+  if (known?.recordWorkflowTaskError === undefined) return false;
+  try {
+    known.recordWorkflowTaskError(error);
+  } catch {
+    // Thrown here as well where Temporal has called this code itself: whoever could catch it must not.
+  }
+  return true;
+}
 
 /** Hears of all that the workflow begins from now on, and what it hears of goes its way. @returns whether it does */
 export function overhear(interceptor: WorkflowOutboundCallsInterceptor): boolean {

@@ -186,7 +186,7 @@ describe('a member that keeps others waiting', () => {
 });
 
 describe('a member whose code is not made for groups', () => {
-  it.each(['buggy', 'hasty', 'misplaced'])('does not stop the others with a bug: %s', async (type) => {
+  it.each(['buggy', 'shrugging', 'hasty', 'misplaced'])('does not stop the others with a bug: %s', async (type) => {
     const buggy = { id: groups().newId(), deeds: [left('meet the bug')] };
     const outcomes = await groups().run(type, [buggy, ...groups().members(3, BOTH)], 'runPatientGroup');
     expect(kinds(outcomes)).toEqual(['on-its-own', 'ended', 'ended', 'ended']);

@@ -104,6 +104,9 @@ export const buggy = (deeds: readonly Deed[]): Promise<string> =>
     return first;
   });
 
+/** Would end as if nothing stood, if it were told of that. */
+export const shrugging = (deeds: readonly Deed[]): Promise<string> => buggy(deeds).catch(() => 'never mind');
+
 /** Has a bug that some inputs meet before there is a promise. */
 export function hasty(deeds: readonly Deed[]): Promise<string> {
   if (deeds[0]?.does === 'meet the bug') throw new TypeError('A bug.');
@@ -247,6 +250,7 @@ const travelling = {
   inSteps,
   atOnce,
   buggy,
+  shrugging,
   hasty,
   misplaced,
   strange,

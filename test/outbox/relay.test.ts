@@ -725,9 +725,10 @@ describe('the process of a relay is killed', () => {
   });
 
   it.each([
-    ['outbox.claimed-before-publish', []],
-    ['outbox.published-before-mark', [1, 2]],
-  ] as const)('at %s: the next one publishes what is not marked', async (at, already) => {
+    ['outbox.claimed-before-publish', [[]]],
+    // Where a machine is busy, the second one is not published yet when the first one has been for a while.
+    ['outbox.published-before-mark', [[1], [1, 2]]],
+  ] as const)('at %s: the next one publishes what is not marked', async (at, possible) => {
     const target = quietPool({ connectionString: targetUrl });
     onTestFinished(() => target.end());
     await target.query('drop table if exists published');
@@ -756,7 +757,8 @@ describe('the process of a relay is killed', () => {
     const killed = await start(true);
     expect(await killed.exited).toMatchObject({ signal: 'SIGKILL' });
     expect(readFileSync(log, 'utf8')).toBe(`${at}\n`);
-    expect(await published()).toEqual(already);
+    const already = await published();
+    expect(possible).toContainEqual(already);
     expect(await test.rows('select from txn.outbox_queue')).toHaveLength(2);
     const next = await start(false);
     onTestFinished(() => next.kill().then(() => undefined));

@@ -10,6 +10,7 @@ import { TransactionTestEnvironment } from '../../src/testing';
 import { bundleWorkflows } from '../bundle';
 import { step } from '../saga/fixture'; // which also makes the runtime quiet
 import type { Script } from '../saga/workflows';
+import { surviveStandingClock } from '../standing-clock';
 import { compiledWorkflows } from '../saga-more/environment';
 import type { Plan } from '../two-phase-commit/workflows';
 
@@ -101,13 +102,16 @@ const other = new Bank();
 let environment: TransactionTestEnvironment;
 let told = 0;
 
-beforeAll(async () => {
+const start = async (): Promise<void> => {
   environment = await TransactionTestEnvironment.start({
     workflows: await bundleWorkflows(compiledWorkflows('resilience')),
     participants: { bank: bank.activities, other: other.activities },
   });
-});
-afterAll(() => environment.stop());
+};
+const stop = (): Promise<void> => environment.stop();
+beforeAll(start);
+afterAll(stop);
+surviveStandingClock({ start, stop });
 
 async function run<Report>(workflow: string, input: unknown, fate: Fate): Promise<Report> {
   const id = `probe-${++told}`;

@@ -174,6 +174,16 @@ describe('a bug in a free-form step', () => {
   });
 });
 
+describe('a bug in the body', () => {
+  it('is told to nobody around the saga, who would go on although half is done', async () => {
+    const begun = await fixture.begin({ workflow: 'shrugs' });
+    await expect.poll(() => begun.taskFailure()).toBe('A bug.');
+    expect(await begun.handle.status()).toBe('RUNNING');
+    expect(begun.asked()).toEqual(['shop.reserve']);
+    await begun.workflow.terminate();
+  });
+});
+
 describe('a saga without end', () => {
   it('is stopped at 500 steps', async () => {
     const [fits, tooLong] = await Promise.all([

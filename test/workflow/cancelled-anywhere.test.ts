@@ -7,6 +7,7 @@ import { TransactionTestEnvironment } from '../../src/testing';
 import { pause, pivot, retriable, step } from '../saga/fixture';
 import type { Move } from '../saga/workflows';
 import { bundleWorkflows } from '../bundle';
+import { surviveStandingClock } from '../standing-clock';
 import { WatchedWorld } from './watched';
 import type { Place } from './watched';
 
@@ -14,13 +15,16 @@ const watched = new WatchedWorld();
 let environment: TransactionTestEnvironment;
 let begun = 0;
 
-beforeAll(async () => {
+const start = async (): Promise<void> => {
   environment = await TransactionTestEnvironment.start({
     workflows: await bundleWorkflows(resolve(__dirname, '../../dist/test/workflow/workflows.js')),
     participants: { svc: watched.participant(['first', 'second', 'third', 'fourth']) },
   });
-});
-afterAll(() => environment.stop());
+};
+const stop = (): Promise<void> => environment.stop();
+beforeAll(start);
+afterAll(stop);
+surviveStandingClock({ start, stop });
 
 /** Waits until the workflow has been told of the cancellation, and has said what it does about it. */
 async function cancelled(workflow: WorkflowHandle): Promise<void> {

@@ -138,6 +138,13 @@ export const misspells = (): Promise<SettledSagaReport<string>> =>
     return s.pivot(misspelt, null);
   });
 
+/** Would end as if nothing stood, if it were told of the bug in its saga. */
+export const shrugs = (): Promise<string> =>
+  saga(async (s): Promise<string> => {
+    await s.step(reserve, null);
+    throw new TypeError('A bug.');
+  }).catch(() => 'never mind');
+
 /** Mended: see `broken/`. */
 export const buys = (): Promise<SettledSagaReport<string>> =>
   saga.settle(async (s) => {
