@@ -3,12 +3,13 @@ import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
 
 /**
- * A pool whose lost connections are nobody's surprise: `end` does not wait until they are closed, and a server that stops meanwhile
- * tells them so, which would end the process.
+ * Makes lost connections nobody's surprise: `end` does not wait until they are closed, and a server that stops meanwhile tells them so, which
+ * would end the process.
  */
-export function quietPool(config: PoolConfig): Pool {
-  const pool = new Pool(config);
+export function quieten(pool: Pool): Pool {
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
+
+export const quietPool = (config: PoolConfig): Pool => quieten(new Pool(config));

@@ -9,6 +9,7 @@ import { participantPool } from '../../src/worker/participant-pool';
 import { useLedger } from '../branch-log/fixture';
 import { Ledger } from '../branch-log/ledger';
 import { Bank, newId, useBanks } from '../prepared/fixture';
+import { quieten } from '../quiet-pool';
 
 const banks = useBanks();
 const test = useLedger({ createService: (name) => banks.server.createService(name) }, 'silence');
@@ -26,12 +27,9 @@ const LOST = {
 /** A worker's connections, through a network in which statements stay unanswered. */
 async function behind(url: string, max = 1) {
   const proxy = await PostgresFaultProxy.start({ target: banks.server });
-  const pool = participantPool(
-    { connectionString: proxy.url(url), query_timeout: LIMIT_MS, max },
-    max,
-    DEFAULT_LOCAL_TIMEOUTS,
+  const pool = quieten(
+    participantPool({ connectionString: proxy.url(url), query_timeout: LIMIT_MS, max }, max, DEFAULT_LOCAL_TIMEOUTS),
   );
-  pool.on('error', () => undefined);
   onTestFinished(async () => {
     await proxy.stop();
     await pool.end();
@@ -122,7 +120,8 @@ describe('how long is too long', () => {
     ['what query_timeout says', { startToCloseMs: 60_000 }, { query_timeout: 90_000 }, 90_000],
     ['as long as it takes where that is 0', {}, { query_timeout: 0 }, 0],
   ])('is %s', async (_, timeouts, database, limitMs) => {
-    const pool = participantPool({ connectionString: test.url, ...database }, 1, checkLocalTimeouts(timeouts));
+    const settings = { connectionString: test.url, ...database };
+    const pool = quieten(participantPool(settings, 1, checkLocalTimeouts(timeouts)));
     onTestFinished(() => pool.end());
     const client = await pool.connect();
     const { connection } = client as unknown as { connection: { stream: Socket } }; // Cast: its types hide it.
