@@ -142,7 +142,7 @@ export class StepRunner {
       step,
       'compensation',
       (limit) => action.compensate(limit, step.result),
-      ({ answer }) => (answer === 'nothing-to-compensate' ? leftByHand(step) : undefined),
+      ({ answer }) => (answer === 'nothing-to-compensate' ? stillThere(step) : undefined),
     );
     this.#setCompensation(step, compensationFateOf(insisted));
   }
@@ -254,13 +254,20 @@ function compensationFateOf(insisted: Insisted<Awaited<ReturnType<Action['compen
   }
 }
 
-/** A person has done the step by other means, of which its participant knows nothing. The version before took it for undone. */
-function leftByHand({ branch, fate }: Step): ApplicationFailure | undefined {
-  if (fate.kind !== 'resolved' || !patched('temporal-txn-left-by-hand')) return undefined;
-  return ApplicationFailure.nonRetryable(
-    `Nothing was undone: ${branch} was done by hand, as ${fate.by} said, and not by its participant. Undo it by hand and use resolve, ` +
-      'or skipStep to let it stay.',
-  );
+/** Why a step is not undone although its participant knows nothing of it. The version before took it for undone. */
+function stillThere({ branch, participant, fate }: Step): ApplicationFailure | undefined {
+  if (fate.kind === 'resolved' && patched('temporal-txn-left-by-hand'))
+    return ApplicationFailure.nonRetryable(
+      `Nothing was undone: ${branch} was done by hand, as ${fate.by} said, and not by its participant. Undo it by hand and use resolve, ` +
+        'or skipStep to let it stay.',
+    );
+  if (fate.kind === 'done' && patched('temporal-txn-done-elsewhere'))
+    return ApplicationFailure.nonRetryable(
+      `Nothing was undone: ${participant ?? 'its participant'} has told that ${branch} was done, and knows nothing of it now. One of its workers ` +
+        'works on another database, or the database was restored to a moment before, or its branch log was purged. Mend that and use retryStep, ' +
+        'or undo it by hand and use resolve.',
+    );
+  return undefined;
 }
 
 const NOT_DONE = ApplicationFailure.nonRetryable('It was asked for before this run, and was not done.');

@@ -113,6 +113,7 @@ describe('what a version before did otherwise', () => {
     ['free-step-left-with-the-first-of-two-sagas', 'saga-more'], // The second one was undone.
     ['saga-reset-that-asked-who-is-away', 'groups'], // And would have failed fast.
     ['saga-whose-caller-caught-its-bug', 'workflow'], // And ended as if nothing stood.
+    ['saga-that-undid-what-its-participant-had-forgotten', 'workflow'], // It stands somewhere.
   ])('replays as it was: %s', async (name, workflows) => {
     const errors = await replay(await bundleWorkflows(compiledWorkflows(workflows)), [name], 'former');
     expect([...errors]).toEqual([[name, undefined]]);

@@ -60,7 +60,7 @@ class Bank {
       ),
     debit: (request: BranchRequest) => this.#work(request, { answer: 'applied', result: 'debited' }),
     'debit.prepare': (request: BranchRequest) => this.#work(request, { vote: 'commit', result: 'debited' }),
-    'debit.compensate': () => this.#done('compensate', { answer: 'nothing-to-compensate' }),
+    'debit.compensate': () => this.#done('compensate', { answer: 'compensated' }),
     'debit.query': () => this.#done('query', { answer: 'never-applied' }),
     'debit.decide': ({ propose }: { readonly propose: string }) =>
       this.#done(`decide ${propose}`, { decision: propose, by: 'coordinator', ack: { kind: 'applied' } }),

@@ -39,7 +39,7 @@ export type Behaviours = Readonly<Record<string, Behaviour | readonly Behaviour[
 type Row =
   | { readonly state: 'applied'; readonly result: unknown; readonly locks: boolean }
   | { readonly state: 'refused'; readonly refusal: Refusal }
-  | { readonly state: 'fenced' };
+  | { readonly state: 'fenced'; readonly undone?: true };
 
 const OPERATIONS = ['reserve', 'debit', 'credit', 'book', 'send'];
 
@@ -192,8 +192,12 @@ export class Participants {
   #compensate({ transaction, branch }: BranchRequest): CompensateAnswer {
     const key = `${transaction} ${branch}`;
     const known = this.#rows.get(key);
-    this.#rows.set(key, known?.state === 'refused' ? known : { state: 'fenced' });
-    if (known?.state !== 'applied') return { answer: 'nothing-to-compensate' };
+    if (known?.state === 'fenced' && known.undone) return { answer: 'compensated-before' };
+    if (known?.state !== 'applied') {
+      this.#rows.set(key, known ?? { state: 'fenced' });
+      return { answer: 'nothing-to-compensate' };
+    }
+    this.#rows.set(key, { state: 'fenced', undone: true });
     this.#note(transaction, `undo ${branch} takes effect`);
     return { answer: 'compensated' };
   }

@@ -82,6 +82,29 @@ describe('a step that a person has settled', () => {
   });
 });
 
+describe('a step that was done, and of which its participant knows nothing when it is to be undone', () => {
+  const unknown = { answer: 'nothing-to-compensate' } as const;
+
+  it('is held, as it stands somewhere, and undone once its participant finds it', async () => {
+    const begun = await held(unwinding([unknown, { answer: 'compensated' }]));
+    const [report] = await begun.handle.reports<'saga'>();
+    expect(report?.steps[1]?.compensation).toMatchObject({
+      kind: 'held',
+      cause: expect.stringMatching(/^Nothing was undone: bank has told that bank\.debit was done/),
+    });
+    expect(begun.asked()).not.toContain('undo shop.reserve');
+    await begun.handle.retryStep(RULING);
+    expect(await begun.report()).toMatchObject({ outcome: 'compensated' });
+    expect(begun.asked().slice(-2)).toEqual(['undo bank.debit', 'undo shop.reserve']);
+  });
+
+  it('stays where a person gives it up, and the saga says so', async () => {
+    const begun = await held(unwinding(unknown));
+    await begun.handle.skipStep(RULING);
+    expect(await begun.report()).toMatchObject({ outcome: 'mixed' });
+  });
+});
+
 describe('a pivot that nobody can be asked about', () => {
   const signs = () => held(fixture.begin({ workflow: 'signs' }));
   const ruling = { ...RULING, step: 'sign' };
