@@ -65,7 +65,7 @@ describe.skipIf(!isTurnOf('comparison', 'scale'))('a run', () => {
       }
     }
     for (const { name } of fleet.members) expect(text).toContain(name);
-  }, 60_000);
+  }, 180_000);
 
   it('has several processes for each role, all of which fetch work', async () => {
     const { client } = fleet.stage;
